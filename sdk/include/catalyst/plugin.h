@@ -315,6 +315,12 @@ struct wf_host {
 
     /* a larger group of functions by name and major version ("loop/1"), or NULL */
     const void *(*service)(const char *name);                  /* [any] */
+
+    /* [w] What a WF_NODE_SEGMENT node keeps from one run to the next: one piece of memory for each node and
+     * execution, cleared when it is first asked for and there until the execution ends; `bytes` is the same
+     * on every call. It may hold plain data, wf_items that this node got in the same execution (to be given
+     * to seg_pass() or as lineage in a later run), and values and alloc() memory of that execution. */
+    void *(*memory)(wf_segment *, size_t bytes);
 };
 
 /* service "loop/1": sockets and timers on the worker's loop, for client libraries with a file descriptor. */
