@@ -136,23 +136,6 @@ void strbuf_addf(struct strbuf *b, const char *format, ...)
     va_end(args);
 }
 
-/* Length of the valid UTF-8 sequence at p, or 0. Overlong forms and surrogates are not valid. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static void add_json_char(struct strbuf *b, unsigned char c)
 {
     static const char short_form[] = { ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
@@ -171,7 +154,7 @@ void strbuf_add_json(struct strbuf *b, const char *ptr, size_t len)
     const unsigned char *p = (const unsigned char *)ptr;
     strbuf_addc(b, '"');
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_length(p + i, len - i);
+        size_t n = str_utf8_length(p + i, len - i);
         if (n == 1)
             add_json_char(b, p[i]);
         else if (n)

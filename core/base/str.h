@@ -31,6 +31,23 @@ bool str_eq_nocase(wf_str a, wf_str b);
 bool str_eq_secret(wf_str a, wf_str b);
 /* Damerau-Levenshtein distance, cut at `limit`; for "did you mean". */
 unsigned str_distance(const char *a, const char *b, unsigned limit);
+/* Length of the valid UTF-8 sequence at p, of which `left` (at least 1) bytes are there, or 0. Overlong
+ * forms and surrogates are not valid. */
+static inline size_t str_utf8_length(const unsigned char *p, size_t left)
+{
+    if (p[0] < 0x80)
+        return 1;
+    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return n;
+}
 /* The nearest of `n` names to `name`, or NULL when none is near enough to be meant. */
 const char *str_nearest(const char *name, const char *const *names, size_t n);
 
