@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Making values from C values, and copying them whole into another arena.
+ */
+#include "json/json_int.h"
+#include "base/err.h"
+#include <math.h>
+
+struct json json_of_int(int64_t i) { return (struct json){ .type = JSON_INT, .i = i }; }
+
+struct json json_of_double(double d)
+{
+    if (!isfinite(d))
+        return (struct json){ .type = JSON_NULL };
+    if (d > -0x1p53 && d < 0x1p53 && d == floor(d))
+        return json_of_int((int64_t)d);
+    return (struct json){ .type = JSON_DOUBLE, .d = d };
+}
+
+struct json json_of_bool(bool b) { return (struct json){ .type = b ? JSON_TRUE : JSON_FALSE }; }
+
+static struct json string_of(const char *ptr, size_t len)
+{
+    BUG_IF(len > UINT32_MAX);
+    struct json v = { .type = JSON_STRING, .len = (uint32_t)len };
+    v.s = len ? ptr : "";
+    v.flags = scan_plain(v.s, len) ? JSON_PLAIN : 0;
+    return v;
+}
+
+struct json json_of_str_borrow(wf_str s) { return string_of(s.ptr, s.len); }
+
+/* The first byte that does not belong to valid UTF-8, or `end`. */
+static const char *utf8_until(const char *p, const char *end)
+{
+    while (p < end) {
+        p = scan_string(p, end, SCAN_READ);
+        size_t n = p < end ? str_utf8_length((const unsigned char *)p, (size_t)(end - p)) : 1;
+        if (!n)
+            break;
+        p += p < end ? n : 0;
+    }
+    return p;
+}
+
+struct json json_of_str(struct arena *a, const char *ptr, size_t len)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    const char *p = ptr, *end = ptr + len;
+    const char *bad = utf8_until(p, end);
+    if (bad == end)
+        return string_of(arena_str(a, ptr, len).ptr, len);
+    size_t n_bad = 0;
+    for (const char *at = bad; at < end; at = utf8_until(at + 1, end))
+        n_bad++;
+    char *copy = arena_alloc(a, len + 2 * n_bad), *to = copy;
+    for (; p < end; p = bad + 1, bad = utf8_until(p, end)) {
+        memcpy(to, p, (size_t)(bad - p));
+        to += bad - p;
+        if (bad == end)
+            break;
+        memcpy(to, replacement, 3);
+        to += 3;
+    }
+    return string_of(copy, (size_t)(to - copy));
+}
+
+struct json json_array(struct arena *a, size_t n, struct json **elements)
+{
+    BUG_IF(n > UINT32_MAX);
+    struct json *slots = n ? arena_alloc(a, n * sizeof *slots) : NULL;
+    for (size_t i = 0; i < n; i++)
+        slots[i] = (struct json){ .type = JSON_NULL };
+    if (elements)
+        *elements = slots;
+    return (struct json){ .type = JSON_ARRAY, .len = (uint32_t)n, .elements = slots };
+}
+
+struct json json_object(struct arena *a, size_t n, struct json_member **members)
+{
+    BUG_IF(n > UINT32_MAX);
+    struct json_member *slots = n ? arena_alloc(a, n * sizeof *slots) : NULL;
+    for (size_t i = 0; i < n; i++)
+        slots[i] = (struct json_member){
+            .key = { .type = JSON_STRING, .flags = JSON_PLAIN, .s = "" },
+            .value = { .type = JSON_NULL },
+        };
+    if (members)
+        *members = slots;
+    return (struct json){ .type = JSON_OBJECT, .len = (uint32_t)n, .members = slots };
+}
+
+/* Gives a value that was copied bytewise its own contents, as far as they are its own: bytes of a
+ * string, the slots of a container. */
+static void own_contents(struct arena *a, struct json *v)
+{
+    if (v->type == JSON_STRING || v->type == JSON_NUMBER) {
+        v->s = arena_str(a, v->s, v->len).ptr;
+    } else if (v->type >= JSON_ARRAY && v->len) {
+        size_t bytes = sizeof *v * ((size_t)v->len << (v->type == JSON_OBJECT));
+        v->elements = memcpy(arena_alloc(a, bytes), v->elements, bytes);
+    }
+}
+
+struct json json_copy(struct arena *a, const struct json *v)
+{
+    struct json copy = v ? *v : (struct json){ .type = JSON_MISSING };
+    struct walk w;
+    own_contents(a, &copy);
+    if (copy.type < JSON_ARRAY)
+        return copy;
+    walk_init(&w);
+    walk_push(&w, &copy);
+    while (w.n) {
+        struct walk_frame *f = &w.frames[w.n - 1];
+        if (f->at == f->end) {
+            w.n--;
+            continue;
+        }
+        struct json *slot = (struct json *)f->at++; /* of the copy: ours to change */
+        own_contents(a, slot);
+        if (slot->type >= JSON_ARRAY)
+            walk_push(&w, slot);
+    }
+    walk_fini(&w);
+    return copy;
+}

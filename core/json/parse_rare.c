@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the parser meets rarely: errors, strings with escapes or beyond ASCII, numbers that keep
+ * their text, equal keys, stacks that grow. Apart from parse.c so that its common path stays small.
+ */
+#include "json/parse_int.h"
+#include "base/err.h"
+#include "base/map.h"
+#include <stdlib.h>
+
+const char *parse_fail(struct parser *ps, const char *at, const char *reason)
+{
+    if (ps->error)
+        *ps->error = (struct json_error){ (size_t)(at - ps->text), reason };
+    return NULL;
+}
+
+void parse_grow(struct parser *ps, size_t slots)
+{
+    size_t used = (size_t)(ps->top - ps->stack), size = (size_t)(ps->limit - ps->stack);
+    size_t frame = (size_t)(ps->frame - ps->stack);
+    bool local = ps->stack == ps->local;
+    do
+        size *= 2;
+    while (size < used + slots);
+    ps->stack = xrealloc(local ? NULL : ps->stack, size * sizeof *ps->stack);
+    if (local)
+        memcpy(ps->stack, ps->local, used * sizeof *ps->stack);
+    ps->top = ps->stack + used;
+    ps->limit = ps->stack + size;
+    ps->frame = ps->stack + frame;
+}
+
+void parse_free(struct parser *ps) { free(ps->stack); }
+
+/* --- strings ------------------------------------------------------------------------------------
+ */
+
+static const char *bad_string(struct parser *ps, const char *p)
+{
+    if (p == ps->end)
+        return parse_fail(ps, p, "unexpected end");
+    return parse_fail(ps, p,
+                      (unsigned char)*p < 0x20 ? "control character in a string" : "not UTF-8");
+}
+
+/* Passes valid UTF-8 beyond ASCII and returns where it ends, which is p itself when it is not
+ * valid. */
+static const char *pass_utf8(const char *p, const char *end)
+{
+    while (p < end && (unsigned char)*p >= 0x80) {
+        size_t n = str_utf8_length((const unsigned char *)p, (size_t)(end - p));
+        if (!n)
+            break;
+        p += n;
+    }
+    return p;
+}
+
+/* The value of 4 hex digits, or -1. */
+static int hex4(const char *p, const char *end)
+{
+    int value = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i], low = (char)(c | 0x20);
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (c - '0');
+        else if (low >= 'a' && low <= 'f')
+            value = value << 4 | (low - 'a' + 10);
+        else
+            return -1;
+    }
+    return value;
+}
+
+static char *put_utf8(char *to, uint32_t c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+    } else if (c < 0x800) {
+        *to++ = (char)(0xc0 | c >> 6);
+        *to++ = (char)(0x80 | (c & 0x3f));
+    } else if (c < 0x10000) {
+        *to++ = (char)(0xe0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (c & 0x3f));
+    } else {
+        *to++ = (char)(0xf0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 0x3f));
+        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (c & 0x3f));
+    }
+    return to;
+}
+
+/* p: the backslash of \uXXXX. */
+static const char *read_unicode(struct parser *ps, const char *p, char **to)
+{
+    const char *start = p;
+    int c = hex4(p + 2, ps->end);
+    if (c < 0)
+        return parse_fail(ps, start, "bad \\u escape");
+    p += 6;
+    if (c >= 0xdc00 && c <= 0xdfff)
+        return parse_fail(ps, start, "lone surrogate");
+    if (c >= 0xd800 && c <= 0xdbff) {
+        int low = ps->end - p >= 6 && p[0] == '\\' && p[1] == 'u' ? hex4(p + 2, ps->end) : -1;
+        if (low < 0xdc00 || low > 0xdfff)
+            return parse_fail(ps, start, "lone surrogate");
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        p += 6;
+    }
+    *to = put_utf8(*to, (uint32_t)c);
+    return p;
+}
+
+/* p: a backslash. Writes what it stands for. */
+static const char *read_escape(struct parser *ps, const char *p, char **to)
+{
+    if (ps->end - p < 2)
+        return parse_fail(ps, ps->end, "unexpected end");
+    char c;
+    switch (p[1]) {
+    case '"':
+    case '\\':
+    case '/':
+        c = p[1];
+        break;
+    case 'b':
+        c = '\b';
+        break;
+    case 'f':
+        c = '\f';
+        break;
+    case 'n':
+        c = '\n';
+        break;
+    case 'r':
+        c = '\r';
+        break;
+    case 't':
+        c = '\t';
+        break;
+    case 'u':
+        return read_unicode(ps, p, to);
+    default:
+        return parse_fail(ps, p, "bad escape");
+    }
+    *(*to)++ = c;
+    return p + 2;
+}
+
+/* At most as many bytes as the string from p on can have. */
+static size_t string_bound(const struct parser *ps, const char *p)
+{
+    const char *start = p;
+    while (p < ps->end && *p != '"')
+        p += *p == '\\' && ps->end - p > 1 ? 2 : 1;
+    return (size_t)(p - start);
+}
+
+/* p: the first escape of a string that starts at `start`. Decodes it into the arena. */
+static const char *read_escaped(struct parser *ps, const char *start, const char *p,
+                                struct json *slot)
+{
+    size_t done = (size_t)(p - start), bound = done + string_bound(ps, p);
+    char *bytes = arena_alloc(ps->arena, bound), *to = bytes + done;
+    memcpy(bytes, start, done);
+    while (p < ps->end && *p != '"') {
+        if (*p == '\\') {
+            p = read_escape(ps, p, &to);
+            if (!p)
+                return NULL;
+            continue;
+        }
+        const char *stop = pass_utf8(scan_string(p, ps->end, SCAN_READ), ps->end);
+        if (stop == p)
+            break;
+        memcpy(to, p, (size_t)(stop - p));
+        to += stop - p;
+        p = stop;
+    }
+    if (p == ps->end || *p != '"')
+        return bad_string(ps, p);
+    size_t len = (size_t)(to - bytes);
+    *slot = (struct json){ .type = JSON_STRING, .len = (uint32_t)len };
+    slot->flags = scan_plain(bytes, len) ? JSON_PLAIN : 0;
+    slot->s = bytes;
+    return p + 1;
+}
+
+const char *parse_string_rest(struct parser *ps, const char *start, const char *p,
+                              struct json *slot)
+{
+    while (p < ps->end && (unsigned char)*p >= 0x80) {
+        const char *next = pass_utf8(p, ps->end);
+        if (next == p)
+            break;
+        p = scan_string(next, ps->end, SCAN_READ);
+    }
+    if (p < ps->end && *p == '\\')
+        return read_escaped(ps, start, p, slot);
+    if (p == ps->end || *p != '"')
+        return bad_string(ps, p);
+    *slot = (struct json){ .type = JSON_STRING, .flags = JSON_PLAIN, .len = (uint32_t)(p - start) };
+    slot->s = start;
+    return p + 1;
+}
+
+/* --- numbers ------------------------------------------------------------------------------------
+ */
+
+/* At least one digit; returns the byte behind the last. */
+static const char *read_digits(struct parser *ps, const char *p)
+{
+    const char *start = p;
+    while (p < ps->end && *p >= '0' && *p <= '9')
+        p++;
+    if (p > start)
+        return p;
+    return parse_fail(ps, p, p == ps->end ? "unexpected end" : "expected a digit");
+}
+
+const char *parse_number_rest(struct parser *ps, const char *start, const char *p,
+                              struct json *slot)
+{
+    if (p < ps->end && *p == '.') {
+        p = read_digits(ps, p + 1);
+        if (!p)
+            return NULL;
+    }
+    if (p < ps->end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < ps->end && (*p == '+' || *p == '-'))
+            p++;
+        p = read_digits(ps, p);
+        if (!p)
+            return NULL;
+    }
+    *slot = (struct json){ .type = JSON_NUMBER, .len = (uint32_t)(p - start) };
+    slot->s = start;
+    return p;
+}
+
+/* --- equal keys ---------------------------------------------------------------------------------
+ */
+
+size_t parse_drop_equal_keys(struct parser *ps, struct json *first, size_t slots)
+{
+    /* The table of indices lies above the top of the stack, which is free. */
+    size_t size = 16;
+    while (size < slots) /* twice the members */
+        size *= 2;
+    size_t room = (size * sizeof(uint32_t) + sizeof *first - 1) / sizeof *first;
+    if ((size_t)(ps->limit - ps->top) < room) {
+        size_t at = (size_t)(first - ps->stack);
+        parse_grow(ps, room);
+        first = ps->stack + at;
+    }
+    uint32_t *table = memset(ps->top, 0, size * sizeof *table); /* 0: free, else place + 1 */
+    size_t kept = 0;
+    for (size_t i = 0; i < slots; i += 2) {
+        size_t h = map_hash(first[i].s, first[i].len);
+        for (;; h++) {
+            uint32_t place = table[h & (size - 1)];
+            if (!place) {
+                memmove(&first[kept], &first[i], 2 * sizeof *first);
+                table[h & (size - 1)] = (uint32_t)kept + 1;
+                kept += 2;
+                break;
+            }
+            const struct json *key = &first[place - 1];
+            if (key->len == first[i].len && !memcmp(key->s, first[i].s, key->len)) {
+                first[place] = first[i + 1];
+                break;
+            }
+        }
+    }
+    return kept;
+}

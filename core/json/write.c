@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Writing values: the bound of what they need, then the bytes without further checks.
+ */
+#include "json/json_int.h"
+#include "base/err.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { INT_BYTES = 20, DOUBLE_BYTES = 25 };
+
+/* --- bound --------------------------------------------------------------------------------------
+ */
+
+static size_t escaped_bound(const char *p, size_t len)
+{
+    const char *end = p + len;
+    size_t bytes = len + 2;
+    while ((p = scan_string(p, end, SCAN_WRITE)) < end) {
+        bytes += 5; /* \u00XX for one byte */
+        p++;
+    }
+    return bytes;
+}
+
+/* Without the contents of containers; with one byte for the ',' or ':' behind it. */
+static inline size_t slot_bound(const struct json *v)
+{
+    switch (v->type) {
+    case JSON_STRING:
+        return v->flags & JSON_PLAIN ? (size_t)v->len + 3 : escaped_bound(v->s, v->len) + 1;
+    case JSON_INT:
+        return INT_BYTES + 1;
+    case JSON_NUMBER:
+        return (size_t)v->len + 1;
+    case JSON_DOUBLE:
+        return DOUBLE_BYTES + 1;
+    default:
+        return 6; /* "false" */
+    }
+}
+
+size_t json_write_bound(const struct json *v)
+{
+    struct walk w;
+    size_t bytes = v ? slot_bound(v) : 4;
+    if (!v || v->type < JSON_ARRAY)
+        return bytes;
+    walk_init(&w);
+    walk_push(&w, v);
+    while (w.n) {
+        struct walk_frame *f = &w.frames[w.n - 1];
+        if (f->at == f->end) {
+            w.n--;
+            continue;
+        }
+        const struct json *slot = f->at++;
+        bytes += slot_bound(slot);
+        if (slot->type >= JSON_ARRAY)
+            walk_push(&w, slot);
+    }
+    walk_fini(&w);
+    return bytes;
+}
+
+/* --- scalars ------------------------------------------------------------------------------------
+ */
+
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                  "25262728293031323334353637383940414243444546474849"
+                                  "50515253545556575859606162636465666768697071727374"
+                                  "75767778798081828384858687888990919293949596979899";
+
+static char *put_int(char *to, int64_t i)
+{
+    char digits[INT_BYTES], *end = digits + sizeof digits, *p = end;
+    uint64_t u = (uint64_t)i;
+    if (i < 0) {
+        *to++ = '-';
+        u = 0 - u;
+    }
+    for (; u >= 100; u /= 100)
+        p = memcpy(p - 2, digit_pairs + u % 100 * 2, 2);
+    if (u >= 10)
+        p = memcpy(p - 2, digit_pairs + u * 2, 2);
+    else
+        *--p = (char)('0' + u);
+    memcpy(to, p, (size_t)(end - p));
+    return to + (end - p);
+}
+
+static char *put_double(char *to, double d)
+{
+    if (!isfinite(d))
+        return (char *)memcpy(to, "null", 4) + 4;
+    char text[40];
+    int n = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        n = snprintf(text, sizeof text, "%.*g", digits, d);
+        if (strtod(text, NULL) == d)
+            break;
+    }
+    memcpy(to, text, (size_t)n);
+    return to + n;
+}
+
+static char *put_escape(char *to, unsigned char c)
+{
+    static const char short_form[] = {
+        ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+    };
+    static const char hex[] = "0123456789abcdef";
+    *to++ = '\\';
+    if (short_form[c]) {
+        *to++ = short_form[c];
+        return to;
+    }
+    to = (char *)memcpy(to, "u00", 3) + 3;
+    *to++ = hex[c >> 4];
+    *to++ = hex[c & 15];
+    return to;
+}
+
+static char *put_escaped(char *to, const char *p, size_t len)
+{
+    const char *end = p + len;
+    for (;;) {
+        const char *stop = scan_string(p, end, SCAN_WRITE);
+        memcpy(to, p, (size_t)(stop - p));
+        to += stop - p;
+        if (stop == end)
+            return to;
+        to = put_escape(to, (unsigned char)*stop);
+        p = stop + 1;
+    }
+}
+
+static inline char *put_string(char *to, const struct json *v)
+{
+    *to++ = '"';
+    if (v->flags & JSON_PLAIN) {
+        memcpy(to, v->s, v->len);
+        to += v->len;
+    } else {
+        to = put_escaped(to, v->s, v->len);
+    }
+    *to++ = '"';
+    return to;
+}
+
+static inline char *put_scalar(char *to, const struct json *v)
+{
+    switch (v->type) {
+    case JSON_STRING:
+        return put_string(to, v);
+    case JSON_INT:
+        return put_int(to, v->i);
+    case JSON_NUMBER:
+        return (char *)memcpy(to, v->s, v->len) + v->len;
+    case JSON_DOUBLE:
+        return put_double(to, v->d);
+    case JSON_TRUE:
+        return (char *)memcpy(to, "true", 4) + 4;
+    case JSON_FALSE:
+        return (char *)memcpy(to, "false", 5) + 5;
+    default:
+        return (char *)memcpy(to, "null", 4) + 4;
+    }
+}
+
+/* --- values -------------------------------------------------------------------------------------
+ */
+
+size_t json_write(const struct json *v, char *to)
+{
+    static const struct json null = { .type = JSON_NULL };
+    char *start = to;
+    v = v ? v : &null;
+    if (v->type < JSON_ARRAY)
+        return (size_t)(put_scalar(to, v) - start);
+    struct walk w;
+    walk_init(&w);
+    walk_push(&w, v);
+    *to++ = v->type == JSON_OBJECT ? '{' : '[';
+    while (w.n) {
+        struct walk_frame *f = &w.frames[w.n - 1];
+        if (f->at == f->end) {
+            to -= to[-1] == ',';
+            *to++ = f->object ? '}' : ']';
+            *to++ = ',';
+            w.n--;
+            continue;
+        }
+        if (f->object) {
+            to = put_string(to, f->at++);
+            *to++ = ':';
+        }
+        const struct json *value = f->at++;
+        if (value->type >= JSON_ARRAY) {
+            *to++ = value->type == JSON_OBJECT ? '{' : '[';
+            walk_push(&w, value);
+            continue;
+        }
+        to = put_scalar(to, value);
+        *to++ = ',';
+    }
+    walk_fini(&w);
+    return (size_t)(to - start) - 1; /* the last ',' */
+}
+
+wf_str json_text(struct arena *a, const struct json *v)
+{
+    size_t bound = json_write_bound(v) + 1;
+    char *text = arena_alloc(a, bound);
+    size_t len = json_write(v, text);
+    text[len] = 0;
+    return (wf_str){ text, len };
+}
+
+void json_add(struct strbuf *b, const struct json *v)
+{
+    size_t bound = json_write_bound(v);
+    bool fits = !b->failed && bound <= b->cap && b->len <= b->cap - bound;
+    if (fits) {
+        char *to = strbuf_reserve(b, bound);
+        size_t len = json_write(v, to);
+        to[len] = 0;
+        b->len += len;
+        return;
+    }
+    /* Perhaps it only nearly fails to fit: the bound is not exact. */
+    char *text = xmalloc(bound);
+    strbuf_add(b, text, json_write(v, text));
+    free(text);
+}
+
+wf_str json_to_str(struct arena *a, const struct json *v)
+{
+    if (!v || v->type <= JSON_NULL)
+        return STR("");
+    return v->type == JSON_STRING ? json_str(v) : json_text(a, v);
+}
+
+/* --- for people ---------------------------------------------------------------------------------
+ */
+
+static void add_line(struct strbuf *b, size_t depth)
+{
+    strbuf_addc(b, '\n');
+    while (depth--)
+        strbuf_add(b, "  ", 2);
+}
+
+/* The byte behind the string that starts at p. */
+static const char *string_end(const char *p)
+{
+    for (p++; *p != '"'; p++)
+        p += *p == '\\';
+    return p + 1;
+}
+
+void json_add_pretty(struct strbuf *b, const struct json *v)
+{
+    struct strbuf compact;
+    strbuf_init(&compact, SIZE_MAX / 2);
+    json_add(&compact, v);
+    size_t depth = 0;
+    const char *p = compact.ptr, *end = p + compact.len;
+    while (p < end && !b->failed) {
+        const char *next = *p == '"' ? string_end(p) : p + 1;
+        bool opens = *p == '{' || *p == '[', closes = *p == '}' || *p == ']';
+        if (closes && p[-1] != '{' && p[-1] != '[')
+            add_line(b, depth - 1);
+        strbuf_add(b, p, (size_t)(next - p));
+        depth = depth + opens - closes;
+        if (*p == ',' || (opens && *next != '}' && *next != ']'))
+            add_line(b, depth);
+        if (*p == ':')
+            strbuf_addc(b, ' ');
+        p = next;
+    }
+    strbuf_fini(&compact);
+}
