@@ -41,8 +41,8 @@ static inline const char *read_number(struct parser *ps, const char *p, struct j
     const char *start = p, *end = ps->end;
     bool negative = *p == '-';
     p += negative;
-    if (p == end || !is_digit(*p))
-        return parse_fail(ps, p, "expected a digit");
+    if (__builtin_expect(p == end || !is_digit(*p), 0))
+        return parse_fail(ps, p, p == end ? "unexpected end" : "expected a digit");
     const char *digits = p;
     uint64_t value = 0;
     do

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Making and writing: strings of any bytes, the bound, buffers with a cap, text for people.
+ */
+#include "json_test.h"
+
+static void test_of_str(void **state)
+{
+    struct arena *a = *state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *text;
+    } cases[] = {
+        { "", 0, "\"\"" },
+        { "abc", 3, "\"abc\"" },
+        { "a\"b\\c/\b\f\n\r\t\x01\x1f\x7f", 14,
+          "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\"" },
+        { "a\0b", 3, "\"a\\u0000b\"" },
+        { "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+        { "\xff", 1, "\"\xef\xbf\xbd\"" },
+        { "a\xff", 2, "\"a\xef\xbf\xbd\"" },
+        { "\xff\xfe"
+          "b",
+          3,
+          "\"\xef\xbf\xbd\xef\xbf\xbd"
+          "b\"" },
+        { "caf\xe9 au lait", 12, "\"caf\xef\xbf\xbd au lait\"" },
+        { "\xc3\xa9\xc3", 3, "\"\xc3\xa9\xef\xbf\xbd\"" },
+        { "\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { "quite a long text before the \x80 byte\n", 36,
+          "\"quite a long text before the \xef\xbf\xbd byte\\n\"" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char bytes[64];
+        memcpy(bytes, cases[i].bytes, cases[i].len);
+        struct json v = json_of_str(a, bytes, cases[i].len);
+        memset(bytes, 'x', sizeof bytes);
+        assert_text(a, &v, cases[i].text);
+        struct json back;
+        assert_int_equal(json_parse(a, cases[i].text, strlen(cases[i].text), 0, &back, NULL), 0);
+        assert_true(json_equal(&v, &back));
+    }
+    struct json empty = json_of_str(a, NULL, 0), borrowed = json_of_str_borrow((wf_str){ NULL, 0 });
+    assert_text(a, &empty, "\"\"");
+    assert_text(a, &borrowed, "\"\"");
+    borrowed = json_of_str_borrow(STR("a\nb"));
+    assert_text(a, &borrowed, "\"a\\nb\"");
+}
+
+static void test_make(void **state)
+{
+    struct arena *a = *state;
+    struct json *e;
+    struct json_member *m;
+    struct json list = json_array(a, 2, &e), object = json_object(a, 2, &m);
+    assert_text(a, &list, "[null,null]");
+    assert_text(a, &object, "{\"\":null,\"\":null}");
+    e[1] = json_of_bool(true);
+    m[0].key = json_of_str_borrow(STR("list"));
+    m[0].value = list;
+    m[1].key = json_of_str_borrow(STR("no"));
+    m[1].value = json_of_bool(false);
+    assert_text(a, &object, "{\"list\":[null,true],\"no\":false}");
+    list = json_array(a, 0, NULL);
+    object = json_object(a, 0, NULL);
+    assert_text(a, &list, "[]");
+    assert_text(a, &object, "{}");
+    assert_text(a, NULL, "null");
+    assert_text(a, &(struct json){ .type = JSON_MISSING }, "null");
+}
+
+static void test_ints(void **state)
+{
+    struct arena *a = *state;
+    char expected[32];
+    int64_t i = 1;
+    for (int digits = 1; digits <= 19; digits++, i *= 10)
+        for (int64_t near = i - 2; near <= i + 2; near++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                struct json v = json_of_int(sign * near);
+                snprintf(expected, sizeof expected, "%lld", (long long)(sign * near));
+                assert_text(a, &v, expected);
+            }
+    struct json most = json_of_int(INT64_MAX), least = json_of_int(INT64_MIN);
+    assert_text(a, &most, "9223372036854775807");
+    assert_text(a, &least, "-9223372036854775808");
+}
+
+/* The bound holds, in a block of exactly that size. */
+static void test_bound(void **state)
+{
+    struct arena *a = *state;
+    static const char *const texts[] = {
+        "null",
+        "false",
+        "{}",
+        "[]",
+        "[[],{},[[]]]",
+        "-9223372036854775808",
+        "\"\"",
+        "\"\\u0001\"",
+        "[false,false,false]",
+        "{\"\":false}",
+        "[-9223372036854775808,-9223372036854775808]",
+        "{\"\\u0000\\u0001\\n\":\"\\u001f\\u001f\\u001f\\u001f\\u001f\"}",
+        "[1e5,123.456e-78,\"x\"]",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const struct json *v = value(a, texts[i]);
+        size_t bound = json_write_bound(v);
+        char *to = malloc(bound);
+        size_t len = json_write(v, to);
+        assert_true(len <= bound && len == strlen(texts[i]));
+        assert_memory_equal(to, texts[i], len);
+        free(to);
+    }
+    struct json d = { .type = JSON_DOUBLE, .d = -1.7976931348623157e308 };
+    char *to = malloc(json_write_bound(&d));
+    assert_int_equal(json_write(&d, to), 24);
+    free(to);
+}
+
+static void test_buffer(void **state)
+{
+    struct arena *a = *state;
+    const struct json *v = value(a, "{\"a\":\"\\u0001\\u0002\",\"n\":[1,2,3]}");
+    size_t len = json_text(a, v).len;
+    struct strbuf b;
+    strbuf_init(&b, len); /* just enough, though less than the bound */
+    json_add(&b, v);
+    assert_false(b.failed);
+    assert_string_equal(b.ptr, json_text(a, v).ptr);
+    strbuf_fini(&b);
+    strbuf_init(&b, len - 1);
+    json_add(&b, v);
+    assert_true(b.failed);
+    strbuf_fini(&b);
+    strbuf_init(&b, 1000);
+    strbuf_adds(&b, "x=");
+    json_add(&b, v);
+    json_add(&b, NULL);
+    assert_string_equal(b.ptr, "x={\"a\":\"\\u0001\\u0002\",\"n\":[1,2,3]}null");
+    strbuf_fini(&b);
+}
+
+static void test_pretty(void **state)
+{
+    struct arena *a = *state;
+    struct strbuf b;
+    strbuf_init(&b, 1000);
+    json_add_pretty(&b, value(a, "{\"a\":[1,{\"b\":\"x, {y}: \\\"[\\\\\"}],\"c\":[],\"d\":{}}"));
+    assert_string_equal(b.ptr, "{\n"
+                               "  \"a\": [\n"
+                               "    1,\n"
+                               "    {\n"
+                               "      \"b\": \"x, {y}: \\\"[\\\\\"\n"
+                               "    }\n"
+                               "  ],\n"
+                               "  \"c\": [],\n"
+                               "  \"d\": {}\n"
+                               "}");
+    strbuf_clear(&b);
+    json_add_pretty(&b, value(a, "[]"));
+    strbuf_addc(&b, ' ');
+    json_add_pretty(&b, value(a, "-1.5e3"));
+    strbuf_addc(&b, ' ');
+    json_add_pretty(&b, value(a, "\"a\""));
+    assert_string_equal(b.ptr, "[] -1.5e3 \"a\"");
+    strbuf_fini(&b);
+    strbuf_init(&b, 10);
+    json_add_pretty(&b, value(a, "[1,2,3,4,5]"));
+    assert_true(b.failed);
+    strbuf_fini(&b);
+}
+
+static void test_to_str(void **state)
+{
+    struct arena *a = *state;
+    const struct json *s = value(a, "\"a\\nb\"");
+    assert_ptr_equal(json_to_str(a, s).ptr, s->s);
+    assert_int_equal(json_to_str(a, s).len, 3);
+    assert_int_equal(json_to_str(a, NULL).len, 0);
+    assert_int_equal(json_to_str(a, value(a, "null")).len, 0);
+    assert_string_equal(json_to_str(a, value(a, "true")).ptr, "true");
+    assert_string_equal(json_to_str(a, value(a, "1.50")).ptr, "1.50");
+    assert_string_equal(json_to_str(a, value(a, "{\"a\":[\"x\"]}")).ptr, "{\"a\":[\"x\"]}");
+}
+
+/* A copy shares nothing: its source's arena and text may go. */
+static void test_copy(void **state)
+{
+    struct arena *a = *state, other;
+    static const char text[] =
+        "{\"key\":[1,2.5,\"s\",\"\\n\",{},[],null,true,[{\"deep\":\"er\"}]],\"\":\"\"}";
+    char *source = malloc(sizeof text - 1);
+    struct json v;
+    memcpy(source, text, sizeof text - 1);
+    arena_init(&other, NULL, 0);
+    assert_int_equal(json_parse(&other, source, sizeof text - 1, 0, &v, NULL), 0);
+    struct json copy = json_copy(a, &v), missing = json_copy(a, NULL);
+    memset(source, 'x', sizeof text - 1);
+    free(source);
+    arena_fini(&other);
+    assert_text(a, &copy, text);
+    assert_int_equal(missing.type, JSON_MISSING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_of_str), TEST(test_make),   TEST(test_ints),   TEST(test_bound),
+        TEST(test_buffer), TEST(test_pretty), TEST(test_to_str), TEST(test_copy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
