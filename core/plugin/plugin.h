@@ -24,11 +24,18 @@ struct plugin {
     size_t n_nodes;
     const wf_cred_type *creds;
     size_t n_creds;
+    /* Sizes of the structs that this plugin makes while it runs: read them with plugin_struct_copy. */
+    uint32_t request_size, error_size, output_size;
 };
+
+/* Copies a struct made by a plugin that knows it as `from_size` bytes into today's layout of `to_size`
+ * bytes: a shorter one is filled with zeros, a longer one must have zeros in what we do not know.
+ * 0, or -1 when it has something else there. */
+int plugin_struct_copy(void *to, size_t to_size, const void *from, size_t from_size);
 
 struct node_type {
     const struct plugin *plugin;
-    const char *type;     /* full: "catalyst.if" for ours, as declared when it holds a dot-separated vendor */
+    const char *type;     /* as declared, always in full: "catalyst.if" for ours, "vendor.name" otherwise */
     wf_node node;         /* today's layout; shorter structs were filled with zeros; params are normalised */
     uint16_t n_ports, n_inputs; /* as declared, at least 1 input; n_ports may be 0 */
     uint16_t n_metrics;
@@ -75,24 +82,41 @@ struct params_hooks {
     void *ctx;
     /* Compiles a text that begins with "=". NULL after it told `report` itself, with offset into the text. */
     const void *(*compile)(void *ctx, const char *path, wf_str text);
-    /* One mistake. `path` is the parameter's place in JSON ("rules.values[2].name"), from the node's
-     * `parameters` object; "" is that object. `key` true: the mistake is the key itself (unknown name). */
+    /* One mistake. `path` is the parameter's place in JSON ("rules.values[2].name", odd keys as
+     * "body['x.y']"), from the node's `parameters` object; "" is that object. A path that starts with "/" is
+     * from the node itself ("/credentials.redis"). `key` true: the mistake is the key itself (unknown name).
+     * A required parameter that is missing is reported at the path it should have. */
     void (*report)(void *ctx, const char *path, bool key, const char *message);
     /* Looks a credential reference up: the JSON given ({id,name} or a name). Returns the handle to be put
      * into the config, or NULL after it told `report`. NULL hook: every reference gives a dummy handle. */
     const wf_cred *(*credential)(void *ctx, const char *path, const char *types, const struct json *reference);
+    /* Tells whether a compiled expression is a constant, and its value. Constants are bound at once, take no
+     * slot and are accepted where expressions are not. NULL hook: none is. */
+    bool (*constant)(void *ctx, const void *expr, struct json *out);
 };
 
 /* Binds `given` (an object, or NULL) to the table: types, ranges, choices, required, unknown names with the
  * nearest right one, n8n's shapes (resourceLocator {__rl, mode, value}; fixedCollection; numbers and booleans
- * given as text). Credentials are looked for in `credentials` (the node's object) by type and in `given`.
- * Reports every mistake. 0, or -1 when there was one. Memory: `a`, the plan's. */
+ * given as text). Credentials are looked for in `given` by name and in `credentials` (the node's object) by
+ * type. Reports every mistake. 0, or -1 when there was one. Memory: `a`, the plan's; `given` is copied.
+ *
+ * - null is the same as not given, but for WF_VALUE, where it is a value. Text that is absent is "" (its ptr
+ *   is never NULL); "" does not satisfy WF_REQUIRED.
+ * - A parameter that show_if hides keeps its default, and what is given for it is not looked at. While the
+ *   parameter it hangs on is an expression, it is bound when given and not required.
+ * - In WF_VALUE every text that begins with "=" is an expression, however deep.
+ * - Rows of a list with a single parameter may be given as plain values: ["a", "b"]. A row may have an "id"
+ *   that the table does not know. */
 int params_bind(struct arena *a, const wf_param *table, size_t config_size, const struct json *given,
                 const struct json *credentials, const struct params_hooks *hooks, struct params *out);
 
 /* Solves the slots for one item into a config of its own. eval gives the value of a handle of
  * params_hooks.compile: 0, or -1 with *err. Returns the config in `a` (or p->base without slots), or NULL
- * with *err naming the parameter: "parameter 'amount': must be a number, got \"x\"". */
+ * with *err naming the parameter: "parameter 'amount': must be a number, got \"x\"".
+ *
+ * Conversions are as at bind; text takes any value, objects and arrays as JSON. null and missing become the
+ * default, and are an error where the parameter is required. Inside WF_VALUE a missing member is left out and
+ * a missing element is null, as JavaScript's JSON has it. */
 const void *params_solve(struct arena *a, const struct params *p,
                          int (*eval)(void *ctx, const void *expr, struct json *out, struct err *err), void *ctx,
                          struct err *err);
@@ -112,7 +136,8 @@ void docs_plugin(struct strbuf *b, const struct plugin *plugin);
 void docs_node(struct strbuf *b, const struct node_type *type);
 
 /* The values table behind wf_host.v works on core/json values: wf_value is struct json. The functions
- * that need an arena get it from the item through this hook, set once by the engine (or a fake host). */
+ * that need an arena get it from the item through this hook. There is one table in a process: call this
+ * before threads start, always with the same hook. */
 const wf_values *values_table(struct arena *(*arena_of)(wf_item *));
 /* wf_host.build over the same. NULL when the shape is wrong. */
 const struct json *values_build(struct arena *a, const char *shape, va_list args);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From a file to a plugin: dlopen, the one symbol, and over to the checks.
+ *
+ * Libraries are opened with RTLD_NOW, so a missing symbol is found here and not in the middle of a
+ * workflow, and RTLD_LOCAL, so two plugins never see each other. They are never closed:
+ * thread-local destructors, foreign threads and reports of sanitizers may point into them. Thread:
+ * the one that starts the process; reads files.
+ */
+#include "plugin/plugin_int.h"
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* dlopen's own words for a file of another kind are "invalid ELF header" at best. */
+static int check_file(const char *path, struct err *err)
+{
+    char head[4] = { 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+    ssize_t n = read(fd, head, sizeof head);
+    int why = errno;
+    close(fd);
+    if (n < 0)
+        return err_set(err, ERR_IO, "%s: cannot be read: %s", path, strerror(why));
+    if (n < 4 || memcmp(head, "\177ELF", 4) != 0)
+        return err_set(err, ERR_INVALID, "%s: is no shared library (not an ELF file)", path);
+    return 0;
+}
+
+/* What dlopen says begins with the path as it was given to it; ours is there already. */
+static const char *dl_reason(const char *path)
+{
+    const char *reason = dlerror();
+    size_t len = strlen(path);
+    if (!reason)
+        return "unknown reason";
+    return !strncmp(reason, path, len) && !strncmp(reason + len, ": ", 2) ? reason + len + 2
+                                                                          : reason;
+}
+
+int plugin_set_load(struct plugin_set *set, const char *path, struct err *err)
+{
+    struct arena scratch;
+    if (check_file(path, err) != 0)
+        return -1;
+    arena_init(&scratch, NULL, 0);
+    /* A name without a slash would be looked for in the library path. */
+    const char *file = strchr(path, '/') ? path : arena_printf(&scratch, "./%s", path).ptr;
+    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    const wf_plugin *entry = library ? dlsym(library, "wf_plugin_entry") : NULL;
+    int result = 0;
+    if (!library)
+        result = err_set(err, ERR_INVALID, "%s: %s", path, dl_reason(file));
+    else if (!entry)
+        result =
+            err_set(err, ERR_INVALID,
+                    "%s: has no symbol wf_plugin_entry: end its source with WF_PLUGIN(...)", path);
+    else if (plugin_set_add(set, entry, path, err) != 0)
+        result = err_context(err, "%s", path);
+    arena_fini(&scratch);
+    return result;
+}
+
+static int is_library(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return len > 3 && entry->d_name[0] != '.' && !strcmp(entry->d_name + len - 3, ".so");
+}
+
+int plugin_set_load_dir(struct plugin_set *set, const char *dir,
+                        void (*report)(void *ctx, const char *file, const char *reason), void *ctx,
+                        struct err *err)
+{
+    struct dirent **entries;
+    int n = scandir(dir, &entries, is_library, alphasort), loaded = 0;
+    if (n < 0)
+        return err_set(err, ERR_NOT_FOUND, "plugins: folder '%s': %s", dir, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        struct arena scratch;
+        struct err why;
+        arena_init(&scratch, NULL, 0);
+        const char *path = arena_printf(&scratch, "%s/%s", dir, entries[i]->d_name).ptr;
+        if (plugin_set_load(set, path, &why) == 0)
+            loaded++;
+        else if (report)
+            report(ctx, path, why.text);
+        arena_fini(&scratch);
+        free(entries[i]);
+    }
+    free(entries);
+    return loaded;
+}
