@@ -11,7 +11,7 @@ struct json json_of_double(double d)
 {
     if (!isfinite(d))
         return (struct json){ .type = JSON_NULL };
-    if (d > -0x1p53 && d < 0x1p53 && d == floor(d))
+    if (d > -0x1p53 && d < 0x1p53 && d == (double)(int64_t)d)
         return json_of_int((int64_t)d);
     return (struct json){ .type = JSON_DOUBLE, .d = d };
 }

@@ -4,7 +4,6 @@
  */
 #include "json/json_int.h"
 #include "base/err.h"
-#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -144,7 +143,7 @@ bool json_double(const struct json *v, double *out)
 
 static bool double_int(double d, int64_t *out)
 {
-    if (!(d >= -0x1p63 && d < 0x1p63) || d != floor(d))
+    if (!(d >= -0x1p63 && d < 0x1p63) || d != (double)(int64_t)d)
         return false;
     *out = (int64_t)d;
     return true;

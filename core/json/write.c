@@ -89,19 +89,83 @@ static char *put_int(char *to, int64_t i)
     return to + (end - p);
 }
 
+/* What prices and rates need: d as an integer of up to 15 digits over a power of ten. Both are
+ * exact, so the quotient is what the digits read back as. 0 when there is none. */
+static int short_digits(double d, char digits[17], int *point)
+{
+    double power = 1;
+    for (int decimals = 0; decimals <= 15; decimals++, power *= 10) {
+        if (d * power >= 1e15)
+            return 0;
+        double scaled = (double)(int64_t)(d * power + 0.5);
+        if (scaled / power != d)
+            continue;
+        int n = (int)(put_int(digits, (int64_t)scaled) - digits);
+        *point = n - decimals;
+        return n;
+    }
+    return 0;
+}
+
+/* The digits of d > 0, without zeros at the end, that read back as d; as few as 15, 16 or 17
+ * rounded ones can be, fewer for the smallest numbers. Returns how many; 0.d1d2.. * 10^*point is
+ * the value. */
+static int double_digits(double d, char digits[17], int *point)
+{
+    int n = short_digits(d, digits, point);
+    if (n)
+        return n;
+    char text[32]; /* d.ddde-NNN */
+    int precision = d < 0x1p-1022 ? 1 : 15;
+    do
+        snprintf(text, sizeof text, "%.*e", precision - 1, d);
+    while (strtod(text, NULL) != d && ++precision <= 17);
+    const char *p = text;
+    for (; *p != 'e'; p++)
+        if (*p != '.')
+            digits[n++] = *p;
+    *point = (int)strtol(p + 1, NULL, 10) + 1;
+    while (digits[n - 1] == '0')
+        n--;
+    return n;
+}
+
+static char *put_exponent(char *to, int e)
+{
+    *to++ = 'e';
+    *to++ = e < 0 ? '-' : '+';
+    return put_int(to, e < 0 ? -e : e);
+}
+
+/* As JavaScript writes numbers: with an exponent from 1e21 and below 1e-6 on. */
 static char *put_double(char *to, double d)
 {
-    if (!isfinite(d))
-        return (char *)memcpy(to, "null", 4) + 4;
-    char text[40];
-    int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(text, sizeof text, "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
+    if (!isfinite(d) || d == 0)
+        return d == 0 ? (*to = '0', to + 1) : (char *)memcpy(to, "null", 4) + 4;
+    if (d < 0) {
+        *to++ = '-';
+        d = -d;
     }
-    memcpy(to, text, (size_t)n);
-    return to + n;
+    char digits[17];
+    int point, n = double_digits(d, digits, &point);
+    if (point > 21 || point < -5) {
+        *to++ = digits[0];
+        if (n > 1)
+            *to++ = '.';
+        memcpy(to, digits + 1, (size_t)n - 1);
+        return put_exponent(to + n - 1, point - 1);
+    }
+    if (point <= 0) {
+        memcpy(to, "0.00000", 7);
+        memcpy(to + 2 - point, digits, (size_t)n);
+        return to + 2 - point + n;
+    }
+    for (int i = 0; i < n || i < point; i++) {
+        if (i == point)
+            *to++ = '.';
+        *to++ = i < n ? digits[i] : '0';
+    }
+    return to;
 }
 
 static char *put_escape(char *to, unsigned char c)
