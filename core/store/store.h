@@ -72,6 +72,9 @@ void store_output_add(struct strbuf *b, const struct store_output *out);
 int store_output_next(wf_str outputs, size_t *at, struct store_output *out);
 void store_headers_add(struct strbuf *b, wf_str name, wf_str value);
 int store_headers_next(wf_str headers, size_t *at, wf_str *name, wf_str *value);
+/* Trigger items of a block, one per execution in its order. ptr NULL: not saved. */
+void store_input_add(struct strbuf *b, wf_str input);
+int store_input_next(wf_str inputs, size_t *at, wf_str *input);
 
 /* What a turn did in one lane. Arrays have n entries and belong to the caller until the commit ended. */
 struct store_block {
@@ -86,7 +89,7 @@ struct store_block {
     const uint8_t *statuses;    /* enum store_status */
     const uint32_t *durations_us;
     const int64_t *started_us;  /* wall clock */
-    wf_str inputs;  /* n records of (u32 length, bytes), length UINT32_MAX: not saved; or empty: none saved */
+    wf_str inputs;  /* n records of store_input_add; or empty: none saved */
     wf_str outputs; /* store_output records */
     uint32_t n_outputs;
 };
@@ -107,6 +110,8 @@ struct store_row {
     struct exec_id exec;       /* who asked */
 };
 
+/* Only lanes fence: name the lane of every exec and row among the blocks, even when it does not move. A
+ * turn without lanes must be repeatable, so its rows need `unique`. */
 struct store_turn {
     const struct store_block *blocks; /* one per lane touched */
     uint32_t n_blocks;
@@ -139,7 +144,7 @@ struct store_commit_result {
 struct store_lane {
     uint32_t source, partition;
     uint64_t epoch, position, block_seq, released;
-    bool fresh; /* the row was made now: take the trigger's own start */
+    bool fresh; /* no commit has moved it yet: take the trigger's own start; position is start_position */
 };
 
 /* --- opening and admin calls: synchronous, any thread ------------------------------------------------ */
@@ -185,8 +190,10 @@ int store_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_
 
 /* Registers this engine and returns its number; a heartbeat keeps its lanes and parked executions. */
 int store_instance(struct store *s, wf_str name, uint32_t *instance, struct err *err);
+/* ERR_FENCED: it was silent for too long and another took its lanes; register anew. */
 int store_heartbeat(struct store *s, uint32_t instance, struct err *err);
-/* Instances silent for longer than that; each is given to exactly one caller. */
+/* Instances silent for longer than that; each is given to exactly one caller, and again to another when
+ * that one falls silent too. When its lanes are taken over, call store_instance_leave for it. */
 int store_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, void (*each)(void *ctx, uint32_t instance),
                          void *ctx, struct err *err);
 int store_instance_leave(struct store *s, uint32_t instance, struct err *err);
@@ -255,10 +262,12 @@ void store_assign(struct store_session *ss, uint32_t source, uint32_t partition,
 void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t after, uint32_t limit,
                   void (*each)(void *ctx, const struct store_block *block, const struct err *error), void *ctx);
 /* Parked executions of a lane (or, with status ERROR, those marked for retry) that are due before `wake_us`,
- * at most `limit`, each handed out once per epoch. `exec` NULL: the end. */
+ * at most `limit`, each handed out once per epoch (again when it was written again). None when the lane is
+ * not this instance's. `exec` NULL: the end. */
 void store_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us, uint32_t limit,
                   void (*each)(void *ctx, const struct store_exec *exec, const struct err *error), void *ctx);
-/* Lanes owned by an instance (dead ones, to take over): every (source, partition). source 0: the end. */
+/* Lanes owned by an instance (dead ones, to take over): every (source, partition). source 0: the end, with
+ * an error or NULL. Numbers of sources begin at 1. */
 void store_lanes_of(struct store_session *ss, uint32_t instance,
                     void (*each)(void *ctx, uint32_t source, uint32_t partition, const struct err *error),
                     void *ctx);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * mem_int: the records of the memory store. One lock guards them all; no call holds it for long.
+ */
+#ifndef CATALYST_STORE_MEM_INT_H
+#define CATALYST_STORE_MEM_INT_H
+#include "base/map.h"
+#include "store/store_int.h"
+#include <pthread.h>
+
+struct mem_workflow {
+    char *id, *name;
+    bool active;
+    uint32_t n_versions;
+};
+struct mem_version {
+    uint32_t workflow; /* index */
+    uint32_t number;
+    wf_str definition;
+    int64_t deployed_us;
+};
+struct mem_source {
+    char *key; /* workflow, node, kind and name with their lengths */
+};
+struct mem_instance {
+    char *name;
+    int64_t heard_us; /* monotonic */
+    uint32_t taken_by;
+    bool left;
+};
+struct mem_credential {
+    char *id, *name, *type;
+    wf_str sealed;
+};
+/* A block with its own memory. */
+struct mem_block {
+    struct link link; /* of its lane, oldest first */
+    struct arena arena;
+    struct store_block block;
+    int64_t created_us;
+};
+struct mem_lane {
+    struct job_lane key; /* of the map */
+    struct store_lane lane;
+    uint32_t owner;
+    struct link blocks, execs;
+};
+struct mem_exec {
+    struct link link; /* of its lane */
+    struct arena arena;
+    struct store_exec exec;
+    uint64_t handed_epoch; /* of the lane when it was handed out; 0: not yet */
+    bool retry;
+};
+struct mem_row {
+    struct mem_row *next;
+    char *table, *row;
+};
+
+struct mem_store {
+    struct store base;
+    pthread_mutex_t lock;
+    struct mem_workflow *workflows;
+    struct mem_version *versions;   /* version id is the index + 1 */
+    struct mem_source *sources;     /* id is the index + 1 */
+    struct mem_instance *instances; /* id is the index + 1 */
+    struct mem_credential *credentials;
+    uint32_t n_workflows, n_versions, n_sources, n_instances, n_credentials;
+    uint64_t revision;
+    struct map lanes;     /* struct job_lane -> struct mem_lane */
+    struct map execs;     /* struct exec_id -> struct mem_exec */
+    struct map uniques;   /* table, columns and their values -> the row */
+    struct mem_row *rows; /* newest first */
+    size_t block_bytes;
+};
+
+/* With the lock held. */
+struct mem_lane *mem_lane_get(struct mem_store *m, uint32_t source, uint32_t partition);
+struct mem_lane *mem_lane_make(struct mem_store *m, uint32_t source, uint32_t partition);
+void mem_exec_remove(struct mem_store *m, struct exec_id id);
+void mem_block_free(struct mem_store *m, struct mem_block *b);
+/* The workflow of a version, or NULL; only of this store's versions. */
+const struct mem_workflow *mem_workflow_of(const struct mem_store *m, uint64_t version);
+/* Runs a job that was filled; takes the lock itself. */
+void mem_run(struct mem_store *m, struct job *job);
+
+static inline struct mem_store *mem_of(struct store *s)
+{
+    return CONTAINER_OF(s, struct mem_store, base);
+}
+
+/* The table of functions; each takes the lock itself. */
+void mem_free_admin(struct mem_store *m);
+int mem_deploy(struct store *s, wf_str id, wf_str name, wf_str definition, bool active,
+               struct store_workflow *out, struct err *err);
+int mem_set_active(struct store *s, wf_str id, bool active, struct err *err);
+int mem_workflows(struct store *s, store_on_workflow *each, void *ctx, struct err *err);
+int mem_workflow_version(struct store *s, uint64_t version, store_on_workflow *each, void *ctx,
+                         struct err *err);
+int mem_revision(struct store *s, uint64_t *revision, struct err *err);
+int mem_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name,
+               uint32_t *id, struct err *err);
+int mem_instance(struct store *s, wf_str name, uint32_t *instance, struct err *err);
+int mem_heartbeat(struct store *s, uint32_t instance, struct err *err);
+int mem_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, store_on_instance *each,
+                       void *ctx, struct err *err);
+int mem_instance_leave(struct store *s, uint32_t instance, struct err *err);
+int mem_credential_put(struct store *s, const struct store_credential *c, struct err *err);
+int mem_credential_delete(struct store *s, wf_str id, struct err *err);
+int mem_credentials(struct store *s, store_on_credential *each, void *ctx, struct err *err);
+
+int mem_executions(struct store *s, const struct store_filter *filter, store_on_execution *each,
+                   void *ctx, struct err *err);
+int mem_execution(struct store *s, struct exec_id id, store_on_execution *each, void *ctx,
+                  struct err *err);
+int mem_execution_retry(struct store *s, struct exec_id id, struct err *err);
+
+/* Rows of plugins that a table holds; for tests. */
+uint32_t mem_count_rows(struct store *s, const char *table);
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The front of the room: finds the kind of store by its URL and hands every call to its table. What
+ * all kinds have in common is checked here: defaults, and turns that break the contract.
+ */
+#include "store/store_int.h"
+#include <stdlib.h>
+#include <strings.h>
+
+static const struct {
+    const char *prefix;
+    const struct store_ops *ops;
+} kinds[] = {
+    { "memory:", &mem_ops },
+};
+
+static const struct store_ops *find_kind(const char *url)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strncmp(url, kinds[i].prefix, strlen(kinds[i].prefix)))
+            return kinds[i].ops;
+    return NULL;
+}
+
+struct store *store_open(const struct store_config *config, bool migrate, struct err *err)
+{
+    const struct store_ops *ops = config->url ? find_kind(config->url) : NULL;
+    if (!ops) {
+        /* Not the URL itself: it may hold a password. */
+        err_set(err, ERR_INVALID,
+                "store: the URL must begin with postgresql:// or sqlite: or be memory:");
+        return NULL;
+    }
+    struct store_config full = *config;
+    if (!full.retention_days)
+        full.retention_days = STORE_RETENTION_DAYS;
+    if (!full.commit_timeout_ms)
+        full.commit_timeout_ms = STORE_COMMIT_TIMEOUT_MS;
+    char *url = xstrdup(config->url);
+    full.url = url;
+    struct store *s = ops->open(&full, migrate, err);
+    if (!s) {
+        free(url);
+        return NULL;
+    }
+    s->ops = ops;
+    s->config = full;
+    return s;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    char *url = (char *)s->config.url;
+    s->ops->close(s);
+    free(url);
+}
+
+static void report_nothing(void *ctx, int version, const char *name)
+{
+    (void)ctx, (void)version, (void)name;
+}
+
+int store_migrate(struct store *s, bool run, store_on_migrate *report, void *ctx, int *applied,
+                  int *newest, struct err *err)
+{
+    int unused[2];
+    return s->ops->migrate(s, run, report ? report : report_nothing, ctx,
+                           applied ? applied : &unused[0], newest ? newest : &unused[1], err);
+}
+
+const char *store_kind(const struct store *s) { return s->ops->kind; }
+
+int store_deploy(struct store *s, wf_str id, wf_str name, wf_str definition, bool active,
+                 struct store_workflow *out, struct err *err)
+{
+    struct store_workflow unused;
+    if (!id.len)
+        return err_set(err, ERR_INVALID, "store: deploy: the workflow has no id");
+    return s->ops->deploy(s, id, name, definition, active, out ? out : &unused, err);
+}
+
+int store_set_active(struct store *s, wf_str id, bool active, struct err *err)
+{
+    return s->ops->set_active(s, id, active, err);
+}
+
+int store_workflows(struct store *s, store_on_workflow *each, void *ctx, struct err *err)
+{
+    return s->ops->workflows(s, each, ctx, err);
+}
+
+int store_workflow_version(struct store *s, uint64_t version, store_on_workflow *each, void *ctx,
+                           struct err *err)
+{
+    return s->ops->workflow_version(s, version, each, ctx, err);
+}
+
+int store_revision(struct store *s, uint64_t *revision, struct err *err)
+{
+    return s->ops->revision(s, revision, err);
+}
+
+int store_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name,
+                 uint32_t *id, struct err *err)
+{
+    return s->ops->source(s, workflow, node, kind, name, id, err);
+}
+
+int store_instance(struct store *s, wf_str name, uint32_t *instance, struct err *err)
+{
+    return s->ops->instance(s, name, instance, err);
+}
+
+int store_heartbeat(struct store *s, uint32_t instance, struct err *err)
+{
+    return s->ops->heartbeat(s, instance, err);
+}
+
+int store_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, store_on_instance *each,
+                         void *ctx, struct err *err)
+{
+    return s->ops->dead_instances(s, me, silent_ms, each, ctx, err);
+}
+
+int store_instance_leave(struct store *s, uint32_t instance, struct err *err)
+{
+    return s->ops->instance_leave(s, instance, err);
+}
+
+int store_executions(struct store *s, const struct store_filter *filter, store_on_execution *each,
+                     void *ctx, struct err *err)
+{
+    struct store_filter full = filter ? *filter : (struct store_filter){ 0 };
+    if (!full.limit)
+        full.limit = STORE_LIST_LIMIT;
+    if (!full.until_us)
+        full.until_us = INT64_MAX;
+    return s->ops->executions(s, &full, each, ctx, err);
+}
+
+int store_execution(struct store *s, struct exec_id id, store_on_execution *each, void *ctx,
+                    struct err *err)
+{
+    return s->ops->execution(s, id, each, ctx, err);
+}
+
+int store_execution_retry(struct store *s, struct exec_id id, struct err *err)
+{
+    return s->ops->retry(s, id, err);
+}
+
+int store_credential_put(struct store *s, const struct store_credential *c, struct err *err)
+{
+    if (!c->id.len)
+        return err_set(err, ERR_INVALID, "store: the credential has no id");
+    return s->ops->credential_put(s, c, err);
+}
+
+int store_credential_delete(struct store *s, wf_str id, struct err *err)
+{
+    return s->ops->credential_delete(s, id, err);
+}
+
+int store_credentials(struct store *s, store_on_credential *each, void *ctx, struct err *err)
+{
+    return s->ops->credentials(s, each, ctx, err);
+}
+
+int store_housekeep(struct store *s, int64_t now_us, struct err *err)
+{
+    return s->ops->housekeep(s, now_us, err);
+}
+
+/* --- sessions
+ * ----------------------------------------------------------------------------------------- */
+
+struct store_session *store_session_open(struct store *s, const struct store_session_config *config)
+{
+    return s->ops->session_open(s, config);
+}
+
+void store_session_close(struct store_session *ss)
+{
+    if (ss)
+        ss->store->ops->session_close(ss);
+}
+
+static void check_turn(const struct store_turn *turn)
+{
+    for (uint32_t i = 0; i < turn->n_blocks; i++) {
+        const struct store_block *b = &turn->blocks[i];
+        BUG_IF(b->n && !b->seq);                   /* a block needs its number */
+        BUG_IF(b->position_new < b->position_old); /* lanes never go back */
+        BUG_IF(b->outputs.len && !b->seq);         /* outputs would be lost */
+    }
+}
+
+void store_commit(struct store_session *ss, const struct store_turn *turn, store_on_commit *done,
+                  void *ctx)
+{
+    BUG_IF(ss->is_committing);
+    ss->is_committing = true;
+    check_turn(turn);
+    ss->store->ops->commit(ss, turn, done, ctx);
+}
+
+void store_assign(struct store_session *ss, uint32_t source, uint32_t partition,
+                  uint64_t start_position, store_on_lane *done, void *ctx)
+{
+    ss->store->ops->assign(ss, source, partition, start_position, done, ctx);
+}
+
+void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t after,
+                  uint32_t limit, store_on_block *each, void *ctx)
+{
+    ss->store->ops->blocks(ss, source, partition, after, limit, each, ctx);
+}
+
+void store_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
+                  uint32_t limit, store_on_exec *each, void *ctx)
+{
+    ss->store->ops->parked(ss, source, partition, wake_us, limit, each, ctx);
+}
+
+void store_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of *each, void *ctx)
+{
+    ss->store->ops->lanes_of(ss, instance, each, ctx);
+}
+
+/* --- names in plugins' rows
+ * --------------------------------------------------------------------------- */
+
+/* Tables of the schema; a plugin's row never goes there. */
+static const char *const our_tables[] = {
+    "schema_version",  "engine_instance", "workflow",  "workflow_version", "revision",   "source",
+    "source_position", "block",           "execution", "credential",       "executions",
+};
+
+static bool is_name_char(char c, bool first)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           (!first && c >= '0' && c <= '9');
+}
+
+bool store_name_ok(wf_str name)
+{
+    if (!name.len || name.len > 63)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_name_char(name.ptr[i], i == 0))
+            return false;
+    return true;
+}
+
+bool store_table_ok(wf_str table)
+{
+    const char *dot = table.len ? memchr(table.ptr, '.', table.len) : NULL;
+    wf_str name = table;
+    if (dot) {
+        if (!store_name_ok((wf_str){ table.ptr, (size_t)(dot - table.ptr) }))
+            return false;
+        name = (wf_str){ dot + 1, table.len - (size_t)(dot + 1 - table.ptr) };
+    }
+    if (!store_name_ok(name))
+        return false;
+    for (size_t i = 0; i < sizeof our_tables / sizeof *our_tables; i++)
+        if (str_eq_nocase(name, str_of(our_tables[i])))
+            return false;
+    /* Partitions are named block_<day>. */
+    return strncasecmp(name.ptr, "block_", name.len < 6 ? name.len + 1 : 6) != 0;
+}
+
+bool store_next_column(wf_str columns, size_t *at, wf_str *column)
+{
+    if (*at >= columns.len)
+        return false;
+    const char *from = columns.ptr + *at, *end = columns.ptr + columns.len;
+    const char *comma = memchr(from, ',', (size_t)(end - from));
+    if (comma)
+        end = comma;
+    *at = (size_t)(end - columns.ptr) + 1;
+    while (from < end && *from == ' ')
+        from++;
+    while (end > from && end[-1] == ' ')
+        end--;
+    *column = (wf_str){ from, (size_t)(end - from) };
+    return true;
+}
