@@ -77,6 +77,7 @@ struct plan {
     struct plan_settings settings;
     const struct plan_node *nodes;
     uint32_t n_nodes;
+    const uint32_t *by_name;     /* indices in the order of the names' bytes, for plan_find_node */
     const uint32_t *triggers;    /* indices of trigger nodes that are not disabled */
     uint32_t n_triggers;
     struct expr_unit unit;       /* all Lua functions of its expressions */
@@ -102,6 +103,9 @@ struct workflow_options {
     const char *const *env_allow;     /* names for $env; ends with NULL; or NULL */
     void *ctx;
     bool keep_all;
+    /* Handed to wf_node.check, which asks it for services; NULL: node types do not check their configs. */
+    const wf_host *host;
+    bool for_run;                     /* `catalyst run`: an active workflow needs no trigger */
 };
 
 struct workflow_report {
@@ -122,6 +126,10 @@ struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p);
 /* Node index by name, or -1. */
 int plan_find_node(const struct plan *p, wf_str name);
+
+/* A plan as text, for tests and people: settings, then each node with its ports, flags, parameters and
+ * edges, by name and number. */
+void plan_dump(struct strbuf *b, const struct plan *p);
 
 /* id and name of a definition without compiling it (list, deploy). The name when there is no id. */
 int workflow_identity(struct arena *a, wf_str text, wf_str *id, wf_str *name, bool *active, struct err *err);
