@@ -2,16 +2,17 @@
  * json: the item format. Immutable, arena-backed JSON values: parse, read, edit by copy, write.
  *
  * A value is 16 bytes. Containers are arrays of values; a member is a key and a value. Nothing is
- * changed in place once it is built: an edit copies the containers along the path and shares the rest,
- * so items can share parts across nodes and executions of one arena. RFC 8259, strict: UTF-8 checked,
- * no lone surrogates, depth limit, no trailing bytes, no comments. The last of equal keys wins.
+ * changed in place once it is built: an edit copies the containers along the path and shares the
+ * rest, so items can share parts across nodes and executions of one arena. RFC 8259, strict: UTF-8
+ * checked, no lone surrogates, depth limit, no trailing bytes, no comments. The last of equal keys
+ * wins.
  *
- * Numbers: integers in int64 range are JSON_INT. Every other number of a text (fractions, exponents,
- * larger integers) keeps its text (JSON_NUMBER) and is written as it came; a computed one is
- * JSON_DOUBLE and is written in its shortest form that reads back the same.
+ * Numbers: integers in int64 range are JSON_INT. Every other number of a text (fractions,
+ * exponents, larger integers) keeps its text (JSON_NUMBER) and is written as it came; a computed
+ * one is JSON_DOUBLE and is written in its shortest form that reads back the same.
  *
- * Strings of a parsed value point into the source text where they hold no escapes: the source must live
- * as long as the arena (link it with arena_link). They are NOT NUL-ended.
+ * Strings of a parsed value point into the source text where they hold no escapes: the source must
+ * live as long as the arena (link it with arena_link). They are NOT NUL-ended.
  *
  * Thread: the arena's. Errors: NULL/-1 with an offset and a reason. Nothing here does I/O.
  */
@@ -67,14 +68,16 @@ struct json_error {
 };
 
 /* Parses a whole text of at most UINT32_MAX bytes into *out. 0, or -1 with *error. `max_depth` 0:
- * JSON_DEPTH_MAX. Values and strings with escapes are allocated in `a`, the rest points into `text`. */
+ * JSON_DEPTH_MAX. Values and strings with escapes are allocated in `a`, the rest points into
+ * `text`. */
 int json_parse(struct arena *a, const char *text, size_t len, unsigned max_depth, struct json *out,
                struct json_error *error);
 /* As json_parse for text that goes away: string bytes are copied into the arena. */
-int json_parse_copy(struct arena *a, const char *text, size_t len, unsigned max_depth, struct json *out,
-                    struct json_error *error);
+int json_parse_copy(struct arena *a, const char *text, size_t len, unsigned max_depth,
+                    struct json *out, struct json_error *error);
 
-/* --- reading: everything takes NULL and JSON_MISSING for "not there" ------------------------------- */
+/* --- reading: everything takes NULL and JSON_MISSING for "not there"
+ * ------------------------------- */
 
 /* A member's value, or NULL. */
 const struct json *json_get(const struct json *object, const char *key, size_t len);
@@ -92,10 +95,11 @@ struct json_path {
     const struct json_step *steps;
     uint32_t n;
 };
-/* Parses "a.b[0]['x.y'].c"; an empty text is the value itself. 0, or -1 with *error. */
+/* Parses "a.b[0]['x.y'].c"; an empty text is the value itself; in quotes a backslash takes the next byte
+ * as it is. At most JSON_DEPTH_MAX steps, copied into `a`. 0, or -1 with *error. */
 int json_path_parse(struct arena *a, const char *text, size_t len, struct json_path *out,
                     struct json_error *error);
-/* Walks the path. NULL when a step has nothing. */
+/* Walks the path. NULL when a step has nothing. A name of digits is a place in an array: "list.0". */
 const struct json *json_path_get(const struct json *from, const struct json_path *path);
 
 bool json_truth(const struct json *v); /* JavaScript's truth */
@@ -113,10 +117,12 @@ static inline wf_str json_str(const struct json *v) /* bytes of a string, else e
 }
 const char *json_type_name(const struct json *v); /* "missing", "null", "boolean", "number" ... */
 
-/* --- making ------------------------------------------------------------------------------------- */
+/* --- making -------------------------------------------------------------------------------------
+ */
 
 struct json json_of_int(int64_t i);
-struct json json_of_double(double d); /* NaN and infinities become null; integral values below 2^53 JSON_INT */
+struct json
+json_of_double(double d); /* NaN and infinities become null; integral values below 2^53 JSON_INT */
 struct json json_of_bool(bool b);
 /* Borrows the bytes, which must be UTF-8. */
 struct json json_of_str_borrow(wf_str s);
@@ -127,22 +133,26 @@ struct json json_of_str(struct arena *a, const char *ptr, size_t len);
 struct json json_array(struct arena *a, size_t n, struct json **elements);
 struct json json_object(struct arena *a, size_t n, struct json_member **members);
 
-/* --- editing by copy ------------------------------------------------------------------------------ */
+/* --- editing by copy
+ * ------------------------------------------------------------------------------ */
 
-/* A copy of `base` (may be NULL: an empty object) with `path` set to `value`; missing objects and arrays
- * on the way are made, an array is filled up with nulls (at most 100,000). 0, or -1 with *error when a
- * step meets a value of another kind. */
-int json_set(struct arena *a, const struct json *base, const struct json_path *path, const struct json *value,
-             struct json *out, struct json_error *error);
+/* A copy of `base` (may be NULL: an empty object) with `path` set to `value`; missing objects and
+ * arrays on the way are made, an array is filled up with nulls (at most 100,000). 0, or -1 with
+ * *error when a step meets a value of another kind. */
+int json_set(struct arena *a, const struct json *base, const struct json_path *path,
+             const struct json *value, struct json *out, struct json_error *error);
 /* A copy without what is at `path`; a missing path is no error. */
-int json_unset(struct arena *a, const struct json *base, const struct json_path *path, struct json *out,
-               struct json_error *error);
-/* One member of an object by its literal name. */
-struct json json_set_key(struct arena *a, const struct json *base, wf_str key, const struct json *value);
+int json_unset(struct arena *a, const struct json *base, const struct json_path *path,
+               struct json *out, struct json_error *error);
+/* One member of an object (of an empty one, if `base` is none) by its literal name, which is borrowed and
+ * must be UTF-8. */
+struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
+                         const struct json *value);
 /* A deep copy into another arena, strings included. */
 struct json json_copy(struct arena *a, const struct json *v);
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing
+ * -------------------------------------------------------------------------------------- */
 
 /* Upper bound of the bytes json_write needs, without the NUL. */
 size_t json_write_bound(const struct json *v);
@@ -153,7 +163,8 @@ wf_str json_text(struct arena *a, const struct json *v);
 void json_add(struct strbuf *b, const struct json *v);
 /* Indented by two spaces, for people. */
 void json_add_pretty(struct strbuf *b, const struct json *v);
-/* As a string: a string's bytes as they are (borrowed), anything else as JSON; MISSING and null: "". */
+/* As a string: a string's bytes as they are (borrowed), anything else as JSON; MISSING and null:
+ * "". */
 wf_str json_to_str(struct arena *a, const struct json *v);
 
 #endif

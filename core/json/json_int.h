@@ -29,8 +29,8 @@ static inline bool scan_stops(unsigned char c, enum scan scan)
 #if defined(__SSE2__) && !defined(JSON_PORTABLE)
 enum { SCAN_STEP = 16 };
 
-/* A bit for each of 16 bytes that stops the scan. */
-static inline uint32_t scan_block(const char *p, enum scan scan)
+/* The place of the first of 16 bytes that stops the scan, or 16. */
+static inline unsigned scan_block(const char *p, enum scan scan)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
@@ -39,15 +39,14 @@ static inline uint32_t scan_block(const char *p, enum scan scan)
     __m128i low = scan == SCAN_READ
                       ? _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20))
                       : _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), low));
+    __m128i stops = _mm_or_si128(_mm_or_si128(quote, backslash), low);
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(stops) | 1u << 16);
 }
-
-static inline unsigned scan_first(uint32_t stops) { return (unsigned)__builtin_ctz(stops); }
 #else
 enum { SCAN_STEP = 8 };
 
-/* Not 0 when one of 8 bytes stops the scan. */
-static inline uint64_t scan_block(const char *p, enum scan scan)
+/* The place of the first of 8 bytes that stops the scan, or 8. */
+static inline unsigned scan_block(const char *p, enum scan scan)
 {
     const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
     uint64_t word;
@@ -55,7 +54,12 @@ static inline uint64_t scan_block(const char *p, enum scan scan)
     uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
     uint64_t stops = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
                      ((word - ones * 0x20) & ~word);
-    return ((scan == SCAN_READ ? stops | word : stops) & highs);
+    if (!((scan == SCAN_READ ? stops | word : stops) & highs))
+        return 8;
+    unsigned place = 0;
+    while (!scan_stops((unsigned char)p[place], scan))
+        place++;
+    return place;
 }
 #endif
 
@@ -63,15 +67,10 @@ static inline uint64_t scan_block(const char *p, enum scan scan)
 static inline const char *scan_string(const char *p, const char *end, enum scan scan)
 {
     while (end - p >= SCAN_STEP) {
-        __auto_type stops = scan_block(p, scan);
-        if (stops) {
-#if defined(__SSE2__) && !defined(JSON_PORTABLE)
-            return p + scan_first(stops);
-#else
-            break;
-#endif
-        }
-        p += SCAN_STEP;
+        unsigned place = scan_block(p, scan);
+        p += place;
+        if (place < SCAN_STEP)
+            return p;
     }
     while (p < end && !scan_stops((unsigned char)*p, scan))
         p++;
@@ -83,6 +82,9 @@ static inline bool scan_plain(const char *ptr, size_t len)
 {
     return scan_string(ptr, ptr + len, SCAN_WRITE) == ptr + len;
 }
+
+/* The first byte from p on that does not belong to valid UTF-8, or `end`. */
+const char *scan_utf8(const char *p, const char *end);
 
 /* --- traversal ----------------------------------------------------------------------------------
  */
@@ -111,7 +113,9 @@ static inline void walk_init(struct walk *w)
 
 void walk_fini(struct walk *w);
 
-/* Enters a container. */
+static inline bool has_contents(const struct json *v) { return v->type >= JSON_ARRAY && v->len; }
+
+/* Enters a container that has contents. */
 static inline void walk_push(struct walk *w, const struct json *container)
 {
     if (__builtin_expect(w->n == w->size, 0))

@@ -29,8 +29,7 @@ static struct json string_of(const char *ptr, size_t len)
 
 struct json json_of_str_borrow(wf_str s) { return string_of(s.ptr, s.len); }
 
-/* The first byte that does not belong to valid UTF-8, or `end`. */
-static const char *utf8_until(const char *p, const char *end)
+const char *scan_utf8(const char *p, const char *end)
 {
     while (p < end) {
         p = scan_string(p, end, SCAN_READ);
@@ -45,15 +44,17 @@ static const char *utf8_until(const char *p, const char *end)
 struct json json_of_str(struct arena *a, const char *ptr, size_t len)
 {
     static const char replacement[] = "\xef\xbf\xbd";
+    if (!len)
+        return string_of("", 0);
     const char *p = ptr, *end = ptr + len;
-    const char *bad = utf8_until(p, end);
+    const char *bad = scan_utf8(p, end);
     if (bad == end)
         return string_of(arena_str(a, ptr, len).ptr, len);
     size_t n_bad = 0;
-    for (const char *at = bad; at < end; at = utf8_until(at + 1, end))
+    for (const char *at = bad; at < end; at = scan_utf8(at + 1, end))
         n_bad++;
     char *copy = arena_alloc(a, len + 2 * n_bad), *to = copy;
-    for (; p < end; p = bad + 1, bad = utf8_until(p, end)) {
+    for (; p < end; p = bad + 1, bad = scan_utf8(p, end)) {
         memcpy(to, p, (size_t)(bad - p));
         to += bad - p;
         if (bad == end)
@@ -95,7 +96,7 @@ static void own_contents(struct arena *a, struct json *v)
 {
     if (v->type == JSON_STRING || v->type == JSON_NUMBER) {
         v->s = arena_str(a, v->s, v->len).ptr;
-    } else if (v->type >= JSON_ARRAY && v->len) {
+    } else if (has_contents(v)) {
         size_t bytes = sizeof *v * ((size_t)v->len << (v->type == JSON_OBJECT));
         v->elements = memcpy(arena_alloc(a, bytes), v->elements, bytes);
     }
@@ -106,7 +107,7 @@ struct json json_copy(struct arena *a, const struct json *v)
     struct json copy = v ? *v : (struct json){ .type = JSON_MISSING };
     struct walk w;
     own_contents(a, &copy);
-    if (copy.type < JSON_ARRAY)
+    if (!has_contents(&copy))
         return copy;
     walk_init(&w);
     walk_push(&w, &copy);
@@ -118,7 +119,7 @@ struct json json_copy(struct arena *a, const struct json *v)
         }
         struct json *slot = (struct json *)f->at++; /* of the copy: ours to change */
         own_contents(a, slot);
-        if (slot->type >= JSON_ARRAY)
+        if (has_contents(slot))
             walk_push(&w, slot);
     }
     walk_fini(&w);

@@ -210,6 +210,7 @@ int json_parse(struct arena *a, const char *text, size_t len, unsigned max_depth
                struct json_error *error)
 {
     struct parser ps; /* its slots are not cleared: each is written before it is read */
+    text = len ? text : "";
     ps.text = text;
     ps.end = text + len;
     ps.stack = ps.top = ps.frame = ps.local;

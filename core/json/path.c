@@ -92,9 +92,13 @@ int json_path_parse(struct arena *a, const char *text, size_t len, struct json_p
                     struct json_error *error)
 {
     struct json_step steps[JSON_DEPTH_MAX];
+    text = len ? text : "";
     struct path_reader r = { text, text, text + len, a, steps, 0, error };
     if (len > UINT32_MAX)
         return path_fail(&r, text, "path too long");
+    const char *valid = scan_utf8(text, r.end);
+    if (valid < r.end)
+        return path_fail(&r, valid, "not UTF-8");
     while (r.p < r.end) {
         int done;
         if (*r.p == '[') {

@@ -34,7 +34,7 @@ const char *json_type_name(const struct json *v)
 
 const struct json *json_get(const struct json *object, const char *key, size_t len)
 {
-    if (!object || object->type != JSON_OBJECT)
+    if (!object || object->type != JSON_OBJECT || !object->len)
         return NULL;
     const struct json_member *m = object->members, *end = m + object->len;
     for (; m < end; m++)
@@ -73,8 +73,8 @@ bool step_index(const struct json_step *step, size_t len, size_t *index)
 
 const struct json *json_path_get(const struct json *from, const struct json_path *path)
 {
-    const struct json_step *step = path->steps, *end = step + path->n;
-    for (; from && step < end; step++) {
+    for (uint32_t n = 0; from && n < path->n; n++) {
+        const struct json_step *step = &path->steps[n];
         size_t i;
         if (from->type == JSON_ARRAY)
             from = step_index(step, from->len, &i) ? json_at(from, i) : NULL;

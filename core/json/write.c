@@ -44,7 +44,7 @@ size_t json_write_bound(const struct json *v)
 {
     struct walk w;
     size_t bytes = v ? slot_bound(v) : 4;
-    if (!v || v->type < JSON_ARRAY)
+    if (!v || !has_contents(v))
         return bytes;
     walk_init(&w);
     walk_push(&w, v);
@@ -56,7 +56,7 @@ size_t json_write_bound(const struct json *v)
         }
         const struct json *slot = f->at++;
         bytes += slot_bound(slot);
-        if (slot->type >= JSON_ARRAY)
+        if (has_contents(slot))
             walk_push(&w, slot);
     }
     walk_fini(&w);
@@ -213,6 +213,7 @@ static inline char *put_string(char *to, const struct json *v)
     return to;
 }
 
+/* Anything without contents. */
 static inline char *put_scalar(char *to, const struct json *v)
 {
     switch (v->type) {
@@ -228,6 +229,10 @@ static inline char *put_scalar(char *to, const struct json *v)
         return (char *)memcpy(to, "true", 4) + 4;
     case JSON_FALSE:
         return (char *)memcpy(to, "false", 5) + 5;
+    case JSON_ARRAY:
+        return (char *)memcpy(to, "[]", 2) + 2;
+    case JSON_OBJECT:
+        return (char *)memcpy(to, "{}", 2) + 2;
     default:
         return (char *)memcpy(to, "null", 4) + 4;
     }
@@ -241,7 +246,7 @@ size_t json_write(const struct json *v, char *to)
     static const struct json null = { .type = JSON_NULL };
     char *start = to;
     v = v ? v : &null;
-    if (v->type < JSON_ARRAY)
+    if (!has_contents(v))
         return (size_t)(put_scalar(to, v) - start);
     struct walk w;
     walk_init(&w);
@@ -250,8 +255,7 @@ size_t json_write(const struct json *v, char *to)
     while (w.n) {
         struct walk_frame *f = &w.frames[w.n - 1];
         if (f->at == f->end) {
-            to -= to[-1] == ',';
-            *to++ = f->object ? '}' : ']';
+            to[-1] = f->object ? '}' : ']'; /* for the last ',' */
             *to++ = ',';
             w.n--;
             continue;
@@ -261,7 +265,7 @@ size_t json_write(const struct json *v, char *to)
             *to++ = ':';
         }
         const struct json *value = f->at++;
-        if (value->type >= JSON_ARRAY) {
+        if (has_contents(value)) {
             *to++ = value->type == JSON_OBJECT ? '{' : '[';
             walk_push(&w, value);
             continue;

@@ -83,6 +83,8 @@ static void test_depth(void **state)
         assert_int_equal(json_parse(a, text, strlen(text), 3, &v, &e), -1);
         assert_int_equal(e.offset, 3 * step);
     }
+    assert_int_equal(json_parse(a, NULL, 0, 0, &v, &e), -1);
+    assert_int_equal(e.offset, 0);
     /* Empty containers count too. */
     assert_int_equal(json_parse(a, "[[]]", 4, 1, &v, &e), -1);
     assert_int_equal(e.offset, 1);

@@ -102,6 +102,8 @@ static void test_path_errors(void **state)
         { "a['b'", 5, "expected ']'" },
         { "a['b\"]", 6, "quote not closed" },
         { "a[0]b", 4, "expected '.' or '['" },
+        { "a.caf\xe9.b", 5, "not UTF-8" },
+        { "a['\xc3']", 3, "not UTF-8" },
         { "a[2147483648]", 2, "index too large" },
         { "a[-99999999999999999999]", 2, "index too large" },
     };
