@@ -55,7 +55,7 @@ const struct expr *compile_expr(struct compile *c, wf_str text, const char *wher
     if (x)
         return x;
     const char *near = look.missing && !strstr(error.text, "did you mean")
-                           ? hint(c, look.missing, c->names, c->n_names)
+                           ? issue_hint(c, look.missing, c->names, c->n_names)
                            : "";
     issue_at(c, locate_in_string(&c->locate, string, error.offset), false, "%s%s%s", before,
              error.text, near);
@@ -159,13 +159,13 @@ static void check_credentials(struct compile *c, const struct plan_node *n,
     size_t n_types = add_types(types, 0, c, n->type->node.params);
     for (uint32_t i = 0; is_object(place->credentials) && i < place->credentials.json->len; i++) {
         const char *name;
-        struct at v = member(c, place->credentials, i, &name);
+        struct at v = at_member(c, place->credentials, i, &name);
         bool known = false;
         for (size_t k = 0; k < n_types && !known; k++)
             known = !strcmp(types[k], name);
         if (!known)
             warn_key(c, v, "the node type takes no credential '%s'%s", name,
-                     hint(c, name, types, n_types));
+                     issue_hint(c, name, types, n_types));
     }
 }
 
@@ -214,11 +214,11 @@ static void bind_node(struct compile *c, struct plan_node *n, struct node_at *pl
                                   .report = on_report,
                                   .credential = c->options->credential ? on_credential : NULL,
                                   .constant = on_constant };
-    n->idempotency_key = field_expr(c, place->at, "idempotencyKey", "idempotencyKey");
+    n->idempotency_key = at_expr(c, place->at, "idempotencyKey", "idempotencyKey");
     if (!n->type)
         return;
     c->soft = n->disabled;
-    check_doubles(c, place->parameters);
+    at_check_doubles(c, place->parameters);
     place->bound = params_bind(&c->plan->arena, n->type->node.params, n->type->node.config_size,
                                n->parameters, place->credentials.json, &hooks, &n->params) == 0;
     check_credentials(c, n, place);

@@ -60,16 +60,16 @@ static bool parse(struct compile *c, wf_str text)
 static void read_identity(struct compile *c)
 {
     struct plan *p = c->plan;
-    const char *id = field_text(c, c->root, "id"), *name = field_text(c, c->root, "name");
+    const char *id = at_text(c, c->root, "id"), *name = at_text(c, c->root, "name");
     if (id && !*id)
-        mistake(c, field(c, c->root, "id"), "the id must not be empty");
+        mistake(c, at_field(c, c->root, "id"), "the id must not be empty");
     if (name && (!*name || strlen(name) > NAME_BYTES_MAX))
-        mistake(c, field(c, c->root, "name"), "the name of the workflow must have 1 to %d bytes",
+        mistake(c, at_field(c, c->root, "name"), "the name of the workflow must have 1 to %d bytes",
                 NAME_BYTES_MAX);
     p->name = name ? name : id ? id : "";
     p->id = id ? id : p->name;
-    p->active = field_bool(c, c->root, "active", false);
-    field_bool(c, c->root, "isArchived", false);
+    p->active = at_bool(c, c->root, "active", false);
+    at_bool(c, c->root, "isArchived", false);
 }
 
 static int by_name(const void *a, const void *b, void *nodes)
@@ -96,7 +96,7 @@ static void finish_plan(struct compile *c)
 
 static void compile_all(struct compile *c)
 {
-    check_names(c, c->root, "field", top_fields, false);
+    at_check_names(c, c->root, "field", top_fields, false);
     read_identity(c);
     compile_nodes(c);
     compile_settings(c);
@@ -117,11 +117,11 @@ struct plan *workflow_compile(wf_str text, const struct workflow_options *option
     arena_init(&p->arena, NULL, 0);
     arena_init(&c.scratch, NULL, 0);
     map_init(&c.by_name);
-    report_init(report);
+    issues_init(report);
     p->unit.arena = &p->arena;
     if (parse(&c, text))
         compile_all(&c);
-    report_finish(report, text);
+    issues_finish(report, text);
     map_fini(&c.by_name);
     arena_fini(&c.scratch);
     if (report->n_errors) {

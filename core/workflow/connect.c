@@ -52,7 +52,7 @@ static const char *describe_ports(struct compile *c, const struct plan_node *n, 
 /* The node that a connection names, or -1 after the mistake was reported. */
 static int find_target(struct compile *c, struct at target)
 {
-    struct at v = field(c, target, "node");
+    struct at v = at_field(c, target, "node");
     if (!v.json || v.json->type != JSON_STRING) {
         mistake(c, v,
                 "a connection must name its target: {\"node\": \"...\", \"type\": \"main\", "
@@ -64,7 +64,7 @@ static int find_target(struct compile *c, struct at target)
     const char *text = arena_str(&c->scratch, name.ptr, name.len).ptr;
     if (to < 0)
         mistake(c, v, "a connection leads to '%s', but no node has this name%s", text,
-                hint(c, text, c->names, c->n_names));
+                issue_hint(c, text, c->names, c->n_names));
     else if (c->places[to].note)
         mistake(c, v, "a connection leads to '%s', which is a note", text);
     else if (c->nodes[to].type && c->nodes[to].type->node.flags & WF_NODE_TRIGGER)
@@ -87,16 +87,17 @@ static void read_target(struct compile *c, uint32_t from, uint32_t port, struct 
     }
     int64_t input = 0;
     int to = find_target(c, target);
-    int kind = field_choice(c, target, "type", kinds);
-    bool kind_ok = kind == 0 || !field(c, target, "type").json;
+    int kind = at_choice(c, target, "type", kinds);
+    bool kind_ok = kind == 0 || !at_field(c, target, "type").json;
     bool input_ok =
-        field_int(c, target, "index", 0, UINT16_MAX - 1, &input) || !field(c, target, "index").json;
+        at_int(c, target, "index", 0, UINT16_MAX - 1, &input) || !at_field(c, target, "index").json;
     if (to < 0 || !kind_ok || !input_ok)
         return;
     const struct plan_node *n = &c->nodes[to];
     if (n->type && c->places[to].ports_known && input >= n->n_inputs) {
-        mistake(c, field(c, target, "index"), "there is no input %lld: '%s' has %s, counted from 0",
-                (long long)input, n->name, describe_ports(c, n, true));
+        mistake(c, at_field(c, target, "index"),
+                "there is no input %lld: '%s' has %s, counted from 0", (long long)input, n->name,
+                describe_ports(c, n, true));
         return;
     }
     struct plan_edge edge = { .port = (uint16_t)port,
@@ -126,7 +127,7 @@ static void read_output(struct compile *c, uint32_t from, uint32_t port, struct 
         return;
     }
     for (uint32_t i = 0; i < list.json->len; i++)
-        read_target(c, from, port, element(c, list, i));
+        read_target(c, from, port, at_element(c, list, i));
 }
 
 static void read_main(struct compile *c, uint32_t from, struct at outputs)
@@ -140,7 +141,7 @@ static void read_main(struct compile *c, uint32_t from, struct at outputs)
         return;
     }
     for (uint32_t port = 0; port < outputs.json->len; port++)
-        read_output(c, from, port, element(c, outputs, port));
+        read_output(c, from, port, at_element(c, outputs, port));
 }
 
 /* Whether anything is connected at all: n8n leaves empty lists behind. */
@@ -157,10 +158,10 @@ static bool has_targets(const struct json *outputs)
 static void read_kinds(struct compile *c, uint32_t from, struct at kinds)
 {
     static const char *const known[] = { "main" };
-    check_doubles(c, kinds);
+    at_check_doubles(c, kinds);
     for (uint32_t i = 0; i < kinds.json->len; i++) {
         const char *kind;
-        struct at outputs = member(c, kinds, i, &kind);
+        struct at outputs = at_member(c, kinds, i, &kind);
         if (!strcmp(kind, "main"))
             read_main(c, from, outputs);
         else if (!has_targets(outputs.json))
@@ -173,7 +174,7 @@ static void read_kinds(struct compile *c, uint32_t from, struct at kinds)
                 kind);
         else
             mistake_key(c, outputs, "unknown connection type '%s'%s", kind,
-                        hint(c, kind, known, 1));
+                        issue_hint(c, kind, known, 1));
     }
 }
 
@@ -182,7 +183,7 @@ static void read_source(struct compile *c, const char *name, struct at kinds)
     int from = compile_find(c, str_of(name));
     if (from < 0) {
         mistake_key(c, kinds, "connections leave '%s', but no node has this name%s", name,
-                    hint(c, name, c->names, c->n_names));
+                    issue_hint(c, name, c->names, c->n_names));
         return;
     }
     c->node = c->nodes[from].name;
@@ -256,7 +257,7 @@ static void lay_edges(struct compile *c)
 
 void compile_connections(struct compile *c)
 {
-    struct at of = field(c, c->root, "connections");
+    struct at of = at_field(c, c->root, "connections");
     uint32_t errors = c->report->n_errors;
     if (of.json && !is_object(of)) {
         mistake(c, of, "connections must be an object keyed by node name, got %s",
@@ -264,10 +265,10 @@ void compile_connections(struct compile *c)
     } else if (of.json && of.json->len > NODES_MAX) {
         mistake(c, of, "connections of more nodes than a workflow may have (%d)", NODES_MAX);
     } else if (of.json) {
-        check_doubles(c, of);
+        at_check_doubles(c, of);
         for (uint32_t i = 0; i < of.json->len; i++) {
             const char *name;
-            struct at kinds = member(c, of, i, &name);
+            struct at kinds = at_member(c, of, i, &name);
             read_source(c, name, kinds);
         }
     }
@@ -282,7 +283,7 @@ static void check_pin(struct compile *c, const char *name, struct at items)
 {
     if (compile_find(c, str_of(name)) < 0) {
         warn_key(c, items, "data is pinned to '%s', but no node has this name%s", name,
-                 hint(c, name, c->names, c->n_names));
+                 issue_hint(c, name, c->names, c->n_names));
         return;
     }
     c->node = name;
@@ -291,14 +292,14 @@ static void check_pin(struct compile *c, const char *name, struct at items)
                 json_type_name(items.json));
     for (uint32_t i = 0; is_array(items) && i < items.json->len; i++)
         if (items.json->elements[i].type != JSON_OBJECT)
-            mistake(c, element(c, items, i), "a pinned item must be an object, got %s",
+            mistake(c, at_element(c, items, i), "a pinned item must be an object, got %s",
                     json_type_name(&items.json->elements[i]));
     c->node = NULL;
 }
 
 void compile_pins(struct compile *c)
 {
-    struct at of = field(c, c->root, "pinData");
+    struct at of = at_field(c, c->root, "pinData");
     if (!of.json)
         return;
     if (!is_object(of) || of.json->len > NODES_MAX) {
@@ -307,7 +308,7 @@ void compile_pins(struct compile *c)
     }
     for (uint32_t i = 0; i < of.json->len; i++) {
         const char *name;
-        struct at items = member(c, of, i, &name);
+        struct at items = at_member(c, of, i, &name);
         check_pin(c, name, items);
     }
     c->plan->pin_data = of.json;

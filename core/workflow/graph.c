@@ -282,7 +282,7 @@ static void check_triggers(struct compile *c)
         check_reached(c);
     if (p->n_triggers || !types_known || !c->n_nodes)
         return;
-    struct at nodes = field(c, c->root, "nodes");
+    struct at nodes = at_field(c, c->root, "nodes");
     issue_at(c, nodes.spot->at, !p->active || c->options->for_run,
              "nothing starts this workflow: it has no trigger%s",
              any ? " that is not disabled" : "");

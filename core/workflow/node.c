@@ -42,7 +42,7 @@ static const char *const node_fields[] = { "id",
 /* The name by which mistakes call a node that has none yet. */
 static const char *any_name(struct compile *c, struct at at)
 {
-    struct at name = field(c, at, "name"), id = field(c, at, "id");
+    struct at name = at_field(c, at, "name"), id = at_field(c, at, "id");
     wf_str s = json_str(name.json);
     if (!s.len)
         s = json_str(id.json);
@@ -51,8 +51,8 @@ static const char *any_name(struct compile *c, struct at at)
 
 static void read_name(struct compile *c, uint32_t i, struct at at)
 {
-    struct at v = field(c, at, "name");
-    const char *name = field_text(c, at, "name");
+    struct at v = at_field(c, at, "name");
+    const char *name = at_text(c, at, "name");
     c->nodes[i].name = "";
     if (!v.json)
         mistake(c, at, "node %u has no name", i + 1);
@@ -68,7 +68,7 @@ static void read_name(struct compile *c, uint32_t i, struct at at)
     c->nodes[i].name = name;
     if (before >= 0) {
         mistake(c, v, "another node has this name (line %u); connections need it to be unique",
-                line_of(c->locate.text, c->places[before].at.spot->at));
+                locate_line(c->locate.text, c->places[before].at.spot->at));
         return;
     }
     c->places[i].named = true;
@@ -98,11 +98,11 @@ static const struct node_type *find_type(struct compile *c, struct at v, const c
 
 static void read_type(struct compile *c, struct plan_node *n, struct node_at *place, struct at at)
 {
-    struct at v = field(c, at, "type");
-    const char *type = field_text(c, at, "type");
+    struct at v = at_field(c, at, "type");
+    const char *type = at_text(c, at, "type");
     n->type_name = type ? type : "";
     n->type_version = 1;
-    field_number(c, at, "typeVersion", 0, INFINITY, &n->type_version);
+    at_number(c, at, "typeVersion", 0, INFINITY, &n->type_version);
     if (!v.json)
         mistake(c, at, "the node has no type");
     if (!type)
@@ -114,7 +114,7 @@ static void read_type(struct compile *c, struct plan_node *n, struct node_at *pl
 
 static void read_position(struct compile *c, struct plan_node *n, struct at at)
 {
-    struct at v = field(c, at, "position");
+    struct at v = at_field(c, at, "position");
     if (!v.json)
         return;
     if (!is_array(v) || v.json->len != 2 || !json_double(&v.json->elements[0], &n->x) ||
@@ -124,7 +124,7 @@ static void read_position(struct compile *c, struct plan_node *n, struct at at)
 
 static struct at read_object(struct compile *c, struct at at, const char *name)
 {
-    struct at v = field(c, at, name);
+    struct at v = at_field(c, at, name);
     if (v.json && !is_object(v)) {
         mistake(c, v, "%s must be an object, got %s", name, json_type_name(v.json));
         v.json = NULL;
@@ -148,18 +148,18 @@ static void read_node(struct compile *c, uint32_t i, struct at at)
         mistake(c, at, "a node must be an object, got %s", json_type_name(at.json));
         return;
     }
-    check_names(c, at, "field", node_fields, false);
+    at_check_names(c, at, "field", node_fields, false);
     read_name(c, i, at);
-    const char *id = field_text(c, at, "id");
+    const char *id = at_text(c, at, "id");
     n->id = id ? id : "";
     read_type(c, n, place, at);
     read_position(c, n, at);
-    n->disabled = field_bool(c, at, "disabled", false);
-    n->always_output = field_bool(c, at, "alwaysOutputData", false);
-    n->execute_once = field_bool(c, at, "executeOnce", false);
+    n->disabled = at_bool(c, at, "disabled", false);
+    n->always_output = at_bool(c, at, "alwaysOutputData", false);
+    n->execute_once = at_bool(c, at, "executeOnce", false);
     n->on_error = compile_on_error(c, at);
     compile_retry(c, n, at);
-    field_ms(c, at, "timeout_ms", &n->timeout_ms);
+    at_ms(c, at, "timeout_ms", &n->timeout_ms);
     place->parameters = read_object(c, at, "parameters");
     place->credentials = read_object(c, at, "credentials");
     n->parameters = place->parameters.json;
@@ -167,7 +167,7 @@ static void read_node(struct compile *c, uint32_t i, struct at at)
 
 void compile_nodes(struct compile *c)
 {
-    struct at nodes = field(c, c->root, "nodes");
+    struct at nodes = at_field(c, c->root, "nodes");
     if (!nodes.json) {
         mistake(c, c->root, "the workflow has no nodes: \"nodes\" must be an array of them");
         return;
@@ -186,7 +186,7 @@ void compile_nodes(struct compile *c)
     c->places = ARENA_ARRAY(&c->scratch, struct node_at, c->n_nodes);
     c->names = ARENA_ARRAY(&c->scratch, const char *, c->n_nodes);
     for (uint32_t i = 0; i < c->n_nodes; i++)
-        read_node(c, i, element(c, nodes, i));
+        read_node(c, i, at_element(c, nodes, i));
     c->node = NULL;
     if (!c->n_nodes)
         mistake(c, nodes, "the workflow has no nodes");

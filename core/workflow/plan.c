@@ -49,7 +49,7 @@ int workflow_identity(struct arena *a, wf_str text, wf_str *id, wf_str *name, bo
                        TEXT_BYTES_MAX);
     if (json_parse_copy(a, text.ptr, text.len, 0, &root, &error) != 0)
         return err_set(err, ERR_INVALID, "line %u: not JSON: %s",
-                       line_of(text, (uint32_t)error.offset), error.reason);
+                       locate_line(text, (uint32_t)error.offset), error.reason);
     if (root.type != JSON_OBJECT)
         return err_set(err, ERR_INVALID, "a workflow must be an object, got %s",
                        json_type_name(&root));

@@ -115,7 +115,7 @@ static void keep_name(struct compile *c, wf_str name, const struct spot *string,
     const char *text = arena_str(&c->scratch, name.ptr, name.len).ptr;
     issue_at(c, locate_in_string(&c->locate, string, (size_t)(name.ptr - script.ptr)), true,
              "the script reads node '%s', which is not there%s", text,
-             hint(c, text, c->names, c->n_names));
+             issue_hint(c, text, c->names, c->n_names));
 }
 
 static void scan_word(struct compile *c, struct scan *s, wf_str script, const struct spot *string)
@@ -156,17 +156,17 @@ static void scan_table(struct compile *c, const wf_param *table, const char *con
                        struct at parameters)
 {
     for (const wf_param *row = table; row && row->name; row++) {
-        const void *field_at = config + row->offset;
+        const void *bytes = config + row->offset;
         bool whole = false;
         if (row->type == WF_LIST) {
-            const wf_list *list = field_at;
+            const wf_list *list = bytes;
             for (size_t i = 0; i < list->n; i++)
                 scan_table(c, row->rows, (const char *)list->rows + i * row->row_size, parameters);
         } else if (row->type == WF_STRING && row->flags & WF_RAW) {
             const struct spot *string =
                 parameters.json ? locate_path(&c->locate, parameters.spot, row->name, &whole)
                                 : parameters.spot;
-            const wf_str *script = field_at;
+            const wf_str *script = bytes;
             if (script->len)
                 scan_script(c, *script, string);
         }

@@ -13,7 +13,7 @@
 
 enum { SNIPPET_BEFORE = 80, SNIPPET_AFTER = 60, TEXT_MAX = 1000 };
 
-void report_init(struct workflow_report *r)
+void issues_init(struct workflow_report *r)
 {
     *r = (struct workflow_report){ 0 };
     arena_init(&r->arena, NULL, 0);
@@ -67,7 +67,7 @@ static int by_place(const void *a, const void *b)
     return x->column < y->column ? -1 : x->column > y->column;
 }
 
-void report_finish(struct workflow_report *r, wf_str text)
+void issues_finish(struct workflow_report *r, wf_str text)
 {
     uint32_t line = 1, column = 1, at = 0;
     if (r->n)
@@ -85,7 +85,7 @@ void report_finish(struct workflow_report *r, wf_str text)
     }
 }
 
-uint32_t line_of(wf_str text, uint32_t offset)
+uint32_t locate_line(wf_str text, uint32_t offset)
 {
     uint32_t line = 1;
     for (uint32_t at = 0; at < offset && at < text.len; at++)
@@ -93,7 +93,7 @@ uint32_t line_of(wf_str text, uint32_t offset)
     return line;
 }
 
-const char *hint(struct compile *c, const char *name, const char *const *names, size_t n)
+const char *issue_hint(struct compile *c, const char *name, const char *const *names, size_t n)
 {
     const char *near = str_nearest(name, names, n);
     return near ? arena_printf(&c->scratch, "; did you mean '%s'?", near).ptr : "";

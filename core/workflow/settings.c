@@ -31,17 +31,17 @@ static struct plan_settings *settings(struct compile *c) { return &c->plan->sett
 static void read_order(struct compile *c, struct at of, const char *name)
 {
     static const char *const orders[] = { "v0", "v1", NULL };
-    settings(c)->order_v1 = field_choice(c, of, name, orders) == 1;
+    settings(c)->order_v1 = at_choice(c, of, name, orders) == 1;
 }
 
 static void read_timezone(struct compile *c, struct at of, const char *name)
 {
-    const char *zone = field_text(c, of, name);
+    const char *zone = at_text(c, of, name);
     if (!zone || !strcmp(zone, "DEFAULT"))
         return;
     const char *why = timezone_check(&c->scratch, zone);
     if (why)
-        mistake(c, field(c, of, name), "timezone %s", why);
+        mistake(c, at_field(c, of, name), "timezone %s", why);
     else
         settings(c)->timezone = zone;
 }
@@ -50,21 +50,21 @@ static void read_timezone(struct compile *c, struct at of, const char *name)
 static void read_timeout(struct compile *c, struct at of, const char *name)
 {
     double seconds = -1;
-    if (field_number(c, of, name, -1, 1e9, &seconds) && seconds > 0)
+    if (at_number(c, of, name, -1, 1e9, &seconds) && seconds > 0)
         settings(c)->timeout_ms = (int64_t)llround(seconds * 1000);
 }
 
 static void read_node_runs(struct compile *c, struct at of, const char *name)
 {
     int64_t runs;
-    if (field_int(c, of, name, 1, INT64_MAX, &runs))
+    if (at_int(c, of, name, 1, INT64_MAX, &runs))
         settings(c)->max_node_runs = (uint64_t)runs;
 }
 
 static void read_duration(struct compile *c, struct at of, const char *name)
 {
     int64_t ms;
-    field_ms(c, of, name, &ms);
+    at_ms(c, of, name, &ms);
 }
 
 /* --- what is promised and what is kept
@@ -76,7 +76,7 @@ static void read_durability(struct compile *c, struct at of, const char *name)
                                          NULL };
     static const enum durability values[] = { DURABILITY_NONE, DURABILITY_AT_LEAST_ONCE,
                                               DURABILITY_EXACTLY_ONCE, DURABILITY_EACH_STEP };
-    int i = field_choice(c, of, name, names);
+    int i = at_choice(c, of, name, names);
     if (i >= 0)
         settings(c)->durability = values[i];
 }
@@ -101,15 +101,15 @@ static void read_save(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "all", "errors", "none", "sample 1 in N", NULL };
     static const enum save_mode values[] = { SAVE_ALL, SAVE_ERRORS, SAVE_NONE };
-    uint32_t sample = read_sample(json_str(field(c, of, name).json));
+    uint32_t sample = read_sample(json_str(at_field(c, of, name).json));
     if (sample) {
         settings(c)->save = SAVE_SAMPLE;
         settings(c)->save_sample = sample;
         return;
     }
-    int i = field_choice(c, of, name, names);
+    int i = at_choice(c, of, name, names);
     if (i == 3)
-        mistake(c, field(c, of, name), "save needs a number for N: \"sample 1 in 100\"");
+        mistake(c, at_field(c, of, name), "save needs a number for N: \"sample 1 in 100\"");
     else if (i >= 0)
         settings(c)->save = values[i];
 }
@@ -119,29 +119,29 @@ static void read_save_n8n(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "DEFAULT", "all", "none", NULL };
     bool of_errors = strstr(name, "Error") != NULL;
-    int i = field_choice(c, of, name, names);
+    int i = at_choice(c, of, name, names);
     bool drop_success =
         json_str(JSON_GET(of.json, "saveDataSuccessExecution")).len == 4; /* "none" */
-    if (field(c, of, "save").json || i != 2)
+    if (at_field(c, of, "save").json || i != 2)
         return;
     if (!of_errors)
         settings(c)->save = SAVE_ERRORS;
     else if (drop_success)
         settings(c)->save = SAVE_NONE;
     else
-        warn(c, field(c, of, name),
+        warn(c, at_field(c, of, name),
              "saveDataErrorExecution 'none' acts only together with"
              " saveDataSuccessExecution 'none'");
 }
 
 static void read_dead_letter(struct compile *c, struct at of, const char *name)
 {
-    const char *topic = field_text(c, of, name);
+    const char *topic = at_text(c, of, name);
     if (topic &&
         (!*topic || strlen(topic) > 249 ||
          strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
              strlen(topic)))
-        mistake(c, field(c, of, name),
+        mistake(c, at_field(c, of, name),
                 "deadLetter must be a topic name: up to 249 letters, digits, '.', '_', '-'");
     else
         settings(c)->dead_letter = topic;
@@ -149,7 +149,7 @@ static void read_dead_letter(struct compile *c, struct at of, const char *name)
 
 static void read_error_workflow(struct compile *c, struct at of, const char *name)
 {
-    const char *id = field_text(c, of, name);
+    const char *id = at_text(c, of, name);
     settings(c)->error_workflow = id && *id && strcmp(id, "DEFAULT") != 0 ? id : NULL;
 }
 
@@ -160,7 +160,7 @@ static void read_error_workflow(struct compile *c, struct at of, const char *nam
 static bool read_object(struct compile *c, struct at of, const char *name, const char *shape,
                         struct at *out)
 {
-    *out = field(c, of, name);
+    *out = at_field(c, of, name);
     if (is_object(*out))
         return true;
     mistake(c, *out, "%s must be an object %s, got %s", name, shape, json_type_name(out->json));
@@ -169,22 +169,22 @@ static bool read_object(struct compile *c, struct at of, const char *name, const
 
 static void need(struct compile *c, struct at of, const char *what, const char *name)
 {
-    if (!field(c, of, name).json)
+    if (!at_field(c, of, name).json)
         mistake(c, of, "%s needs %s", what, name);
 }
 
 static void read_concurrency(struct compile *c, struct at of, const char *name)
 {
     static const char *const known[] = { "limit", "key", NULL };
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     int64_t limit = 0;
     if (json_is_number(v.json)) {
-        field_int(c, of, name, 1, UINT32_MAX, &limit);
+        at_int(c, of, name, 1, UINT32_MAX, &limit);
     } else if (read_object(c, of, name, "{limit, key}", &v)) {
-        check_names(c, v, "field of concurrency", known, true);
+        at_check_names(c, v, "field of concurrency", known, true);
         need(c, v, name, "limit");
-        field_int(c, v, "limit", 1, UINT32_MAX, &limit);
-        settings(c)->concurrency_key = field_expr(c, v, "key", "concurrency.key");
+        at_int(c, v, "limit", 1, UINT32_MAX, &limit);
+        settings(c)->concurrency_key = at_expr(c, v, "key", "concurrency.key");
     }
     settings(c)->concurrency = (uint32_t)limit;
 }
@@ -196,19 +196,19 @@ static void read_rate_limit(struct compile *c, struct at of, const char *name)
     int64_t count, per_ms = 1;
     if (!read_object(c, of, name, "{count, per, key}", &v))
         return;
-    check_names(c, v, "field of rateLimit", known, true);
+    at_check_names(c, v, "field of rateLimit", known, true);
     need(c, v, name, "count");
     need(c, v, name, "per");
-    field_int(c, v, "count", 1, UINT32_MAX, &count);
-    if (field_ms(c, v, "per", &per_ms) && per_ms == 0)
-        mistake(c, field(c, v, "per"), "per must be longer than 0");
-    field_expr(c, v, "key", "rateLimit.key");
+    at_int(c, v, "count", 1, UINT32_MAX, &count);
+    if (at_ms(c, v, "per", &per_ms) && per_ms == 0)
+        mistake(c, at_field(c, v, "per"), "per must be longer than 0");
+    at_expr(c, v, "key", "rateLimit.key");
 }
 
 static void read_priority(struct compile *c, struct at of, const char *name)
 {
     int64_t priority;
-    field_int(c, of, name, 0, 100, &priority);
+    at_int(c, of, name, 0, 100, &priority);
 }
 
 /* --- n8n's, which only need to be right
@@ -216,46 +216,43 @@ static void read_priority(struct compile *c, struct at of, const char *name)
 
 static void read_bool(struct compile *c, struct at of, const char *name)
 {
-    field_bool(c, of, name, false);
+    at_bool(c, of, name, false);
 }
 
 /* DEFAULT, true or false; n8n's older form writes the bool as text. */
 static void read_tristate(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "DEFAULT", "true", "false", NULL };
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     if (v.json->type != JSON_TRUE && v.json->type != JSON_FALSE)
-        field_choice(c, of, name, names);
+        at_choice(c, of, name, names);
 }
 
-static void read_text(struct compile *c, struct at of, const char *name)
-{
-    field_text(c, of, name);
-}
+static void read_text(struct compile *c, struct at of, const char *name) { at_text(c, of, name); }
 
 static void read_number(struct compile *c, struct at of, const char *name)
 {
     double number;
-    field_number(c, of, name, 0, INFINITY, &number);
+    at_number(c, of, name, 0, INFINITY, &number);
 }
 
 static void read_binary_mode(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "separate", "combined", NULL };
-    field_choice(c, of, name, names);
+    at_choice(c, of, name, names);
 }
 
 static void read_caller_policy(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "any", "none", "workflowsFromAList",
                                          "workflowsFromSameOwner", NULL };
-    field_choice(c, of, name, names);
+    at_choice(c, of, name, names);
 }
 
 static void read_redaction(struct compile *c, struct at of, const char *name)
 {
     static const char *const names[] = { "none", "all", "non-manual", "manual-only", NULL };
-    field_choice(c, of, name, names);
+    at_choice(c, of, name, names);
 }
 
 /* --- the table
@@ -293,7 +290,7 @@ enum { TABLE_ROWS = sizeof table / sizeof *table };
 
 static void read_setting(struct compile *c, struct at of, const struct setting *row)
 {
-    struct at v = field(c, of, row->name);
+    struct at v = at_field(c, of, row->name);
     uint32_t errors = c->report->n_errors;
     if (!v.json)
         return;
@@ -305,7 +302,7 @@ static void read_setting(struct compile *c, struct at of, const struct setting *
 void compile_settings(struct compile *c)
 {
     const char *names[TABLE_ROWS + 1];
-    struct at of = field(c, c->root, "settings");
+    struct at of = at_field(c, c->root, "settings");
     *settings(c) = (struct plan_settings){ .durability = DURABILITY_EXACTLY_ONCE,
                                            .timezone = "UTC",
                                            .max_node_runs = 10000,
@@ -319,7 +316,7 @@ void compile_settings(struct compile *c)
     for (size_t i = 0; i < TABLE_ROWS; i++)
         names[i] = table[i].name;
     names[TABLE_ROWS] = NULL;
-    check_names(c, of, "setting", names, true);
+    at_check_names(c, of, "setting", names, true);
     for (size_t i = 0; i < TABLE_ROWS; i++)
         read_setting(c, of, &table[i]);
 }

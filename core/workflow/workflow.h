@@ -81,6 +81,7 @@ struct plan {
     const uint32_t *triggers;    /* indices of trigger nodes that are not disabled */
     uint32_t n_triggers;
     struct expr_unit unit;       /* all Lua functions of its expressions */
+    const struct json *vars, *env; /* $vars and the allowed part of $env: objects; or NULL */
     const struct json *pin_data; /* {node: [items]}; or NULL; for `catalyst run` */
     wf_str definition;           /* the text, kept for export */
     bool keep_all;               /* every node's outputs are kept (run --output json) */

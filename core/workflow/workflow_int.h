@@ -71,9 +71,9 @@ struct at {
     struct spot *spot;
 };
 
-void report_init(struct workflow_report *r);
+void issues_init(struct workflow_report *r);
 /* Sorts the mistakes by place and gives them line and column. */
-void report_finish(struct workflow_report *r, wf_str text);
+void issues_finish(struct workflow_report *r, wf_str text);
 /* One mistake at a byte of the text. */
 WF_PRINTF(4, 5)
 void issue_at(struct compile *c, uint32_t offset, bool warning, const char *format, ...);
@@ -82,9 +82,10 @@ void issue_at(struct compile *c, uint32_t offset, bool warning, const char *form
 #define warn(c, at_, ...)        issue_at((c), (at_).spot->at, true, __VA_ARGS__)
 #define warn_key(c, at_, ...)    issue_at((c), place_key((at_).spot), true, __VA_ARGS__)
 /* "; did you mean 'x'?", or "" when no name is near. */
-const char *hint(struct compile *c, const char *name, const char *const *names, size_t n);
-uint32_t line_of(wf_str text, uint32_t offset);
+const char *issue_hint(struct compile *c, const char *name, const char *const *names, size_t n);
+uint32_t locate_line(wf_str text, uint32_t offset);
 
+/* Where a member's name stands, or the value itself. */
 static inline uint32_t place_key(const struct spot *s) { return s->key_end ? s->key : s->at; }
 
 /* --- one compilation
@@ -131,35 +132,35 @@ struct compile {
     bool connections_right; /* every connection was taken */
 };
 
-/* --- fields (fields.c): everything takes values that are not there
+/* --- fields (at.c): everything takes values that are not there
  * ------------------------------------- */
 
 /* A member. null counts as not there. */
-struct at field(struct compile *c, struct at of, const char *name);
-struct at element(struct compile *c, struct at of, uint32_t i);
+struct at at_field(struct compile *c, struct at of, const char *name);
+struct at at_element(struct compile *c, struct at of, uint32_t i);
 /* Member i of the parsed object, with its name NUL-ended. */
-struct at member(struct compile *c, struct at of, uint32_t i, const char **name);
-bool is_object(struct at v);
-bool is_array(struct at v);
+struct at at_member(struct compile *c, struct at of, uint32_t i, const char **name);
+static inline bool is_object(struct at v) { return v.json && v.json->type == JSON_OBJECT; }
+static inline bool is_array(struct at v) { return v.json && v.json->type == JSON_ARRAY; }
 /* Reads a field of that kind, or reports what it must be and gives the other value. */
-bool field_bool(struct compile *c, struct at of, const char *name, bool otherwise);
+bool at_bool(struct compile *c, struct at of, const char *name, bool otherwise);
 /* A text of the plan's arena, or NULL when it is not there or wrong. */
-const char *field_text(struct compile *c, struct at of, const char *name);
-bool field_number(struct compile *c, struct at of, const char *name, double min, double max,
-                  double *out);
-bool field_int(struct compile *c, struct at of, const char *name, int64_t min, int64_t max,
-               int64_t *out);
+const char *at_text(struct compile *c, struct at of, const char *name);
+bool at_number(struct compile *c, struct at of, const char *name, double min, double max,
+               double *out);
+bool at_int(struct compile *c, struct at of, const char *name, int64_t min, int64_t max,
+            int64_t *out);
 /* Milliseconds, or a duration such as "5s". */
-bool field_ms(struct compile *c, struct at of, const char *name, int64_t *out);
+bool at_ms(struct compile *c, struct at of, const char *name, int64_t *out);
 /* An expression that is not constant; NULL when it is not there or wrong. */
-const struct expr *field_expr(struct compile *c, struct at of, const char *name, const char *where);
+const struct expr *at_expr(struct compile *c, struct at of, const char *name, const char *where);
 /* The index of the name that is given, or -1. Names end with NULL. */
-int field_choice(struct compile *c, struct at of, const char *name, const char *const *choices);
+int at_choice(struct compile *c, struct at of, const char *name, const char *const *choices);
 /* Warns of names that an object has twice, and of unknown names that are near a known one; with
  * `all` of every unknown name. */
-void check_names(struct compile *c, struct at of, const char *what, const char *const *known,
-                 bool all);
-void check_doubles(struct compile *c, struct at of);
+void at_check_names(struct compile *c, struct at of, const char *what, const char *const *known,
+                    bool all);
+void at_check_doubles(struct compile *c, struct at of);
 
 /* --- steps
  * ----------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "workflow/workflow_int.h"
 #include <math.h>
 
-struct at field(struct compile *c, struct at of, const char *name)
+struct at at_field(struct compile *c, struct at of, const char *name)
 {
     wf_str key = str_of(name);
     const struct json *v = is_object(of) ? json_get(of.json, key.ptr, key.len) : NULL;
@@ -15,13 +15,13 @@ struct at field(struct compile *c, struct at of, const char *name)
     return spot ? (struct at){ v, spot } : (struct at){ NULL, of.spot };
 }
 
-struct at element(struct compile *c, struct at of, uint32_t i)
+struct at at_element(struct compile *c, struct at of, uint32_t i)
 {
     struct spot *spot = locate_element(&c->locate, of.spot, i);
     return (struct at){ &of.json->elements[i], spot ? spot : of.spot };
 }
 
-struct at member(struct compile *c, struct at of, uint32_t i, const char **name)
+struct at at_member(struct compile *c, struct at of, uint32_t i, const char **name)
 {
     wf_str key = json_str(&of.json->members[i].key);
     locate_list(&c->locate, of.spot);
@@ -32,13 +32,9 @@ struct at member(struct compile *c, struct at of, uint32_t i, const char **name)
     return (struct at){ &of.json->members[i].value, spot ? spot : of.spot };
 }
 
-bool is_object(struct at v) { return v.json && v.json->type == JSON_OBJECT; }
-
-bool is_array(struct at v) { return v.json && v.json->type == JSON_ARRAY; }
-
-bool field_bool(struct compile *c, struct at of, const char *name, bool otherwise)
+bool at_bool(struct compile *c, struct at of, const char *name, bool otherwise)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     if (!v.json)
         return otherwise;
     if (v.json->type != JSON_TRUE && v.json->type != JSON_FALSE) {
@@ -48,9 +44,9 @@ bool field_bool(struct compile *c, struct at of, const char *name, bool otherwis
     return v.json->type == JSON_TRUE;
 }
 
-const char *field_text(struct compile *c, struct at of, const char *name)
+const char *at_text(struct compile *c, struct at of, const char *name)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     if (!v.json)
         return NULL;
     if (v.json->type != JSON_STRING) {
@@ -67,10 +63,10 @@ const char *field_text(struct compile *c, struct at of, const char *name)
     return arena_str(&c->plan->arena, s.ptr, s.len).ptr;
 }
 
-bool field_number(struct compile *c, struct at of, const char *name, double min, double max,
-                  double *out)
+bool at_number(struct compile *c, struct at of, const char *name, double min, double max,
+               double *out)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     double d;
     if (!v.json)
         return false;
@@ -89,10 +85,10 @@ bool field_number(struct compile *c, struct at of, const char *name, double min,
     return true;
 }
 
-bool field_int(struct compile *c, struct at of, const char *name, int64_t min, int64_t max,
-               int64_t *out)
+bool at_int(struct compile *c, struct at of, const char *name, int64_t min, int64_t max,
+            int64_t *out)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     int64_t i;
     if (!v.json)
         return false;
@@ -109,9 +105,9 @@ bool field_int(struct compile *c, struct at of, const char *name, int64_t min, i
     return true;
 }
 
-bool field_ms(struct compile *c, struct at of, const char *name, int64_t *out)
+bool at_ms(struct compile *c, struct at of, const char *name, int64_t *out)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     int64_t ms = -1;
     if (!v.json)
         return false;
@@ -128,9 +124,9 @@ bool field_ms(struct compile *c, struct at of, const char *name, int64_t *out)
     return true;
 }
 
-const struct expr *field_expr(struct compile *c, struct at of, const char *name, const char *where)
+const struct expr *at_expr(struct compile *c, struct at of, const char *name, const char *where)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     if (!v.json)
         return NULL;
     wf_str s = json_str(v.json);
@@ -158,9 +154,9 @@ static size_t count_names(const char *const *names)
     return n;
 }
 
-int field_choice(struct compile *c, struct at of, const char *name, const char *const *choices)
+int at_choice(struct compile *c, struct at of, const char *name, const char *const *choices)
 {
-    struct at v = field(c, of, name);
+    struct at v = at_field(c, of, name);
     size_t n = count_names(choices);
     if (!v.json)
         return -1;
@@ -175,7 +171,7 @@ int field_choice(struct compile *c, struct at of, const char *name, const char *
     const char *given = arena_str(&c->scratch, s.ptr, s.len).ptr;
     if (v.json->type == JSON_STRING)
         mistake(c, v, "%s must be %s, got '%s'%s", name, strbuf_str(&list).ptr, given,
-                hint(c, given, choices, n));
+                issue_hint(c, given, choices, n));
     else
         mistake(c, v, "%s must be %s, got %s", name, strbuf_str(&list).ptr, json_type_name(v.json));
     strbuf_fini(&list);
@@ -185,7 +181,7 @@ int field_choice(struct compile *c, struct at of, const char *name, const char *
 /* --- names
  * -------------------------------------------------------------------------------------------- */
 
-void check_doubles(struct compile *c, struct at of)
+void at_check_doubles(struct compile *c, struct at of)
 {
     struct map seen;
     locate_list(&c->locate, of.spot);
@@ -199,16 +195,16 @@ void check_doubles(struct compile *c, struct at of)
         struct spot *before = map_put(&seen, name, len, s);
         if (before)
             issue_at(c, before->key, true, "'%.*s' is given again in line %u, and that one counts",
-                     (int)(len < 100 ? len : 100), name, line_of(c->locate.text, s->key));
+                     (int)(len < 100 ? len : 100), name, locate_line(c->locate.text, s->key));
     }
     map_fini(&seen);
 }
 
-void check_names(struct compile *c, struct at of, const char *what, const char *const *known,
-                 bool all)
+void at_check_names(struct compile *c, struct at of, const char *what, const char *const *known,
+                    bool all)
 {
     size_t n = count_names(known);
-    check_doubles(c, of);
+    at_check_doubles(c, of);
     for (uint32_t i = 0; is_object(of) && i < of.json->len; i++) {
         wf_str key = json_str(&of.json->members[i].key);
         bool found = false;
@@ -217,8 +213,8 @@ void check_names(struct compile *c, struct at of, const char *what, const char *
         if (found)
             continue;
         const char *name;
-        struct at v = member(c, of, i, &name);
-        const char *suggestion = hint(c, name, known, n);
+        struct at v = at_member(c, of, i, &name);
+        const char *suggestion = issue_hint(c, name, known, n);
         if (all || *suggestion)
             warn_key(c, v, "unknown %s '%s'%s", what, name,
                      *suggestion ? suggestion : ": it does nothing");
