@@ -12,8 +12,7 @@
 static void run_hooks(struct link *hooks)
 {
     struct loop_hook *hook;
-    LIST_EACH(hook, hooks, struct loop_hook, link)
-    hook->fn(hook->arg);
+    LIST_EACH(hook, hooks, struct loop_hook, link) { hook->fn(hook->arg); }
 }
 
 static void on_idle(uv_idle_t *idle) { (void)idle; /* exists only so that poll does not wait */ }
