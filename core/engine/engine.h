@@ -57,7 +57,8 @@ struct engine_io {
     void (*lane_lost)(void *ctx, struct lane *lane);
     /* A channel and connection the outputs may use? NULL: everything. */
     bool (*knows_output)(void *ctx, const char *channel, const char *connection);
-    /* service "loop/1" for plugins; NULL: not offered. */
+    /* service "loop/1" for plugins; NULL: not offered. Its wf_watch and wf_timer begin with a pointer to this
+     * very table; engine_inst_ctx gives io.ctx of an instance. */
     const wf_loop *loop;
     /* An execution ended; valid during the call. NULL: nobody asks. */
     void (*ended)(void *ctx, struct exec *e, enum store_status status);
@@ -162,6 +163,9 @@ void engine_reply(struct engine *en, wf_ticket ticket, const wf_reply *reply);
 void engine_offloaded(struct engine *en, wf_ticket ticket);
 void engine_woken(struct engine *en, wf_ticket ticket, wf_wake_fn *fn, wf_str data);
 
+/* io.ctx of the engine an instance belongs to. */
+void *engine_inst_ctx(wf_inst *inst);
+
 /* --- looking inside --------------------------------------------------------------------------------------- */
 
 struct node_counters {
@@ -179,7 +183,7 @@ struct engine_counters {
 };
 const struct engine_counters *engine_counters_get(const struct engine *en);
 const struct plan_counters *engine_plan_counters(const struct engine_plan *ep);
-const struct node_counters *engine_node_counters(const struct engine_plan *ep); /* one per node of the plan */
+const struct node_counters *engine_node_counters(const struct engine_plan *ep, uint32_t node);
 /* A plugin's metric m of a node; histograms give count and sum. */
 void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value, uint64_t *count);
 struct engine_plan *engine_plan_next(const struct engine *en, const struct engine_plan *after); /* NULL: start, end */

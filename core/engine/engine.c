@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The engine as a whole: creation, plans, input, and the loop over frames that are ready.
+ */
+#include "engine/engine_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_limits(struct engine_limits *l)
+{
+    if (!l->max_live)
+        l->max_live = 65536;
+    if (!l->max_turn)
+        l->max_turn = 16384;
+    if (!l->max_turn_bytes)
+        l->max_turn_bytes = 64u << 20;
+    if (!l->max_exec_bytes)
+        l->max_exec_bytes = 64u << 20;
+    if (!l->max_items)
+        l->max_items = 1000000;
+    if (!l->evict_after_ms)
+        l->evict_after_ms = 5000;
+    if (!l->park_timeout_ms)
+        l->park_timeout_ms = 300000;
+}
+
+struct engine *engine_create(const struct engine_config *config)
+{
+    struct engine *en = xcalloc(1, sizeof *en);
+    en->config = *config;
+    en->io = config->io;
+    en->limits = config->limits;
+    set_limits(&en->limits);
+    list_init(&en->plans);
+    list_init(&en->lanes);
+    list_init(&en->ready);
+    list_init(&en->parked);
+    list_init(&en->held);
+    turn_init(&en->turns[0], 0);
+    turn_init(&en->turns[1], 1);
+    en->gather = &en->turns[0];
+    en->now_us = en->io.mono_us(en->io.ctx);
+    en->now_wall_us = en->io.wall_us(en->io.ctx);
+    en->last_commit_us = en->now_us;
+    host_init(&en->host, en);
+    return en;
+}
+
+void engine_log(struct engine *en, int level, const char *event, const char *format, ...)
+{
+    if (!en->config.log)
+        return;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    en->config.log(en->io.ctx, level, event, text);
+}
+
+/* --- plans -------------------------------------------------------------------------------------------- */
+
+static void inst_open(struct engine *en, struct wf_inst *inst)
+{
+    const struct node_type *type = inst->node->type;
+    if (!type || !type->node.open || inst->node->disabled)
+        return;
+    wf_error why = { .size = sizeof why };
+    inst->state = type->node.open(&en->host.h, inst, &why);
+    if (inst->state || !why.fault)
+        return;
+    char *text = xmalloc(why.detail.len + 64);
+    snprintf(text, why.detail.len + 64, "node cannot work: %.*s", STR_ARG(why.detail));
+    inst->broken = text;
+    engine_log(en, WF_ERROR, "node.open_failed", "workflow '%s' node '%s': %s", inst->ep->plan->name,
+               inst->node->name, text);
+}
+
+static void inst_init(struct engine_plan *ep, uint32_t i)
+{
+    struct wf_inst *inst = &ep->insts[i];
+    inst->ep = ep;
+    inst->node = &ep->plan->nodes[i];
+    list_init(&inst->ready);
+    inst->lone_last = &inst->lone;
+    if (inst->node->type && inst->node->type->n_metrics)
+        inst->metrics = xcalloc(inst->node->type->n_metrics, sizeof *inst->metrics);
+    inst_open(ep->en, inst);
+}
+
+struct engine_plan *engine_plan_add(struct engine *en, struct plan *plan, struct err *err)
+{
+    struct expr_loaded *loaded = NULL;
+    if (en->config.lua) {
+        loaded = expr_load(en->config.lua, &plan->unit, err);
+        if (!loaded) {
+            err_context(err, "workflow '%s'", plan->name);
+            return NULL;
+        }
+    }
+    struct engine_plan *ep = xcalloc(1, sizeof *ep);
+    ep->en = en;
+    ep->plan = plan_ref(plan);
+    ep->loaded = loaded;
+    ep->insts = xcalloc(plan->n_nodes ? plan->n_nodes : 1, sizeof *ep->insts);
+    list_append(&en->plans, &ep->link);
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        inst_init(ep, i);
+    return ep;
+}
+
+static void plan_destroy(struct engine_plan *ep)
+{
+    struct engine *en = ep->en;
+    for (uint32_t i = 0; i < ep->plan->n_nodes; i++) {
+        struct wf_inst *inst = &ep->insts[i];
+        if (inst->state && inst->node->type->node.close)
+            inst->node->type->node.close(&en->host.h, inst->state);
+        list_remove(&inst->link);
+        free((char *)inst->broken);
+        free(inst->metrics);
+    }
+    if (ep->loaded)
+        expr_unload(en->config.lua, ep->loaded);
+    list_remove(&ep->link);
+    plan_unref(ep->plan);
+    free(ep->insts);
+    free(ep);
+}
+
+void engine_plan_retire(struct engine *en, struct engine_plan *ep)
+{
+    (void)en;
+    ep->retired = true;
+}
+
+struct engine_plan *engine_plan_of(struct engine *en, uint64_t version)
+{
+    struct engine_plan *ep;
+    LIST_EACH(ep, &en->plans, struct engine_plan, link)
+    {
+        if (ep->plan->version == version)
+            return ep;
+    }
+    return NULL;
+}
+
+const struct plan *engine_plan_get(const struct engine_plan *ep)
+{
+    return ep->plan;
+}
+
+/* Retired plans go when nothing runs on them. */
+static void sweep_plans(struct engine *en)
+{
+    struct engine_plan *ep;
+    LIST_EACH(ep, &en->plans, struct engine_plan, link)
+    {
+        if (ep->retired && !ep->live && !ep->lanes)
+            plan_destroy(ep);
+    }
+}
+
+void engine_destroy(struct engine *en)
+{
+    struct lane *lane;
+    LIST_EACH(lane, &en->lanes, struct lane, link)
+    {
+        struct exec *e;
+        LIST_EACH(e, &lane->unsaved, struct exec, lane_link)
+        {
+            exec_drop(e);
+        }
+        LIST_EACH(e, &lane->saved, struct exec, lane_link)
+        {
+            exec_drop(e);
+        }
+        lane_destroy(lane);
+    }
+    struct engine_plan *ep;
+    LIST_EACH(ep, &en->plans, struct engine_plan, link)
+    {
+        plan_destroy(ep);
+    }
+    turn_fini(&en->turns[0]);
+    turn_fini(&en->turns[1]);
+    exec_free_slabs(en);
+    ticket_free_slabs(en);
+    free(en->frame);
+    free(en->frame_execs);
+    free(en->frame_segs);
+    free(en);
+}
+
+/* --- input ----------------------------------------------------------------------------------------------- */
+
+size_t engine_room(const struct engine *en)
+{
+    const struct turn *t = en->gather;
+    if (en->counters.live >= en->limits.max_live || t->n_done >= en->limits.max_turn ||
+        t->bytes >= en->limits.max_turn_bytes)
+        return 0;
+    size_t live = en->limits.max_live - en->counters.live, turn = en->limits.max_turn - t->n_done;
+    return live < turn ? live : turn;
+}
+
+static void fail_build(struct exec *e, const struct err *err)
+{
+    struct item_error *error = error_create(e, WF_REJECTED, "%s", err->text);
+    error->code = "bad_input";
+    exec_fail(e, e->lane->trigger, 0, error);
+}
+
+static void accept_one(const struct inbound *in)
+{
+    struct lane *lane = in->lane;
+    if (in->position < lane->next || lane->dropping) {
+        if (in->release)
+            in->release(in->event);
+        return;
+    }
+    lane->next = in->position + 1;
+    struct exec *e = exec_create(lane, lane->ep, in->position);
+    exec_set_state(e, EXEC_RUNNING);
+    e->event = in->event;
+    e->release = in->release;
+    e->raw = in->raw;
+    e->reply = in->reply;
+    lane->ep->counters.started++;
+    if (in->answer_accept)
+        turn_answer(e, in->accept_status, no_str(), no_str());
+    struct json *items;
+    size_t n = 0;
+    struct err err;
+    if (in->build(in->event, &e->arena, &items, &n, &err) != 0) {
+        fail_build(e, &err);
+        return;
+    }
+    struct wf_item *few[16], **made = n <= 16 ? few : arena_alloc(&e->arena, n * sizeof *made);
+    for (size_t i = 0; i < n; i++) {
+        made[i] = item_create(e, &items[i], lane->trigger, 0);
+        made[i]->index = (uint32_t)i;
+    }
+    step_after_trigger(e, made, (uint32_t)n);
+}
+
+void engine_accept(struct engine *en, const struct inbound *in, size_t n)
+{
+    en->now_us = en->io.mono_us(en->io.ctx);
+    en->now_wall_us = en->io.wall_us(en->io.ctx);
+    for (size_t i = 0; i < n; i++)
+        accept_one(&in[i]);
+}
+
+int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved, struct err *err)
+{
+    struct engine_plan *ep = engine_plan_of(en, saved->version);
+    if (!ep)
+        return err_set(err, ERR_NOT_FOUND, "workflow version %llu is not loaded", (unsigned long long)saved->version);
+    struct exec *e = exec_create(lane, ep, saved->id.position);
+    exec_set_state(e, EXEC_RUNNING);
+    e->started_wall_us = saved->started_us;
+    e->restored = e->saved = true;
+    list_remove(&e->lane_link);
+    list_append(&lane->saved, &e->lane_link);
+    if (exec_load(e, saved->state, err) != 0) {
+        char id[EXEC_ID_TEXT];
+        exec_id_text(saved->id, id);
+        err_context(err, "execution %s cannot be restored", id);
+        exec_drop(e);
+        return -1;
+    }
+    en->counters.restored++;
+    step_next(e);
+    return 0;
+}
+
+/* --- running ------------------------------------------------------------------------------------------------ */
+
+bool engine_run(struct engine *en, unsigned frames)
+{
+    en->now_us = en->io.mono_us(en->io.ctx);
+    en->now_wall_us = en->io.wall_us(en->io.ctx);
+    unsigned done = 0;
+    struct wf_inst *inst;
+    while ((inst = LIST_FIRST(&en->ready, struct wf_inst, link))) {
+        frame_run(inst);
+        if (frames && ++done >= frames)
+            break;
+    }
+    if (list_empty(&en->ready))
+        sweep_plans(en);
+    return !list_empty(&en->ready);
+}
+
+bool engine_idle(const struct engine *en)
+{
+    if (en->counters.live || en->flight || en->gather->n_replies)
+        return false;
+    const struct lane *lane;
+    for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
+        lane = CONTAINER_OF(at, struct lane, link);
+        if (lane->columns[en->gather->index].n || lane->next != lane->committed || lane->n_pending)
+            return false;
+    }
+    return true;
+}
+
+/* --- looking inside ------------------------------------------------------------------------------------------ */
+
+const struct engine_counters *engine_counters_get(const struct engine *en)
+{
+    return &en->counters;
+}
+
+const struct plan_counters *engine_plan_counters(const struct engine_plan *ep)
+{
+    return &ep->counters;
+}
+
+const struct node_counters *engine_node_counters(const struct engine_plan *ep, uint32_t node)
+{
+    return &ep->insts[node].counters;
+}
+
+void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value, uint64_t *count)
+{
+    const struct wf_inst *inst = &ep->insts[node];
+    *value = inst->metrics ? inst->metrics[m].value : 0;
+    *count = inst->metrics ? inst->metrics[m].count : 0;
+}
+
+struct engine_plan *engine_plan_next(const struct engine *en, const struct engine_plan *after)
+{
+    const struct link *at = after ? after->link.next : en->plans.next;
+    return at == &en->plans ? NULL : CONTAINER_OF(at, struct engine_plan, link);
+}
+
+static struct exec *find_in(struct link *list, struct exec_id id)
+{
+    struct exec *e;
+    LIST_EACH(e, list, struct exec, lane_link)
+    {
+        if (e->id.position == id.position)
+            return e;
+    }
+    return NULL;
+}
+
+struct exec *engine_exec(struct engine *en, struct exec_id id)
+{
+    struct lane *lane;
+    LIST_EACH(lane, &en->lanes, struct lane, link)
+    {
+        if (lane->source != id.source || lane->partition != id.partition)
+            continue;
+        struct exec *e = find_in(&lane->unsaved, id);
+        return e ? e : find_in(&lane->saved, id);
+    }
+    return NULL;
+}

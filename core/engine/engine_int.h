@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of this folder share: the objects of a running engine.
+ *
+ *   engine --- plans --- insts (one per node: what stands ready there, counters, plugin state)
+ *          --- lanes --- executions (unsaved | saved)
+ *          --- turns[2]: one gathers, one may be in flight
+ *          --- tickets: everything that waits for something, in one timer heap
+ *
+ * An execution stands at one node at a time; what it brings there is its segment. Its state names the
+ * list that holds it, and exec_set_state alone moves it.
+ */
+#ifndef CATALYST_ENGINE_INT_H
+#define CATALYST_ENGINE_INT_H
+#include "engine/engine.h"
+#include "base/list.h"
+#include "plugin/cred.h"
+
+/* --- items ------------------------------------------------------------------------------------------ */
+
+enum item_state {
+    ITEM_OUTPUT = 1, /* made by a node, stands at none */
+    ITEM_RUNNING,    /* in the frame its node was called with */
+    ITEM_PARKED,     /* waits: has a ticket, or stands in its node's lone list */
+    ITEM_FINISHED,
+    ITEM_FAILED,
+};
+
+struct item_vec {
+    struct wf_item **items;
+    uint32_t n;
+};
+
+struct wf_blob {
+    uint32_t refs, unused;
+    size_t len;
+    unsigned char bytes[];
+};
+
+/* Binary parts of an item: meta is {name: {mimeType, fileName, fileExtension, fileSize}}. */
+struct parts {
+    struct json meta;
+    struct wf_blob **blobs; /* one per member of meta */
+};
+
+struct item_error {
+    const char *message; /* NUL-ended, in the arena */
+    const char *code;    /* or NULL */
+    wf_str detail;
+    wf_fault fault;
+    int64_t retry_after_ms;
+};
+
+struct wf_item {
+    struct json json;
+    struct exec *e;
+    struct wf_item *self;           /* this item: a vector of one needs no array */
+    struct wf_item *parent;         /* the input item it came from; NULL for triggers and for many */
+    const struct item_vec *parents; /* when it came from several */
+    const struct parts *parts;      /* binary data, or NULL */
+    struct wf_item *next;           /* next output of the same input; or next in a lone list */
+    uint32_t node;                  /* that made it */
+    uint16_t run;                   /* of that node */
+    uint16_t port;                  /* it left by */
+    /* while it stands at a node */
+    struct wf_item *outs, *outs_last;
+    const void *config;
+    struct ticket *ticket;
+    struct item_error *error;
+    struct parts *attached;         /* parts for the next output */
+    uint32_t index;                 /* in its input */
+    uint16_t attempt;               /* 1 on the first try */
+    uint8_t state;                  /* enum item_state */
+    uint8_t input;                  /* which input of the node it stands at */
+};
+
+/* --- what waits --------------------------------------------------------------------------------------- */
+
+enum ticket_kind { TICKET_PARK = 1, TICKET_REQUEST, TICKET_OFFLOAD, TICKET_RETRY, TICKET_SCRIPT, TICKET_EXEC };
+
+struct ticket {
+    uint64_t gen; /* odd while in use */
+    struct engine *en;
+    struct wf_item *it; /* NULL with TICKET_EXEC, and for an offload whose item is gone */
+    struct exec *e;
+    int64_t due_us;     /* monotonic; 0: no timer */
+    uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
+    uint8_t kind;
+    union {
+        wf_reply_fn *on_reply;
+        wf_done_fn *on_done;
+        struct script_call *script;
+    };
+    void *job;
+    struct ticket *next_free;
+};
+
+/* --- executions --------------------------------------------------------------------------------------- */
+
+/* The state names the list that holds the execution; 0 is no state. */
+#define EXEC_STATES(X)                                                                             \
+    X(READY)   /* its node's ready list */                                                         \
+    X(RUNNING) /* the frame being called; no list */                                               \
+    X(PARKED)  /* the engine's parked list */                                                      \
+    X(HELD)    /* waits for a commit (each_step); the engine's or a turn's held list */            \
+    X(ENDED)   /* gone in a moment; no list */
+enum exec_state {
+    EXEC_NONE,
+#define X(name) EXEC_##name,
+    EXEC_STATES(X)
+#undef X
+};
+const char *exec_state_name(enum exec_state state);
+
+/* All items of one execution at one node. */
+struct wf_segment {
+    struct wf_inst *inst;
+    struct item_vec one, *inputs;   /* inputs points to `one` where there is one input */
+    struct wf_item *first;          /* never NULL while it runs */
+    struct wf_item *outs, *outs_last; /* of segment nodes, in order */
+    struct item_error *error;       /* seg_fail */
+    uint32_t pending;               /* items (or 1 for a segment node) not finished yet */
+    uint32_t n_outs;
+    uint32_t failed;                /* items that failed */
+    uint16_t n_inputs;
+    uint16_t run;                   /* run index of the node */
+    uint16_t attempt;               /* of a segment node */
+    bool done;
+};
+
+/* A node that will run: on the execution's stack. */
+struct step {
+    uint32_t node;
+    uint16_t n_inputs;
+    uint16_t attempt;
+    struct item_vec one, *inputs;
+};
+
+/* A node with several inputs that is not complete yet. */
+struct waiting {
+    struct waiting *next; /* in the order they began to wait */
+    uint32_t node;
+    uint16_t n_inputs, n_filled;
+    struct item_vec *inputs;
+    bool *filled;
+};
+
+/* What a node gave in one run, kept for later look-ups. */
+struct run {
+    struct run *prev;  /* earlier run of the same node */
+    struct run *older; /* run before it, of any node */
+    uint32_t node;
+    uint16_t index, n_outputs;
+    struct item_vec *outputs;
+    struct item_error *error;
+    int64_t started_us, took_us;
+};
+
+/* An output message that leaves when the execution ends. */
+struct pending_output {
+    struct pending_output *next;
+    struct store_output out;
+};
+struct pending_row {
+    struct pending_row *next;
+    wf_str table, row, unique;
+};
+
+struct node_memory {
+    struct node_memory *next;
+    uint32_t node;
+    size_t bytes;
+    /* the memory follows, aligned to 16 */
+};
+
+#define exec_MAGIC 0x65786563u
+struct exec {
+    uint32_t magic;
+    uint8_t state;  /* enum exec_state */
+    bool journaled; /* its lane has a journal */
+    bool saved;     /* a row in the store holds it */
+    bool dirty;     /* its saved row is older than its state */
+    bool answered;  /* its webhook has its answer */
+    bool failed;
+    bool restored;
+    struct link link;      /* of its state */
+    struct link lane_link; /* lane->unsaved or lane->saved */
+    struct exec *next_free;
+    struct engine *en;
+    struct engine_plan *ep;
+    struct lane *lane;
+    struct exec_id id;
+    int64_t started_wall_us, started_us;
+    struct wf_segment seg;
+    struct step *stack;
+    uint32_t n_stack, stack_size;
+    struct waiting *waiting, **waiting_last;
+    struct run **runs;      /* latest kept run by node; NULL until one is kept */
+    struct run *newest_run;
+    uint16_t *run_counts;   /* by node; NULL until a node runs twice or asks */
+    uint64_t node_runs;
+    struct node_memory *memory;
+    struct pending_output *outputs, **outputs_last;
+    uint32_t n_outputs;
+    struct pending_row *rows;
+    wf_str raw;             /* the trigger's bytes */
+    void *event;
+    void (*release)(void *event);
+    void *reply;
+    struct ticket *deadline;
+    struct item_error *error;
+    uint32_t error_node, error_item;
+    struct item_vec trigger; /* its trigger items */
+    struct item_vec last;   /* output 0 of the latest node, for lastNode answers */
+    struct arena arena;
+    struct step first_steps[3];
+};
+
+enum { EXEC_BYTES = 3136 }; /* with its first memory; no multiple of 4096, which would crowd cache sets */
+
+/* --- plans, lanes, turns --------------------------------------------------------------------------------- */
+
+struct metric_cell {
+    int64_t value;
+    uint64_t count;
+};
+
+/* One node of a plan in this engine: what plugins know as wf_inst. */
+struct wf_inst {
+    struct engine_plan *ep;
+    const struct plan_node *node;
+    void *state;         /* what open() returned */
+    const char *broken;  /* why it cannot work, or NULL */
+    struct link link;    /* engine->ready, while something stands here */
+    struct link ready;   /* executions */
+    struct wf_item *lone, **lone_last; /* items that come back alone for another try */
+    struct node_counters counters;
+    struct metric_cell *metrics;
+};
+
+struct engine_plan {
+    struct link link;
+    struct engine *en;
+    struct plan *plan;
+    struct expr_loaded *loaded;
+    struct wf_inst *insts;
+    struct plan_counters counters;
+    uint32_t live, lanes; /* executions and lanes on it */
+    bool retired;
+};
+
+/* Columns of one turn in one lane. */
+struct columns {
+    uint64_t *positions, *versions;
+    uint8_t *statuses;
+    uint32_t *durations_us;
+    int64_t *started_us;
+    uint32_t n, size;
+    struct strbuf inputs, outputs;
+    uint32_t n_outputs;
+    bool any_input;
+};
+
+/* A block whose outputs are on their way out. */
+struct pending_release {
+    uint64_t seq, position;
+    bool acknowledged; /* it has none, or all are */
+};
+
+struct lane {
+    struct link link;
+    struct engine *en;
+    struct engine_plan *ep;
+    uint32_t trigger;
+    uint32_t source, partition;
+    uint64_t epoch;
+    uint64_t next;       /* position to take next */
+    uint64_t committed;  /* position in the store */
+    uint64_t seq;        /* last block given out */
+    uint64_t released, released_committed;
+    enum durability durability;
+    bool dropping, in_flight; /* in_flight: part of the turn that is being committed */
+    void *user;
+    struct link unsaved, saved; /* executions */
+    uint32_t live;
+    struct columns columns[2]; /* by turn */
+    struct pending_release *pending;
+    uint32_t n_pending, pending_size;
+};
+
+struct turn {
+    uint32_t index; /* 0 or 1 */
+    bool in_flight;
+    struct arena arena;
+    struct store_turn record;
+    struct store_block *blocks;
+    struct lane **lanes; /* of blocks; the first record.n_blocks have a journal, the rest do not */
+    uint32_t n_lanes, lanes_size;
+    struct store_exec *execs;
+    struct exec_id *ended;
+    struct store_row *rows;
+    struct engine_reply_out *replies;
+    uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size;
+    uint32_t n_done;      /* executions that ended in it */
+    size_t bytes;         /* inputs and outputs */
+    struct link held;     /* executions that go on when it is durable */
+};
+
+struct engine_host {
+    wf_host h; /* first: plugins hold its address */
+    struct engine *en;
+};
+
+struct engine {
+    struct engine_config config;
+    struct engine_io io;
+    struct engine_limits limits;
+    struct engine_host host;
+    struct link plans, lanes;
+    struct link ready;          /* insts with something to do */
+    struct link parked, held;   /* executions */
+    struct turn turns[2];
+    struct turn *gather, *flight; /* flight: NULL when no commit is under way */
+    struct exec *free_execs;
+    void **slabs;
+    uint32_t n_slabs, slabs_size;
+    struct ticket *free_tickets;
+    struct ticket **ticket_slabs;
+    uint32_t n_ticket_slabs, ticket_slabs_size;
+    struct ticket **heap;
+    uint32_t n_heap, heap_size;
+    struct wf_item **frame;     /* scratch */
+    struct exec **frame_execs;
+    wf_segment **frame_segs;
+    uint32_t frame_size, frame_execs_size;
+    struct wf_inst *calling;    /* the node being called */
+    int64_t last_commit_us;
+    int64_t now_us, now_wall_us; /* of the current entry */
+    struct engine_counters counters;
+};
+
+/* --- functions of the folder ------------------------------------------------------------------------------ */
+
+/* exec.c */
+struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t position);
+void exec_set_state(struct exec *e, enum exec_state to);
+void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroyed, evicted */
+void exec_end(struct exec *e, enum store_status status);
+void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_error *error);
+struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run);
+uint16_t exec_next_run(struct exec *e, uint32_t node);
+void exec_free_slabs(struct engine *en);
+
+/* step.c: from node to node */
+void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n);
+void step_finish(struct exec *e); /* the segment is complete: outputs to successors */
+void step_next(struct exec *e);   /* pops the next node, or ends */
+void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs, uint16_t attempt);
+void step_wait_input(struct exec *e, uint32_t node, uint16_t input, struct item_vec items);
+
+/* frame.c */
+void frame_run(struct wf_inst *inst);
+void inst_ready(struct wf_inst *inst);            /* something stands here */
+void inst_add_lone(struct wf_inst *inst, struct wf_item *it);
+
+/* outcome.c: how items finish */
+void outcome_finish(struct wf_item *it);          /* emitted all */
+void outcome_fail(struct wf_item *it, const struct item_error *error);
+struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json);
+void outcome_retry(struct wf_item *it, int64_t in_ms, const struct item_error *error);
+void outcome_segment_done(struct wf_segment *seg);
+void outcome_settle(struct exec *e);              /* goes on when nothing is pending */
+struct item_error *error_create(struct exec *e, wf_fault fault, const char *format, ...) WF_PRINTF(3, 4);
+const char *error_json(struct arena *a, const struct exec *e, wf_str *out);
+
+/* ticket.c */
+struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec *e, struct wf_item *it,
+                           int64_t timeout_us);
+void ticket_free(struct ticket *t);
+void ticket_cancel(struct ticket *t); /* also tells io */
+struct ticket *ticket_check(wf_ticket ticket);
+wf_ticket ticket_name(const struct ticket *t);
+void ticket_set_timer(struct ticket *t, int64_t due_us);
+void ticket_free_slabs(struct engine *en);
+
+/* turn.c */
+void turn_init(struct turn *t, uint32_t index);
+void turn_fini(struct turn *t);
+void turn_add_ended(struct exec *e, enum store_status status);
+void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
+void turn_answer_handle(struct engine *en, void *handle, int status, wf_str headers, wf_str body);
+bool turn_empty(const struct engine *en);
+void columns_init(struct columns *c, size_t cap);
+void columns_clear(struct columns *c);
+void columns_fini(struct columns *c);
+void turn_forget_lane(struct turn *t, struct lane *lane);
+
+/* lane.c */
+void lane_destroy(struct lane *lane);
+void lane_lose(struct lane *lane);       /* drops it and its executions, tells io */
+void lane_check_gone(struct lane *lane); /* a lane that drains may be done */
+void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool acknowledged);
+
+/* host.c, service.c, script.c, view.c, save.c */
+void host_init(struct engine_host *host, struct engine *en);
+const void *service_find(const char *name);
+extern const wf_scripts script_service;
+void script_ticket_due(struct ticket *t);
+void script_drop(struct ticket *t);
+void script_reply(struct ticket *t, const wf_reply *reply);
+extern const struct expr_view view_table;
+void scope_fill(struct expr_scope *scope, struct wf_item *it);
+int view_eval(void *ctx, const void *expr, struct json *out, struct err *err); /* ctx: struct expr_scope */
+int exec_load(struct exec *e, wf_str state, struct err *err);
+void engine_log(struct engine *en, int level, const char *event, const char *format, ...) WF_PRINTF(4, 5);
+
+static inline const struct json *json_of_value(const wf_value *v)
+{
+    return (const struct json *)v;
+}
+static inline const wf_value *value_of_json(const struct json *v)
+{
+    return (const wf_value *)v;
+}
+static inline const struct plan_node *exec_node(const struct exec *e, uint32_t node)
+{
+    return &e->ep->plan->nodes[node];
+}
+static inline wf_str no_str(void)
+{
+    return (wf_str){ NULL, 0 };
+}
+#endif

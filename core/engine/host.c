@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * wf_host: the table of functions through which plugins work. Each finds its engine from the item; each
+ * outcome checks that the item was not finished before, and a plugin that finishes one twice is told so in
+ * the log while the first outcome stands.
+ */
+#include "engine/engine_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct engine *engine_of(const wf_host *h)
+{
+    return ((struct engine_host *)(uintptr_t)h)->en;
+}
+
+/* An item may be finished while it runs or is parked (outside of a lone list). */
+static bool may_finish(struct wf_item *it)
+{
+    if (it->state == ITEM_RUNNING || it->state == ITEM_PARKED)
+        return true;
+    struct wf_inst *inst = it->e->seg.inst;
+    engine_log(it->e->en, WF_ERROR, "node.finished_twice", "node '%s' finished an item twice",
+               inst ? inst->node->name : "?");
+    return false;
+}
+
+/* --- the item --------------------------------------------------------------------------------------------- */
+
+static const void *host_config(wf_item *it)
+{
+    return it->config;
+}
+
+static void *host_state(wf_item *it)
+{
+    return it->e->seg.inst->state;
+}
+
+static const wf_value *host_value(wf_item *it)
+{
+    return value_of_json(&it->json);
+}
+
+/* "source-partition-position:node:run:item": the same on every retry and replay. */
+static const char *host_key(wf_item *it)
+{
+    char id[EXEC_ID_TEXT];
+    exec_id_text(it->e->id, id);
+    return arena_printf(&it->e->arena, "%s:%s:%u:%u", id, it->e->seg.inst->node->id, it->e->seg.run, it->index).ptr;
+}
+
+static int64_t host_now_ms(wf_item *it)
+{
+    return it->e->en->now_wall_us / 1000;
+}
+
+static uint32_t host_attempt(wf_item *it)
+{
+    return it->attempt;
+}
+
+static void *host_alloc(wf_item *it, size_t bytes)
+{
+    return arena_zalloc(&it->e->arena, bytes);
+}
+
+static wf_str host_fmt(wf_item *it, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = arena_alloc(&it->e->arena, (size_t)len + 1);
+    vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return (wf_str){ text, (size_t)len };
+}
+
+static const wf_value *host_build(wf_item *it, const char *shape, ...)
+{
+    va_list args;
+    va_start(args, shape);
+    const struct json *v = values_build(&it->e->arena, shape, args);
+    va_end(args);
+    return value_of_json(v);
+}
+
+/* --- outcomes ----------------------------------------------------------------------------------------------- */
+
+static void fail_text(wf_item *it, wf_fault fault, const char *text)
+{
+    outcome_fail(it, error_create(it->e, fault, "%s", text));
+}
+
+/* The value as an item's JSON: an object. Anything else is wrapped as {"value": ..}. */
+static const struct json *as_object(wf_item *it, const wf_value *v)
+{
+    const struct json *json = json_of_value(v);
+    if (json && json->type == JSON_OBJECT)
+        return json;
+    struct json_member *m;
+    struct json *object = arena_alloc(&it->e->arena, sizeof *object);
+    *object = json_object(&it->e->arena, json ? 1 : 0, &m);
+    if (json) {
+        m[0].key = json_of_str_borrow(STR("value"));
+        m[0].value = *json;
+    }
+    return object;
+}
+
+static bool push_checked(wf_item *it, unsigned port, const struct json *json, struct wf_item **out)
+{
+    const struct plan_node *node = it->e->seg.inst->node;
+    unsigned own = node->error_port >= 0 ? node->n_outputs - 1u : node->n_outputs;
+    if (port >= own) {
+        outcome_fail(it, error_create(it->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own));
+        return false;
+    }
+    *out = outcome_push(it, port, json);
+    if (*out)
+        return true;
+    outcome_fail(it, error_create(it->e, WF_REJECTED, "node gave more than %u items", it->e->en->limits.max_items));
+    return false;
+}
+
+static void host_emit(wf_item *it, unsigned port, const wf_value *v)
+{
+    struct wf_item *out;
+    if (may_finish(it) && push_checked(it, port, as_object(it, v), &out))
+        outcome_finish(it);
+}
+
+static void host_pass(wf_item *it, unsigned port)
+{
+    struct wf_item *out;
+    if (!may_finish(it) || !push_checked(it, port, &it->json, &out))
+        return;
+    if (!out->parts)
+        out->parts = it->parts;
+    outcome_finish(it);
+}
+
+static void host_done(wf_item *it)
+{
+    if (may_finish(it))
+        outcome_finish(it);
+}
+
+static void host_push(wf_item *it, unsigned port, const wf_value *v)
+{
+    struct wf_item *out;
+    if (may_finish(it))
+        push_checked(it, port, as_object(it, v), &out);
+}
+
+#define FORMAT_TEXT(text, format)                                                                  \
+    char text[1024];                                                                               \
+    va_list args;                                                                                  \
+    va_start(args, format);                                                                        \
+    vsnprintf(text, sizeof text, format, args);                                                    \
+    va_end(args)
+
+static void host_retry(wf_item *it, int64_t in_ms, const char *why, ...)
+{
+    FORMAT_TEXT(text, why);
+    if (may_finish(it))
+        outcome_retry(it, in_ms, error_create(it->e, WF_TRANSIENT, "%s", text));
+}
+
+static void host_fail(wf_item *it, const char *why, ...)
+{
+    FORMAT_TEXT(text, why);
+    if (may_finish(it))
+        fail_text(it, WF_REJECTED, text);
+}
+
+static void host_fail_with(wf_item *it, const wf_error *with, const char *why, ...)
+{
+    FORMAT_TEXT(text, why);
+    if (!may_finish(it))
+        return;
+    struct item_error *error = error_create(it->e, with->fault ? with->fault : WF_REJECTED, "%s", text);
+    error->code = with->code ? arena_strdup(&it->e->arena, with->code) : NULL;
+    error->retry_after_ms = with->retry_after_ms;
+    if (with->detail.ptr)
+        error->detail = arena_str(&it->e->arena, with->detail.ptr, with->detail.len);
+    outcome_fail(it, error);
+}
+
+/* --- waiting -------------------------------------------------------------------------------------------------- */
+
+static struct ticket *wait_for(wf_item *it, enum ticket_kind kind, int64_t timeout_ms)
+{
+    int64_t node_ms = it->e->seg.inst->node->timeout_ms;
+    if (node_ms && (!timeout_ms || node_ms < timeout_ms))
+        timeout_ms = node_ms;
+    if (it->ticket) /* waits already: the older wait is given up */
+        ticket_cancel(it->ticket);
+    it->state = ITEM_PARKED;
+    it->e->seg.inst->counters.parked++;
+    return ticket_take(it->e->en, kind, it->e, it, timeout_ms * 1000);
+}
+
+static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn)
+{
+    struct engine *en = it->e->en;
+    if (!may_finish(it))
+        return;
+    if (!en->io.request) {
+        fail_text(it, WF_ACCOUNT, "requests are not offered here");
+        return;
+    }
+    struct ticket *t = wait_for(it, TICKET_REQUEST, 0);
+    t->on_reply = fn;
+    en->io.request(en->io.ctx, ticket_name(t), request);
+}
+
+static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void *job)
+{
+    struct engine *en = it->e->en;
+    struct ticket *t = wait_for(it, TICKET_OFFLOAD, 0);
+    t->on_done = fn;
+    t->job = job;
+    const char *plugin = it->e->seg.inst->node->type->plugin->name;
+    if (en->io.offload && en->io.offload(en->io.ctx, ticket_name(t), plugin, work, job) == 0)
+        return;
+    ticket_free(t);
+    fn(&en->host.h, NULL, job); /* so that the job can be freed */
+    struct item_error *error = error_create(it->e, WF_THROTTLE, "the pool of blocking calls is full");
+    error->code = "busy";
+    outcome_fail(it, error);
+}
+
+static wf_ticket host_park(wf_item *it, int64_t timeout_ms)
+{
+    int64_t limit = timeout_ms > 0 ? timeout_ms : it->e->en->limits.park_timeout_ms;
+    return ticket_name(wait_for(it, TICKET_PARK, limit));
+}
+
+static wf_item *host_resume(const wf_host *h, wf_ticket name)
+{
+    (void)engine_of(h);
+    struct ticket *t = ticket_check(name);
+    if (!t || t->kind != TICKET_PARK)
+        return NULL;
+    struct wf_item *it = t->it;
+    ticket_free(t);
+    return it;
+}
+
+static int host_wake(wf_ticket name, wf_wake_fn *fn, wf_str data)
+{
+    /* [any] thread: the slot lives as long as its engine; only its constant engine pointer is read. */
+    struct engine *en = ((struct ticket *)(uintptr_t)name.id)->en;
+    return en->io.wake ? en->io.wake(en->io.ctx, name, fn, data) : -1;
+}
+
+static void enter(struct engine *en)
+{
+    en->now_us = en->io.mono_us(en->io.ctx);
+    en->now_wall_us = en->io.wall_us(en->io.ctx);
+}
+
+void engine_woken(struct engine *en, wf_ticket name, wf_wake_fn *fn, wf_str data)
+{
+    enter(en);
+    struct ticket *t = ticket_check(name);
+    if (!t || t->kind != TICKET_PARK)
+        return;
+    struct wf_item *it = t->it;
+    ticket_free(t);
+    fn(&en->host.h, it, data);
+}
+
+void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
+{
+    enter(en);
+    struct ticket *t = ticket_check(name);
+    if (t && t->kind == TICKET_SCRIPT) {
+        if (t->script)
+            script_reply(t, reply);
+        return;
+    }
+    if (!t || t->kind != TICKET_REQUEST)
+        return;
+    struct wf_item *it = t->it;
+    wf_reply_fn *fn = t->on_reply;
+    ticket_free(t);
+    fn(&en->host.h, it, reply);
+}
+
+void engine_offloaded(struct engine *en, wf_ticket name)
+{
+    enter(en);
+    struct ticket *t = ticket_check(name);
+    BUG_IF(!t || t->kind != TICKET_OFFLOAD);
+    struct wf_item *it = t->it;
+    wf_done_fn *fn = t->on_done;
+    void *job = t->job;
+    ticket_free(t);
+    fn(&en->host.h, it, job);
+}
+
+/* --- outputs ----------------------------------------------------------------------------------------------------- */
+
+/* Bytes the plugin made in the item's own first memory need no second copy. */
+static wf_str keep(struct exec *e, wf_str s)
+{
+    if (!s.ptr)
+        return s;
+    if (s.ptr >= (const char *)e && s.ptr < (const char *)e + EXEC_BYTES)
+        return s;
+    return arena_str(&e->arena, s.ptr, s.len);
+}
+
+static wf_str encode_headers(struct exec *e, const wf_pair *headers)
+{
+    if (!headers || !headers->name)
+        return no_str();
+    struct strbuf b;
+    strbuf_init(&b, 1u << 20);
+    for (; headers->name; headers++)
+        store_headers_add(&b, str_of(headers->name), str_of(headers->text));
+    wf_str copy = arena_str(&e->arena, b.ptr, b.len);
+    strbuf_fini(&b);
+    return copy;
+}
+
+static int host_output(wf_item *it, const wf_output *out)
+{
+    struct exec *e = it->e;
+    const char *connection = out->connection ? out->connection : "";
+    if (e->en->io.knows_output && !e->en->io.knows_output(e->en->io.ctx, out->channel, connection))
+        return -1;
+    struct pending_output *p = arena_alloc(&e->arena, sizeof *p);
+    *p = (struct pending_output){ .out = { .index = e->n_outputs++,
+                                           .partition = out->partition,
+                                           .channel = keep(e, str_of(out->channel)),
+                                           .connection = keep(e, str_of(connection)),
+                                           .topic = keep(e, str_of(out->topic)),
+                                           .key = keep(e, out->key),
+                                           .body = keep(e, out->body),
+                                           .headers = encode_headers(e, out->headers) } };
+    *e->outputs_last = p;
+    e->outputs_last = &p->next;
+    return 0;
+}
+
+/* --- segments -------------------------------------------------------------------------------------------------- */
+
+static unsigned host_inputs(wf_segment *seg)
+{
+    return seg->n_inputs;
+}
+
+static wf_item *const *host_items(wf_segment *seg, unsigned input, size_t *n)
+{
+    if (input >= seg->n_inputs) {
+        *n = 0;
+        return NULL;
+    }
+    *n = seg->inputs[input].n;
+    return seg->inputs[input].items;
+}
+
+static wf_item *host_first(wf_segment *seg)
+{
+    return seg->first;
+}
+
+static struct wf_item *seg_output(wf_segment *seg, unsigned port, const struct json *json)
+{
+    struct wf_item *first = seg->first;
+    const struct plan_node *node = seg->inst->node;
+    unsigned own = node->error_port >= 0 ? node->n_outputs - 1u : node->n_outputs;
+    if (seg->error)
+        return NULL;
+    if (port >= own || ++seg->n_outs > first->e->en->limits.max_items) {
+        seg->error = port >= own ? error_create(first->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own)
+                                 : error_create(first->e, WF_REJECTED, "node gave more than %u items",
+                                                first->e->en->limits.max_items);
+        return NULL;
+    }
+    struct wf_item *out = item_create(first->e, json, node->index, seg->run);
+    out->port = (uint16_t)port;
+    if (seg->outs_last)
+        seg->outs_last->next = out;
+    else
+        seg->outs = out;
+    seg->outs_last = out;
+    return out;
+}
+
+static void host_seg_push(wf_segment *seg, unsigned port, const wf_value *v, wf_item *const *from, size_t n)
+{
+    struct exec *e = seg->first->e;
+    struct wf_item *out = seg_output(seg, port, as_object(seg->first, v));
+    if (!out || !n)
+        return;
+    out->parts = from[0]->parts;
+    if (n == 1) {
+        out->parent = from[0];
+        return;
+    }
+    struct item_vec *parents = arena_alloc(&e->arena, sizeof *parents);
+    *parents = (struct item_vec){ arena_alloc(&e->arena, n * sizeof *from), (uint32_t)n };
+    memcpy(parents->items, from, n * sizeof *from);
+    out->parents = parents;
+}
+
+static void host_seg_pass(wf_segment *seg, unsigned port, wf_item *it)
+{
+    struct wf_item *out = seg_output(seg, port, &it->json);
+    if (!out)
+        return;
+    out->parent = it;
+    out->parts = it->parts;
+}
+
+static void host_seg_done(wf_segment *seg)
+{
+    if (seg->done)
+        return;
+    struct item_error *error = seg->error;
+    seg->error = NULL;
+    if (error)
+        outcome_fail(seg->first, error);
+    else
+        outcome_segment_done(seg);
+}
+
+static void host_seg_fail(wf_segment *seg, const char *why, ...)
+{
+    FORMAT_TEXT(text, why);
+    if (!seg->done)
+        fail_text(seg->first, WF_REJECTED, text);
+}
+
+/* Per execution and node, cleared on first use. */
+static void *host_memory(wf_segment *seg, size_t bytes)
+{
+    struct exec *e = seg->first->e;
+    uint32_t node = seg->inst->node->index;
+    struct node_memory *m = e->memory;
+    while (m && (m->node != node || m->bytes < bytes))
+        m = m->next;
+    if (!m) {
+        size_t header = (sizeof *m + 15) & ~(size_t)15;
+        m = arena_zalloc(&e->arena, header + bytes);
+        *m = (struct node_memory){ e->memory, node, bytes };
+        e->memory = m;
+    }
+    return (char *)m + ((sizeof *m + 15) & ~(size_t)15);
+}
+
+/* --- the node ------------------------------------------------------------------------------------------------ */
+
+static const void *host_inst_config(wf_inst *inst)
+{
+    return inst->node->params.base;
+}
+
+static wf_inst *host_inst(wf_item *it)
+{
+    return it->e->seg.inst;
+}
+
+static const char *host_inst_name(wf_inst *inst)
+{
+    return inst->node->name;
+}
+
+static wf_str host_secret(const wf_cred *cred, const char *field)
+{
+    return cred_get(cred, field);
+}
+
+static const char *host_cred_type(const wf_cred *cred)
+{
+    return cred ? cred->type : "";
+}
+
+static void host_count(wf_inst *inst, unsigned metric, int64_t by)
+{
+    if (metric >= inst->node->type->n_metrics)
+        return;
+    struct metric_cell *cell = &inst->metrics[metric];
+    if (inst->node->type->node.metrics[metric].kind == WF_GAUGE)
+        cell->value = by;
+    else
+        cell->value += by;
+    cell->count++;
+}
+
+static void host_log(wf_inst *inst, int level, const char *event, const char *format, ...)
+{
+    FORMAT_TEXT(text, format);
+    engine_log(inst->ep->en, level, event, "workflow '%s' node '%s': %s", inst->ep->plan->name, inst->node->name,
+               text);
+}
+
+static struct arena *arena_of_item(wf_item *it)
+{
+    return &it->e->arena;
+}
+
+void host_init(struct engine_host *host, struct engine *en)
+{
+    host->en = en;
+    host->h = (wf_host){
+        .size = sizeof(wf_host),
+        .reply_size = sizeof(wf_reply),
+        .v = values_table(arena_of_item),
+        .config = host_config,
+        .state = host_state,
+        .value = host_value,
+        .key = host_key,
+        .now_ms = host_now_ms,
+        .attempt = host_attempt,
+        .alloc = host_alloc,
+        .fmt = host_fmt,
+        .build = host_build,
+        .emit = host_emit,
+        .pass = host_pass,
+        .done = host_done,
+        .retry = host_retry,
+        .fail = host_fail,
+        .fail_with = host_fail_with,
+        .push = host_push,
+        .request = host_request,
+        .offload = host_offload,
+        .park = host_park,
+        .resume = host_resume,
+        .wake = host_wake,
+        .output = host_output,
+        .inputs = host_inputs,
+        .items = host_items,
+        .first = host_first,
+        .seg_push = host_seg_push,
+        .seg_pass = host_seg_pass,
+        .seg_done = host_seg_done,
+        .seg_fail = host_seg_fail,
+        .inst_config = host_inst_config,
+        .inst = host_inst,
+        .inst_name = host_inst_name,
+        .secret = host_secret,
+        .cred_type = host_cred_type,
+        .count = host_count,
+        .log = host_log,
+        .service = service_find,
+        .memory = host_memory,
+    };
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Lanes: the ordered sources this engine owns. A lane knows the next position to take, the position in the
+ * store, and how far its outputs are acknowledged outside (`released`), which a later commit writes down.
+ */
+#include "engine/engine_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct lane *engine_lane_add(struct engine *en, const struct lane_config *config)
+{
+    struct lane *lane = xcalloc(1, sizeof *lane);
+    lane->en = en;
+    lane->ep = config->plan;
+    lane->trigger = config->trigger;
+    lane->source = config->at.source;
+    lane->partition = config->at.partition;
+    lane->epoch = config->at.epoch;
+    lane->next = lane->committed = config->at.position;
+    lane->seq = config->at.block_seq;
+    lane->released = lane->released_committed = config->at.released;
+    lane->durability = config->plan->plan->settings.durability;
+    lane->user = config->user;
+    list_init(&lane->unsaved);
+    list_init(&lane->saved);
+    columns_init(&lane->columns[0], en->limits.max_turn_bytes * 4);
+    columns_init(&lane->columns[1], en->limits.max_turn_bytes * 4);
+    list_append(&en->lanes, &lane->link);
+    lane->ep->lanes++;
+    return lane;
+}
+
+void lane_destroy(struct lane *lane)
+{
+    list_remove(&lane->link);
+    lane->ep->lanes--;
+    columns_fini(&lane->columns[0]);
+    columns_fini(&lane->columns[1]);
+    free(lane->pending);
+    free(lane);
+}
+
+static void drop_all(struct link *list)
+{
+    struct exec *e;
+    LIST_EACH(e, list, struct exec, lane_link)
+    {
+        exec_drop(e);
+    }
+}
+
+void lane_lose(struct lane *lane)
+{
+    struct engine *en = lane->en;
+    drop_all(&lane->unsaved);
+    drop_all(&lane->saved);
+    turn_forget_lane(en->gather, lane);
+    if (en->flight)
+        turn_forget_lane(en->flight, lane);
+    en->io.lane_lost(en->io.ctx, lane);
+    lane_destroy(lane);
+}
+
+void lane_check_gone(struct lane *lane)
+{
+    const struct columns *c = lane->columns;
+    if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending || !list_empty(&lane->unsaved) ||
+        lane->next != lane->committed || lane->released != lane->released_committed)
+        return;
+    lane_lose(lane);
+}
+
+void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
+{
+    /* What is in flight must not be torn out of its transaction: that lane drains in any case. */
+    if (drain || lane->in_flight) {
+        lane->dropping = true;
+        lane_check_gone(lane);
+        return;
+    }
+    (void)en;
+    lane_lose(lane);
+}
+
+void *lane_user(const struct lane *lane)
+{
+    return lane->user;
+}
+
+struct exec_id lane_id(const struct lane *lane)
+{
+    return (struct exec_id){ lane->source, lane->partition, lane->next };
+}
+
+enum durability lane_durability(const struct lane *lane)
+{
+    return lane->durability;
+}
+
+void lane_set_plan(struct lane *lane, struct engine_plan *plan, uint32_t trigger)
+{
+    lane->ep->lanes--;
+    lane->ep = plan;
+    lane->ep->lanes++;
+    lane->trigger = trigger;
+}
+
+void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool acknowledged)
+{
+    if (acknowledged && !lane->n_pending) {
+        lane->released = seq;
+        if (lane->durability == DURABILITY_AT_LEAST_ONCE)
+            lane->en->io.acknowledge(lane->en->io.ctx, lane, position);
+        return;
+    }
+    if (lane->n_pending == lane->pending_size) {
+        lane->pending_size = lane->pending_size ? lane->pending_size * 2 : 8;
+        lane->pending = xrealloc(lane->pending, lane->pending_size * sizeof *lane->pending);
+    }
+    lane->pending[lane->n_pending++] = (struct pending_release){ seq, position, acknowledged };
+}
+
+void engine_released(struct engine *en, struct lane *lane, uint64_t seq)
+{
+    uint32_t done = 0;
+    uint64_t position = 0;
+    while (done < lane->n_pending && (lane->pending[done].seq <= seq || lane->pending[done].acknowledged)) {
+        lane->released = lane->pending[done].seq;
+        position = lane->pending[done++].position;
+    }
+    if (!done)
+        return;
+    lane->n_pending -= done;
+    memmove(lane->pending, lane->pending + done, lane->n_pending * sizeof *lane->pending);
+    if (lane->durability == DURABILITY_AT_LEAST_ONCE)
+        en->io.acknowledge(en->io.ctx, lane, position);
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An execution as JSON: what the store keeps of one that waits or failed, and how it comes back.
+ *
+ *   {"v":1, "items":[{"j":{..}, "n":node, "r":run, "o":port, "p":parent | [parents], "b":{name:{..,"data"}}}..],
+ *    "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..], "waiting":[{"n":node, "in":[[..]|null..]}..],
+ *    "runs":[{"n":node, "i":index, "out":[[..]..]}..], "trigger":[item..], "counts":[..], "nodeRuns":n,
+ *    "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
+ *
+ * Items are numbered as they are met; everything else names them by number. Nodes are indices: a version
+ * never changes. The node an execution stands at is the top of the stack, with its whole input: what it had
+ * not finished runs again, with the same keys. Memory that a node keeps between runs holds pointers and is
+ * not saved: such an execution starts again from its trigger items.
+ */
+#include "engine/engine_int.h"
+#include "base/base64.h"
+#include "base/map.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* --- saving ------------------------------------------------------------------------------------------------ */
+
+struct saver {
+    struct strbuf *b;
+    struct map numbers;            /* address of an item -> number + 1 */
+    const struct wf_item **items;  /* by number */
+    uint32_t n, size;
+};
+
+static uint32_t number_of(struct saver *s, struct wf_item *it);
+
+static void number_parents(struct saver *s, struct wf_item *it)
+{
+    if (it->parent)
+        number_of(s, it->parent);
+    for (uint32_t i = 0; it->parents && i < it->parents->n; i++)
+        number_of(s, it->parents->items[i]);
+}
+
+/* it->self is the address itself, kept in the item: a key that lives as long as the item. */
+static uint32_t number_of(struct saver *s, struct wf_item *it)
+{
+    void *known = map_get(&s->numbers, (const char *)&it->self, sizeof it->self);
+    if (known)
+        return (uint32_t)((uintptr_t)known - 1);
+    number_parents(s, it);
+    if (s->n == s->size) {
+        s->size = s->size ? s->size * 2 : 32;
+        s->items = xrealloc(s->items, s->size * sizeof *s->items);
+    }
+    s->items[s->n] = it;
+    map_put(&s->numbers, (const char *)&it->self, sizeof it->self, (void *)(uintptr_t)(s->n + 1));
+    return s->n++;
+}
+
+static void number_vec(struct saver *s, const struct item_vec *vec)
+{
+    for (uint32_t i = 0; i < vec->n; i++)
+        number_of(s, vec->items[i]);
+}
+
+static void number_all(struct saver *s, const struct exec *e)
+{
+    number_vec(s, &e->trigger);
+    for (const struct run *r = e->newest_run; r; r = r->older)
+        for (uint16_t p = 0; p < r->n_outputs; p++)
+            number_vec(s, &r->outputs[p]);
+    for (uint32_t i = 0; i < e->n_stack; i++)
+        for (uint16_t k = 0; k < e->stack[i].n_inputs; k++)
+            number_vec(s, e->stack[i].n_inputs == 1 ? &e->stack[i].one : &e->stack[i].inputs[k]);
+    for (const struct waiting *w = e->waiting; w; w = w->next)
+        for (uint16_t k = 0; k < w->n_inputs; k++)
+            number_vec(s, &w->inputs[k]);
+    for (uint16_t k = 0; e->seg.inst && k < e->seg.n_inputs; k++)
+        number_vec(s, &e->seg.inputs[k]);
+}
+
+static void add_binary(struct strbuf *b, const struct parts *parts)
+{
+    strbuf_addc(b, '{');
+    for (uint32_t i = 0; i < parts->meta.len; i++) {
+        const struct json_member *m = &parts->meta.members[i];
+        if (i)
+            strbuf_addc(b, ',');
+        strbuf_add_json(b, m->key.s, m->key.len);
+        strbuf_addc(b, ':');
+        json_add(b, &m->value);
+        b->len--; /* open the object again */
+        strbuf_adds(b, ",\"data\":\"");
+        base64_add(b, parts->blobs[i]->bytes, parts->blobs[i]->len);
+        strbuf_adds(b, "\"}");
+    }
+    strbuf_addc(b, '}');
+}
+
+static void add_item(struct saver *s, const struct wf_item *it)
+{
+    struct strbuf *b = s->b;
+    strbuf_adds(b, "{\"j\":");
+    json_add(b, &it->json);
+    strbuf_addf(b, ",\"n\":%u,\"r\":%u,\"o\":%u", it->node, it->run, it->port);
+    if (it->parent)
+        strbuf_addf(b, ",\"p\":%u", number_of(s, it->parent));
+    if (it->parents) {
+        strbuf_adds(b, ",\"p\":[");
+        for (uint32_t i = 0; i < it->parents->n; i++)
+            strbuf_addf(b, "%s%u", i ? "," : "", number_of(s, it->parents->items[i]));
+        strbuf_addc(b, ']');
+    }
+    if (it->parts) {
+        strbuf_adds(b, ",\"b\":");
+        add_binary(b, it->parts);
+    }
+    strbuf_addc(b, '}');
+}
+
+static void add_vec(struct saver *s, const struct item_vec *vec)
+{
+    strbuf_addc(s->b, '[');
+    for (uint32_t i = 0; i < vec->n; i++)
+        strbuf_addf(s->b, "%s%u", i ? "," : "", number_of(s, vec->items[i]));
+    strbuf_addc(s->b, ']');
+}
+
+static void add_step(struct saver *s, uint32_t node, unsigned attempt, const struct item_vec *inputs, uint16_t n)
+{
+    strbuf_addf(s->b, "{\"n\":%u,\"a\":%u,\"in\":[", node, attempt);
+    for (uint16_t k = 0; k < n; k++) {
+        if (k)
+            strbuf_addc(s->b, ',');
+        add_vec(s, &inputs[k]);
+    }
+    strbuf_adds(s->b, "]}");
+}
+
+static void add_stack(struct saver *s, const struct exec *e)
+{
+    strbuf_adds(s->b, ",\"stack\":[");
+    bool first = true;
+    for (uint32_t i = 0; i < e->n_stack; i++, first = false) {
+        const struct step *step = &e->stack[i];
+        if (!first)
+            strbuf_addc(s->b, ',');
+        add_step(s, step->node, step->attempt, step->n_inputs == 1 ? &step->one : step->inputs, step->n_inputs);
+    }
+    if (e->seg.inst) {
+        if (!first)
+            strbuf_addc(s->b, ',');
+        add_step(s, e->seg.inst->node->index, e->seg.attempt, e->seg.inputs, e->seg.n_inputs);
+    }
+    strbuf_addc(s->b, ']');
+}
+
+static void add_waiting(struct saver *s, const struct exec *e)
+{
+    strbuf_adds(s->b, ",\"waiting\":[");
+    for (const struct waiting *w = e->waiting; w; w = w->next) {
+        strbuf_addf(s->b, "%s{\"n\":%u,\"in\":[", w == e->waiting ? "" : ",", w->node);
+        for (uint16_t k = 0; k < w->n_inputs; k++) {
+            if (k)
+                strbuf_addc(s->b, ',');
+            if (w->filled[k])
+                add_vec(s, &w->inputs[k]);
+            else
+                strbuf_adds(s->b, "null");
+        }
+        strbuf_adds(s->b, "]}");
+    }
+    strbuf_addc(s->b, ']');
+}
+
+static void add_run(struct saver *s, const struct run *r, bool *first)
+{
+    if (r->older)
+        add_run(s, r->older, first);
+    strbuf_addf(s->b, "%s{\"n\":%u,\"i\":%u,\"out\":[", *first ? "" : ",", r->node, r->index);
+    *first = false;
+    for (uint16_t p = 0; p < r->n_outputs; p++) {
+        if (p)
+            strbuf_addc(s->b, ',');
+        add_vec(s, &r->outputs[p]);
+    }
+    strbuf_adds(s->b, "]}");
+}
+
+static void add_outputs(struct strbuf *b, const struct exec *e)
+{
+    if (e->outputs) {
+        struct strbuf records;
+        strbuf_init(&records, b->cap);
+        for (const struct pending_output *p = e->outputs; p; p = p->next)
+            store_output_add(&records, &p->out);
+        strbuf_adds(b, ",\"outputs\":\"");
+        base64_add(b, records.ptr, records.len);
+        strbuf_addc(b, '"');
+        strbuf_fini(&records);
+    }
+    if (!e->rows)
+        return;
+    strbuf_adds(b, ",\"rows\":[");
+    for (const struct pending_row *r = e->rows; r; r = r->next) {
+        strbuf_adds(b, r == e->rows ? "[" : ",[");
+        strbuf_add_json(b, r->table.ptr, r->table.len);
+        strbuf_addc(b, ',');
+        strbuf_add_json(b, r->row.ptr, r->row.len);
+        strbuf_addc(b, ',');
+        strbuf_add_json(b, r->unique.ptr, r->unique.len);
+        strbuf_addc(b, ']');
+    }
+    strbuf_addc(b, ']');
+}
+
+static void add_progress(struct saver *s, const struct exec *e)
+{
+    bool first = true;
+    add_stack(s, e);
+    add_waiting(s, e);
+    strbuf_adds(s->b, ",\"runs\":[");
+    if (e->newest_run)
+        add_run(s, e->newest_run, &first);
+    strbuf_addf(s->b, "],\"nodeRuns\":%llu", (unsigned long long)e->node_runs);
+    if (e->run_counts) {
+        strbuf_adds(s->b, ",\"counts\":[");
+        for (uint32_t i = 0; i < e->ep->plan->n_nodes; i++) {
+            /* The run under way will be counted again. */
+            unsigned under_way = e->seg.inst && e->seg.inst->node->index == i && e->run_counts[i];
+            strbuf_addf(s->b, "%s%u", i ? "," : "", e->run_counts[i] - under_way);
+        }
+        strbuf_addc(s->b, ']');
+    }
+    add_outputs(s->b, e);
+}
+
+void exec_save(struct strbuf *b, const struct exec *e)
+{
+    struct saver s = { .b = b };
+    map_init(&s.numbers);
+    if (e->memory)
+        number_vec(&s, &e->trigger);
+    else
+        number_all(&s, e);
+    strbuf_adds(b, "{\"v\":1,\"items\":[");
+    for (uint32_t i = 0; i < s.n; i++) {
+        if (i)
+            strbuf_addc(b, ',');
+        add_item(&s, s.items[i]);
+    }
+    strbuf_adds(b, "],\"trigger\":");
+    add_vec(&s, &e->trigger);
+    if (!e->memory && e->trigger.n)
+        add_progress(&s, e);
+    if (!e->trigger.n) { /* the message did not parse: its bytes are all there is */
+        strbuf_adds(b, ",\"raw\":\"");
+        base64_add(b, e->raw.ptr, e->raw.len);
+        strbuf_addc(b, '"');
+    }
+    strbuf_addc(b, '}');
+    map_fini(&s.numbers);
+    free(s.items);
+}
+
+/* --- loading ----------------------------------------------------------------------------------------------- */
+
+struct loader {
+    struct exec *e;
+    struct wf_item **items;
+    uint32_t n;
+    bool bad;
+};
+
+static int64_t int_of(struct loader *l, const struct json *v, int64_t max)
+{
+    int64_t i = 0;
+    if (!json_int(v, &i) || i < 0 || i > max) {
+        l->bad = true;
+        return 0;
+    }
+    return i;
+}
+
+static const struct json *list_of(struct loader *l, const struct json *v)
+{
+    static const struct json none = { .type = JSON_ARRAY };
+    if (v && v->type == JSON_ARRAY)
+        return v;
+    l->bad |= v != NULL && v->type != JSON_NULL;
+    return &none;
+}
+
+static struct item_vec load_vec(struct loader *l, const struct json *v)
+{
+    const struct json *list = list_of(l, v);
+    struct item_vec vec = { arena_alloc(&l->e->arena, list->len * sizeof(struct wf_item *) + 1), 0 };
+    for (uint32_t i = 0; i < list->len && l->n; i++)
+        vec.items[vec.n++] = l->items[int_of(l, &list->elements[i], l->n - 1)];
+    l->bad |= vec.n != list->len;
+    return vec;
+}
+
+static void load_parts(struct loader *l, struct wf_item *it, const struct json *v)
+{
+    if (!v || v->type != JSON_OBJECT)
+        return;
+    const wf_blobs *blobs = service_find("blob/1");
+    for (uint32_t i = 0; i < v->len; i++) {
+        const struct json *part = &v->members[i].value;
+        wf_str data = json_str(JSON_GET(part, "data")), bytes, key = json_str(&v->members[i].key);
+        if (!base64_decode(&l->e->arena, data.ptr, data.len, &bytes)) {
+            l->bad = true;
+            return;
+        }
+        blobs->attach(it, arena_str(&l->e->arena, key.ptr, key.len).ptr, blobs->of_bytes(it, bytes.ptr, bytes.len),
+                      json_str(JSON_GET(part, "mimeType")), json_str(JSON_GET(part, "fileName")));
+    }
+    it->parts = it->attached;
+    it->attached = NULL;
+}
+
+static void load_parents(struct loader *l, struct wf_item *it, const struct json *p, uint32_t known)
+{
+    if (!p)
+        return;
+    if (p->type == JSON_ARRAY) {
+        struct item_vec *parents = arena_alloc(&l->e->arena, sizeof *parents);
+        *parents = load_vec(l, p);
+        it->parents = parents;
+        return;
+    }
+    int64_t i = int_of(l, p, known ? known - 1 : 0);
+    if (known)
+        it->parent = l->items[i];
+    else
+        l->bad = true;
+}
+
+static void load_items(struct loader *l, const struct json *list)
+{
+    l->items = ARENA_ARRAY(&l->e->arena, struct wf_item *, list->len + 1);
+    for (uint32_t i = 0; i < list->len && !l->bad; i++) {
+        const struct json *v = &list->elements[i], *json = JSON_GET(v, "j");
+        static const struct json empty = { .type = JSON_OBJECT };
+        uint32_t node = (uint32_t)int_of(l, JSON_GET(v, "n"), l->e->ep->plan->n_nodes - 1);
+        struct wf_item *it = item_create(l->e, json ? json : &empty, node,
+                                         (uint16_t)int_of(l, JSON_GET(v, "r"), UINT16_MAX));
+        it->port = (uint16_t)int_of(l, JSON_GET(v, "o"), UINT16_MAX);
+        load_parents(l, it, JSON_GET(v, "p"), i);
+        load_parts(l, it, JSON_GET(v, "b"));
+        l->items[l->n++] = it;
+    }
+}
+
+static void load_step(struct loader *l, const struct json *v)
+{
+    struct exec *e = l->e;
+    uint32_t node = (uint32_t)int_of(l, JSON_GET(v, "n"), e->ep->plan->n_nodes - 1);
+    const struct json *in = list_of(l, JSON_GET(v, "in"));
+    uint16_t n = exec_node(e, node)->n_inputs;
+    if (l->bad || in->len != n || !n) {
+        l->bad = true;
+        return;
+    }
+    struct item_vec *inputs = ARENA_ARRAY(&e->arena, struct item_vec, n);
+    for (uint16_t k = 0; k < n; k++)
+        inputs[k] = load_vec(l, &in->elements[k]);
+    step_push(e, node, inputs, n, (uint16_t)int_of(l, JSON_GET(v, "a"), UINT16_MAX));
+}
+
+static void load_waiting(struct loader *l, const struct json *v)
+{
+    struct exec *e = l->e;
+    uint32_t node = (uint32_t)int_of(l, JSON_GET(v, "n"), e->ep->plan->n_nodes - 1);
+    const struct json *in = list_of(l, JSON_GET(v, "in"));
+    for (uint16_t k = 0; !l->bad && k < in->len && k < exec_node(e, node)->n_inputs; k++)
+        if (in->elements[k].type == JSON_ARRAY)
+            step_wait_input(e, node, k, load_vec(l, &in->elements[k]));
+}
+
+static void load_run(struct loader *l, const struct json *v)
+{
+    struct exec *e = l->e;
+    uint32_t node = (uint32_t)int_of(l, JSON_GET(v, "n"), e->ep->plan->n_nodes - 1);
+    const struct json *out = list_of(l, JSON_GET(v, "out"));
+    if (!e->runs)
+        e->runs = ARENA_ARRAY(&e->arena, struct run *, e->ep->plan->n_nodes);
+    struct run *r = ARENA_NEW(&e->arena, struct run);
+    *r = (struct run){ .prev = e->runs[node],
+                       .older = e->newest_run,
+                       .node = node,
+                       .index = (uint16_t)int_of(l, JSON_GET(v, "i"), UINT16_MAX),
+                       .n_outputs = (uint16_t)out->len,
+                       .outputs = ARENA_ARRAY(&e->arena, struct item_vec, out->len + 1) };
+    for (uint32_t p = 0; p < out->len; p++)
+        r->outputs[p] = load_vec(l, &out->elements[p]);
+    e->runs[node] = e->newest_run = r;
+}
+
+static void load_outputs(struct loader *l, const struct json *doc)
+{
+    struct exec *e = l->e;
+    wf_str text = json_str(JSON_GET(doc, "outputs")), records;
+    if (!base64_decode(&e->arena, text.ptr, text.len, &records)) {
+        l->bad = true;
+        return;
+    }
+    size_t at = 0;
+    struct store_output out;
+    int more;
+    while ((more = store_output_next(records, &at, &out)) == 1) {
+        struct pending_output *p = ARENA_NEW(&e->arena, struct pending_output);
+        p->out = out;
+        *e->outputs_last = p;
+        e->outputs_last = &p->next;
+        e->n_outputs++;
+    }
+    l->bad |= more < 0;
+    const struct json *rows = list_of(l, JSON_GET(doc, "rows"));
+    struct pending_row **last = &e->rows;
+    for (uint32_t i = 0; i < rows->len; i++) {
+        struct pending_row *r = ARENA_NEW(&e->arena, struct pending_row);
+        r->table = json_str(json_at(&rows->elements[i], 0));
+        r->row = json_str(json_at(&rows->elements[i], 1));
+        r->unique = json_str(json_at(&rows->elements[i], 2));
+        *last = r;
+        last = &r->next;
+    }
+}
+
+static void load_progress(struct loader *l, const struct json *doc)
+{
+    struct exec *e = l->e;
+    const struct json *runs = list_of(l, JSON_GET(doc, "runs")), *waiting = list_of(l, JSON_GET(doc, "waiting")),
+                      *stack = list_of(l, JSON_GET(doc, "stack")), *counts = list_of(l, JSON_GET(doc, "counts"));
+    for (uint32_t i = 0; i < runs->len && !l->bad; i++)
+        load_run(l, &runs->elements[i]);
+    for (uint32_t i = 0; i < waiting->len && !l->bad; i++)
+        load_waiting(l, &waiting->elements[i]);
+    /* The stack is saved bottom first. The legacy order pushes to the bottom, so it is read from the top. */
+    for (uint32_t i = 0; i < stack->len && !l->bad; i++)
+        load_step(l, &stack->elements[e->ep->plan->settings.order_v1 ? i : stack->len - 1 - i]);
+    if (counts->len == e->ep->plan->n_nodes)
+        for (uint32_t i = 0; i < counts->len; i++) {
+            exec_next_run(e, i);
+            e->run_counts[i] = (uint16_t)int_of(l, &counts->elements[i], UINT16_MAX);
+        }
+    e->node_runs = (uint64_t)int_of(l, JSON_GET(doc, "nodeRuns"), INT64_MAX);
+    load_outputs(l, doc);
+}
+
+/* Starts again from the trigger items: pushes what follows the trigger. */
+static void load_restart(struct loader *l)
+{
+    struct exec *e = l->e;
+    const struct plan_node *node = exec_node(e, e->trigger.items[0]->node);
+    for (uint32_t k = node->n_edges; k-- > 0;) {
+        const struct plan_edge *edge = &node->edges[k];
+        if (edge->port)
+            continue;
+        if (exec_node(e, edge->to)->n_inputs > 1)
+            step_wait_input(e, edge->to, edge->input, e->trigger);
+        else
+            step_push(e, edge->to, &e->trigger, 1, 1);
+    }
+}
+
+int exec_load(struct exec *e, wf_str state, struct err *err)
+{
+    struct json doc;
+    struct json_error why;
+    if (json_parse_copy(&e->arena, state.ptr, state.len, 0, &doc, &why) != 0)
+        return err_set(err, ERR_INVALID, "saved state, byte %zu: %s", why.offset, why.reason);
+    struct loader l = { .e = e };
+    int64_t version = int_of(&l, JSON_GET(&doc, "v"), 1);
+    load_items(&l, list_of(&l, JSON_GET(&doc, "items")));
+    e->trigger = load_vec(&l, JSON_GET(&doc, "trigger"));
+    if (l.bad || version != 1)
+        return err_set(err, ERR_INVALID, "saved state is damaged");
+    if (!e->trigger.n)
+        return err_set(err, ERR_INVALID, "its message did not parse; send it again once it is mended");
+    if (JSON_GET(&doc, "stack"))
+        load_progress(&l, &doc);
+    else
+        load_restart(&l);
+    return l.bad ? err_set(err, ERR_INVALID, "saved state is damaged") : 0;
+}
