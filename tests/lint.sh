@@ -17,9 +17,7 @@ scratch=$(mktemp)
 trap 'rm -f "$scratch"' EXIT
 
 sources() {
-    git ls-files -co --exclude-standard -- '*.c' '*.h' | while read -r file; do
-        [ -f "$file" ] && echo "$file"
-    done
+    find core plugins sdk tests examples -name '*.[ch]' ! -path '*/build/*'
 }
 
 if [ "$what" = format ]; then

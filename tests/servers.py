@@ -30,6 +30,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -390,8 +391,8 @@ class Kafka(Server):
             capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             shutil.rmtree(staged, ignore_errors=True)
-            lines = "\n".join((done.stdout + done.stderr).strip().splitlines()[:6])
-            raise Missing(f"kafka: Maven could not fetch the jars:\n{lines}")
+            raise Missing("kafka: Maven could not fetch the jars: "
+                          + cls._first_error(done.stdout + done.stderr))
         cls._format_once(staged)
         (staged / "complete").touch()
         try:
@@ -399,6 +400,13 @@ class Kafka(Server):
         except OSError:  # another process was quicker
             shutil.rmtree(staged)
         return cache
+
+    @staticmethod
+    def _first_error(output):
+        """Maven's first complaint without its colours; its hints for users of Maven say nothing."""
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+        found = re.search(r"\[ERROR\] (.+)", plain)
+        return found[1].split(" -> [Help")[0] if found else plain.strip()[:300]
 
     @classmethod
     def _format_once(cls, staged):

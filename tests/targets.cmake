@@ -12,6 +12,12 @@ function(word name purpose)
   set(words "${words}\n${name}${gap}${purpose}" PARENT_SCOPE)
 endfunction()
 
+get_property(plugins GLOBAL PROPERTY CATALYST_PLUGINS)
+add_custom_target(product)
+if(TARGET catalyst)
+  add_dependencies(product catalyst ${plugins})
+endif()
+set(words "${words}\nproduct  the binary and the plugins, no tests")
 word(check "build everything, then the tests without servers (unit, sim, scenario, abi, fuzz)"
      COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR}
      COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${CMAKE_BINARY_DIR} --output-on-failure -j 2
@@ -27,9 +33,7 @@ word(bench "the standard loads on real servers, a table and JSON lines in tests/
      COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/bench/bench.py --build ${CMAKE_BINARY_DIR})
 word(docs "plugins/*/README.md from the plugins' own tables"
      COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs.py ${CMAKE_BINARY_DIR})
-if(TARGET catalyst)
-  add_dependencies(docs catalyst ${CATALYST_PLUGINS})
-endif()
+add_dependencies(docs product)
 set(words "${words}\nwords    this list")
 file(WRITE ${CMAKE_BINARY_DIR}/words.txt "${words}\n")
 add_custom_target(words COMMAND ${CMAKE_COMMAND} -E cat ${CMAKE_BINARY_DIR}/words.txt
