@@ -47,6 +47,8 @@ void arena_fini(struct arena *a)
 
 void *arena_grow(struct arena *a, size_t bytes)
 {
+    if (!bytes && a->at)
+        return a->at;
     size_t size = a->total_bytes < CHUNK_MIN ? CHUNK_MIN : a->total_bytes;
     if (size > CHUNK_MAX)
         size = CHUNK_MAX;

@@ -48,7 +48,8 @@ void *arena_grow(struct arena *a, size_t bytes);
 static inline void *arena_alloc(struct arena *a, size_t bytes)
 {
     size_t need = (bytes + 15) & ~(size_t)15;
-    if (__builtin_expect(need <= (size_t)(a->end - a->at), 1)) {
+    /* Nothing wraps round to the most and takes the slow path, which has an answer to it. */
+    if (__builtin_expect(need - 1 < (size_t)(a->end - a->at), 1)) {
         void *p = a->at;
         a->at += need;
         return p;

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_SECRETS = 256, RATE_SLOTS = 64, LINES_PER_SECOND = 20, LINE_CAP = 64 * 1024 };
+enum { RATE_SLOTS = 64, LINES_PER_SECOND = 20, LINE_CAP = 64 * 1024 };
 
 struct rate {
     char event[48];
@@ -27,7 +27,7 @@ static struct {
     pthread_mutex_t lock;
     enum log_level level;
     bool json;
-    wf_str secrets[MAX_SECRETS];
+    wf_str *secrets; /* longest first: one may be a part of another */
     size_t n_secrets;
     struct rate rates[RATE_SLOTS];
 } logger = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO };
@@ -63,16 +63,28 @@ static bool secret_known(wf_str secret)
     return false;
 }
 
+/* Takes over `copy`. */
+static void secret_add(wf_str copy)
+{
+    size_t n = logger.n_secrets++;
+    logger.secrets = xrealloc(logger.secrets, (n + 1) * sizeof *logger.secrets);
+    for (; n && logger.secrets[n - 1].len < copy.len; n--)
+        logger.secrets[n] = logger.secrets[n - 1];
+    logger.secrets[n] = copy;
+}
+
 void log_hide(wf_str secret)
 {
+    /* A line ends at a NUL, so only what stands before one can appear. */
+    secret.len = secret.len ? strnlen(secret.ptr, secret.len) : 0;
     if (secret.len < 4)
         return;
     pthread_mutex_lock(&logger.lock);
-    if (logger.n_secrets < MAX_SECRETS && !secret_known(secret)) {
+    if (!secret_known(secret)) {
         char *copy = xmalloc(secret.len + 1);
         memcpy(copy, secret.ptr, secret.len);
         copy[secret.len] = 0;
-        logger.secrets[logger.n_secrets++] = (wf_str){ copy, secret.len };
+        secret_add((wf_str){ copy, secret.len });
     }
     pthread_mutex_unlock(&logger.lock);
 }
@@ -153,6 +165,10 @@ void log_line(enum log_level level, const char *component, const char *event, co
     va_start(args, format);
     strbuf_vaddf(&text, format, args);
     va_end(args);
+    if (text.failed) {
+        strbuf_clear(&text);
+        strbuf_adds(&text, "(text too long)");
+    }
     pthread_mutex_lock(&logger.lock);
     unsigned dropped;
     if (rate_allows(event, &dropped)) {

@@ -38,7 +38,8 @@ uint64_t map_hash(const char *key, size_t len)
         len -= 8;
     }
     uint64_t tail = 0;
-    memcpy(&tail, key, len);
+    if (len)
+        memcpy(&tail, key, len);
     h = mix(h ^ tail, 0xe7037ed1a0b428dbu);
     return h ? h : 1;
 }
@@ -61,7 +62,8 @@ static struct map_slot *slot_find(const struct map *m, const char *key, size_t l
 {
     for (size_t i = hash & (m->size - 1);; i = (i + 1) & (m->size - 1)) {
         struct map_slot *slot = &m->slots[i];
-        if (!slot->hash || (slot->hash == hash && slot->key_len == len && !memcmp(slot->key, key, len)))
+        if (!slot->hash || (slot->hash == hash && slot->key_len == len &&
+                            (!len || !memcmp(slot->key, key, len))))
             return slot;
     }
 }
