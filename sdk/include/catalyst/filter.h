@@ -302,31 +302,6 @@ static inline int wf_filter_fail(wf_filter_run *run, const char *side, const wf_
     return -1;
 }
 
-/* JavaScript's Number(text). */
-static inline int wf_filter_number_of(const char *s, size_t len, double *out)
-{
-    char text[64], *end;
-    while (len && strchr(" \t\r\n\v\f", s[0]) && s[0])
-        s++, len--;
-    while (len && strchr(" \t\r\n\v\f", s[len - 1]) && s[len - 1])
-        len--;
-    *out = 0;
-    if (len == 0)
-        return 0;
-    if (len >= sizeof text)
-        return -1;
-    for (size_t i = 0; i < len; i++)
-        if (!strchr("0123456789+-.eExXabcdefABCDEF", s[i]) || !s[i])
-            return -1;
-    memcpy(text, s, len);
-    text[len] = 0;
-    if (text[0] != '0' &&
-        (strpbrk(text, "xX") || strpbrk(text, "abcdfABCDF"))) /* no -0x1, no words */
-        return -1;
-    *out = strtod(text, &end);
-    return *end || !isfinite(*out) ? -1 : 0;
-}
-
 static inline int wf_filter_as_number(wf_filter_run *run, wf_filter_operand *o)
 {
     const wf_values *v = run->h->v;
@@ -347,7 +322,7 @@ static inline int wf_filter_as_number(wf_filter_run *run, wf_filter_operand *o)
         o->n = v->boolean(o->v);
         return 0;
     }
-    return v->bytes(o->v, &s, &len) != 0 ? -1 : wf_filter_number_of(s, len, &o->n);
+    return v->bytes(o->v, &s, &len) != 0 ? -1 : wf_text_number(s, len, &o->n);
 }
 
 static inline int wf_filter_as_string(wf_filter_run *run, wf_filter_operand *o)

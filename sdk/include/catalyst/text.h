@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * catalyst/text.h - UTF-8 and letter case for plugins. Header only, needs libc only.
+ * catalyst/text.h - UTF-8, letter case and numbers in text for plugins. Header only, needs libc
+ * only.
  *
  * Text of items is UTF-8 but not NUL-ended, and the C library's case functions hang on a locale
  * that a plugin must not set. So this walks code points by hand and knows the simple case pairs of
@@ -10,8 +11,10 @@
  */
 #ifndef WF_TEXT_H
 #define WF_TEXT_H
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The code point at *p, which moves behind it; *p < end. A byte that is no UTF-8 counts as itself.
@@ -182,6 +185,30 @@ static inline int wf_text_ends(const char *text, size_t len, const char *part, s
             return 0;
         wf_text_next(&p, end);
     }
+}
+
+/* A text's number as JavaScript's Number() sees it: 0 for an empty one. 0, or -1 when it is none.
+ */
+static inline int wf_text_number(const char *s, size_t len, double *out)
+{
+    char text[64], *end;
+    while (len && s[0] && strchr(" \t\r\n\v\f", s[0]))
+        s++, len--;
+    while (len && s[len - 1] && strchr(" \t\r\n\v\f", s[len - 1]))
+        len--;
+    *out = 0;
+    if (len == 0)
+        return 0;
+    if (len >= sizeof text)
+        return -1;
+    memcpy(text, s, len);
+    text[len] = 0;
+    int hex = text[0] == '0' && (text[1] | 32) == 'x';
+    /* strtod() also takes words such as inf and hexadecimal with a sign or a point */
+    if (strspn(text, hex ? "0123456789xXabcdefABCDEF" : "0123456789+-.eE") != len)
+        return -1;
+    *out = strtod(text, &end);
+    return *end || !isfinite(*out) ? -1 : 0;
 }
 
 #endif
