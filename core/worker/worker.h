@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * worker: one thread = loop + engine + Lua state + store session + Kafka clients + HTTP server.
+ *
+ * A worker shares nothing that changes. The main thread makes workers, hands them plans by mail, and asks
+ * them for numbers by mail. Everything below is called from the main thread unless marked.
+ */
+#ifndef CATALYST_WORKER_H
+#define CATALYST_WORKER_H
+#include "engine/engine.h"
+#include "http/http.h"
+#include "trigger/trigger.h"
+
+struct worker;
+
+struct worker_config {
+    uint32_t number, n_workers;
+    struct store *store;
+    uint32_t instance;
+    struct offload *offload;
+    const struct kafka_settings *kafka;    /* brokers NULL: none */
+    const struct http_server_config *http; /* address, port, TLS, limits; NULL: no webhooks */
+    struct http_client_config client;
+    struct engine_limits limits;
+    struct expr_limits lua;
+    const char *lua_dir;   /* for require; or NULL */
+    bool save_inputs;
+    uint32_t accept_batch; /* events taken between two rounds of frames; 0: 256 */
+};
+
+/* Makes the worker and its thread, which runs at once. */
+struct worker *worker_start(const struct worker_config *config, struct err *err);
+/* Begins to drain: no new events; runs and outputs under way end; then its thread ends. Cut after grace_ms. */
+void worker_drain(struct worker *w, int64_t grace_ms);
+/* Waits for the thread to end, frees the worker. */
+void worker_join(struct worker *w);
+
+/* A plan that shall run, with the store's source numbers of its triggers (plan->n_triggers of them). Takes a
+ * reference. A plan of the same workflow that runs already is replaced: its lanes go on with the new one, or,
+ * where a trigger's parameters changed, stop and start again. */
+void worker_deploy(struct worker *w, struct plan *plan, const uint32_t *sources);
+/* The workflow shall not run any more: triggers stop, what runs ends. */
+void worker_retire(struct worker *w, const char *workflow_id);
+
+/* Calls fn(arg, worker) on the worker's thread: for metrics and state. [any] */
+int worker_post(struct worker *w, void (*fn)(void *arg, struct worker *w), void *arg);
+
+/* --- on the worker's thread ---------------------------------------------------------------------------- */
+
+uint32_t worker_number(const struct worker *w);
+struct engine *worker_engine(struct worker *w);
+const struct http_stats *worker_http_stats(const struct worker *w);         /* NULL: no HTTP */
+const struct http_client_stats *worker_client_stats(const struct worker *w);
+const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w);  /* NULL: no Kafka */
+size_t worker_lua_bytes(const struct worker *w);
+/* Each trigger: workflow id, node name, events waiting outside (-1: not known), trouble or NULL. */
+void worker_triggers(struct worker *w,
+                     void (*each)(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble),
+                     void *ctx);
+/* NULL when the worker can take work; else a sentence why not (store down, broker down). */
+const char *worker_trouble(const struct worker *w);
+
+#endif
