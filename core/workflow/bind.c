@@ -54,9 +54,11 @@ const struct expr *compile_expr(struct compile *c, wf_str text, const char *wher
     unit->ctx = NULL;
     if (x)
         return x;
-    const char *near = look.missing && !strstr(error.text, "did you mean")
-                           ? issue_hint(c, look.missing, c->names, c->n_names)
-                           : "";
+    const char *near = "";
+    if (look.missing && compile_find(c, str_of(look.missing)) >= 0)
+        near = " (a note has no items)";
+    else if (look.missing && !strstr(error.text, "did you mean"))
+        near = issue_hint(c, look.missing, c->names, c->n_names);
     issue_at(c, locate_in_string(&c->locate, string, error.offset), false, "%s%s%s", before,
              error.text, near);
     return NULL;

@@ -77,9 +77,25 @@ static int find_target(struct compile *c, struct at target)
     return -1;
 }
 
+/* A connection's type, which may be left out. */
+static bool check_kind(struct compile *c, const char *kind, uint32_t offset)
+{
+    static const char *const known[] = { "main" };
+    if (!strcmp(kind, "main"))
+        return true;
+    if (!strncmp(kind, "ai_", 3))
+        issue_at(c, offset, false,
+                 "connections of type %s join the parts of an AI agent, which Catalyst does not"
+                 " have; only main carries items",
+                 kind);
+    else
+        issue_at(c, offset, false, "unknown connection type '%s'%s", kind,
+                 issue_hint(c, kind, known, 1));
+    return false;
+}
+
 static void read_target(struct compile *c, uint32_t from, uint32_t port, struct at target)
 {
-    static const char *const kinds[] = { "main", NULL };
     if (!is_object(target)) {
         mistake(c, target, "a connection must be an object {node, type, index}, got %s",
                 json_type_name(target.json));
@@ -87,8 +103,8 @@ static void read_target(struct compile *c, uint32_t from, uint32_t port, struct 
     }
     int64_t input = 0;
     int to = find_target(c, target);
-    int kind = at_choice(c, target, "type", kinds);
-    bool kind_ok = kind == 0 || !at_field(c, target, "type").json;
+    const char *kind = at_text(c, target, "type");
+    bool kind_ok = !kind || check_kind(c, kind, at_field(c, target, "type").spot->at);
     bool input_ok =
         at_int(c, target, "index", 0, UINT16_MAX - 1, &input) || !at_field(c, target, "index").json;
     if (to < 0 || !kind_ok || !input_ok)
@@ -148,33 +164,22 @@ static void read_main(struct compile *c, uint32_t from, struct at outputs)
 static bool has_targets(const struct json *outputs)
 {
     if (outputs->type != JSON_ARRAY)
-        return true;
+        return outputs->type != JSON_NULL;
     for (uint32_t i = 0; i < outputs->len; i++)
-        if (outputs->elements[i].type != JSON_NULL && outputs->elements[i].len)
+        if (outputs->elements[i].type != JSON_NULL &&
+            (outputs->elements[i].type != JSON_ARRAY || outputs->elements[i].len))
             return true;
     return false;
 }
 
 static void read_kinds(struct compile *c, uint32_t from, struct at kinds)
 {
-    static const char *const known[] = { "main" };
     at_check_doubles(c, kinds);
     for (uint32_t i = 0; i < kinds.json->len; i++) {
         const char *kind;
         struct at outputs = at_member(c, kinds, i, &kind);
-        if (!strcmp(kind, "main"))
+        if (has_targets(outputs.json) && check_kind(c, kind, place_key(outputs.spot)))
             read_main(c, from, outputs);
-        else if (!has_targets(outputs.json))
-            continue;
-        else if (!strncmp(kind, "ai_", 3))
-            mistake_key(
-                c, outputs,
-                "connections of type %s join the parts of an AI agent, which Catalyst does not"
-                " have; only main carries items",
-                kind);
-        else
-            mistake_key(c, outputs, "unknown connection type '%s'%s", kind,
-                        issue_hint(c, kind, known, 1));
     }
 }
 

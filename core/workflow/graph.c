@@ -269,18 +269,18 @@ static void check_triggers(struct compile *c)
 {
     struct plan *p = c->plan;
     uint32_t *triggers = ARENA_ARRAY(&p->arena, uint32_t, c->n_nodes);
-    bool types_known = true, any = false;
+    bool all_known = true, any = false;
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         const struct plan_node *n = &c->nodes[i];
-        types_known &= n->type || c->places[i].note;
+        all_known &= c->places[i].named && (n->type || c->places[i].note);
         any |= is_trigger(n);
         if (is_trigger(n) && !n->disabled)
             triggers[p->n_triggers++] = i;
     }
     p->triggers = triggers;
-    if (any && types_known && c->connections_right)
+    if (any && all_known && c->connections_right)
         check_reached(c);
-    if (p->n_triggers || !types_known || !c->n_nodes)
+    if (p->n_triggers || !all_known || !c->n_nodes)
         return;
     struct at nodes = at_field(c, c->root, "nodes");
     issue_at(c, nodes.spot->at, !p->active || c->options->for_run,

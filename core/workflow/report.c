@@ -95,7 +95,8 @@ uint32_t locate_line(wf_str text, uint32_t offset)
 
 const char *issue_hint(struct compile *c, const char *name, const char *const *names, size_t n)
 {
-    const char *near = str_nearest(name, names, n);
+    /* Every short name is near to every other. */
+    const char *near = strlen(name) < 3 ? NULL : str_nearest(name, names, n);
     return near ? arena_printf(&c->scratch, "; did you mean '%s'?", near).ptr : "";
 }
 

@@ -56,7 +56,8 @@ void compile_retry(struct compile *c, struct plan_node *n, struct at at)
     if (!retry.json)
         return;
     if (n->retry.tries > 1)
-        warn(c, at_field(c, at, "retryOnFail"), "retry says it too, and retry counts");
+        warn(c, at_field(c, at, "retryOnFail"),
+             "retryOnFail has no effect: the node has retry, too");
     if (is_object(retry))
         n->retry = read_ours(c, retry);
     else
