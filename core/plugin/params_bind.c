@@ -111,6 +111,13 @@ WF_PRINTF(3, 4) static void report(struct bind *b, bool key, const char *format,
     b->hooks->report(b->hooks->ctx, b->path.text, key, message);
 }
 
+static void complain(struct bind *b, const wf_param *row, const char *what, const struct json *v)
+{
+    char why[PARAM_WHY_MAX];
+    param_complain(row, what, v, why);
+    report(b, false, "%s", why);
+}
+
 /* --- names that the table does not know
  * ------------------------------------------------------------ */
 
@@ -166,6 +173,7 @@ static void unknown_name(struct bind *b, const wf_param *table, const char *pref
 static void check_names(struct bind *b, const wf_param *table, const char *prefix,
                         const struct json *given, bool in_list)
 {
+    static const wf_param plain = { .name = "" }; /* a group has no row; nothing in it is secret */
     size_t prefix_len = strlen(prefix);
     for (size_t i = 0; i < given->len; i++) {
         wf_str key = json_str(&given->members[i].key);
@@ -185,7 +193,7 @@ static void check_names(struct bind *b, const wf_param *table, const char *prefi
             report(b, false,
                    "a group of parameters cannot be one expression; give each parameter its own");
         else if (value->type != JSON_NULL)
-            report(b, false, "must be an object of parameters, got %s", json_type_name(value));
+            complain(b, &plain, "an object of parameters", value);
         path_cut(&b->path, before);
     }
 }
@@ -360,7 +368,7 @@ static void bind_row(struct bind *b, const wf_param *list, const struct json *v,
     if (v->type == JSON_OBJECT) {
         bind_object(b, list->rows, v, true, base, at, chain);
     } else if (!is_single(list)) {
-        report(b, false, "must be an object of parameters, got %s", json_type_name(v));
+        complain(b, list, "an object of parameters", v);
     } else {
         bind_default(b, only, base, at + only->offset, NULL);
         if (is_given(only, v))
@@ -386,7 +394,7 @@ static void bind_list(struct bind *b, const wf_param *row, const struct json *v,
         return;
     }
     if (lone && v->type != JSON_OBJECT && !is_single(row)) {
-        report(b, false, "must be a list, got %s", json_type_name(v));
+        complain(b, row, "a list", v);
         return;
     }
     char *rows = arena_zalloc(b->a, n * row->row_size);

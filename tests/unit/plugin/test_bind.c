@@ -113,15 +113,15 @@ static void wrong_types(void **state)
     wrong(f, "'ratio':'nan'", "ratio: must be a number, got `nan`");
     wrong(f, "'wait':'5 parsecs'",
           "wait: must be a time such as `250ms`, `2s`, `5m`, `1h` or a number of milliseconds, got "
-          "'5 parsecs'");
+          "`5 parsecs`");
     wrong(f, "'wait':-1", "wait: must be 0 or more, got -1");
     wrong(f, "'options':{'limit':'2X'}",
           "options.limit: must be a size such as `64k`, `2M` or a number of bytes, got `2X`");
     wrong(f, "'options':{'limit':[]}",
           "options.limit: must be a size such as `64k`, `2M` or a number of bytes, got an array");
-    wrong(f, "'tags':5,'rows':{'values':'x'}", "rows.values: must be a list, got string");
+    wrong(f, "'tags':'t','rows':{'values':'x'}", "rows.values: must be a list, got `x`");
     wrong(f, "'rows':{'values':[5]}",
-          "rows.values[0]: must be an object of parameters, got number");
+          "rows.values[0]: must be an object of parameters, got 5");
 }
 
 static void ranges(void **state)
@@ -207,7 +207,7 @@ static void unknown_names(void **state)
     wrong(f, "'rows':{'values':[{'name':'a','siez':1}]}",
           "key rows.values[0].siez: unknown parameter; did you mean 'size'?");
     wrong(f, "'a.b c':1", "key ['a.b c']: unknown parameter");
-    wrong(f, "'options':5", "options: must be an object of parameters, got number");
+    wrong(f, "'options':5", "options: must be an object of parameters, got 5");
     wrong(f, "'options.limit':5", "key ['options.limit']: unknown parameter");
     assert_int_equal(bind_to(f, NULL, 0, "{'a':1}"), -1);
     assert_string_equal(f->reports, "key a: unknown parameter: this node has none");
