@@ -233,7 +233,7 @@ static void accept_one(const struct inbound *in)
     struct json *items;
     size_t n = 0;
     struct err err;
-    if (in->build(in->event, &e->arena, &items, &n, &err) != 0) {
+    if (in->build(lane, in->event, &e->arena, &items, &n, &err) != 0) {
         fail_build(e, &err);
         return;
     }

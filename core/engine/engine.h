@@ -104,12 +104,15 @@ struct lane_config {
     struct store_lane at;       /* as assigned; for durability none and at_least_once only source, partition, position */
     struct engine_plan *plan;   /* what its events start */
     uint32_t trigger;           /* node index */
+    uint64_t start;             /* first position to take, when it is beyond at.position (a new lane) */
     void *user;                 /* the source's own */
 };
 struct lane *engine_lane_add(struct engine *en, const struct lane_config *config);
 /* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn is
  * committed and released; without, its executions are dropped now and lane_lost comes at once. */
 void engine_lane_drop(struct engine *en, struct lane *lane, bool drain);
+/* Recovery: a block whose outputs may not have left goes out again, oldest first, before new events. */
+void engine_lane_resend(struct engine *en, struct lane *lane, const struct store_block *block);
 void *lane_user(const struct lane *lane);
 struct exec_id lane_id(const struct lane *lane); /* source, partition; position: the next to take */
 enum durability lane_durability(const struct lane *lane);
@@ -129,7 +132,8 @@ struct inbound {
     uint16_t accept_status;
     /* Makes the trigger item(s): fills items (of the arena) and n. -1 with *err: the message does not parse; the
      * execution fails with its raw bytes kept. */
-    int (*build)(void *event, struct arena *a, struct json **items, size_t *n, struct err *err);
+    int (*build)(const struct lane *lane, void *event, struct arena *a, struct json **items, size_t *n,
+                 struct err *err);
     void (*release)(void *event); /* the engine needs it no more; or NULL */
 };
 

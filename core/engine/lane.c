@@ -16,6 +16,8 @@ struct lane *engine_lane_add(struct engine *en, const struct lane_config *config
     lane->partition = config->at.partition;
     lane->epoch = config->at.epoch;
     lane->next = lane->committed = config->at.position;
+    if (config->start > lane->next)
+        lane->next = config->start;
     lane->seq = config->at.block_seq;
     lane->released = lane->released_committed = config->at.released;
     lane->durability = config->plan->plan->settings.durability;
@@ -117,6 +119,13 @@ void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool a
         lane->pending = xrealloc(lane->pending, lane->pending_size * sizeof *lane->pending);
     }
     lane->pending[lane->n_pending++] = (struct pending_release){ seq, position, acknowledged };
+}
+
+void engine_lane_resend(struct engine *en, struct lane *lane, const struct store_block *block)
+{
+    lane_add_release(lane, block->seq, lane->committed, !block->n_outputs);
+    if (block->n_outputs)
+        en->io.release(en->io.ctx, lane, block->seq, block);
 }
 
 void engine_released(struct engine *en, struct lane *lane, uint64_t seq)

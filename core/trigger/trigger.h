@@ -48,6 +48,8 @@ struct trigger_host {
     void *ctx;
     /* Something may be ready: run a turn soon. */
     void (*poke)(void *ctx);
+    /* A parked execution of a version that is not loaded here: copies it, has the version loaded, restores. */
+    void (*need_version)(void *ctx, struct lane *lane, const struct store_exec *exec);
 };
 
 /* Kinds, found by the node's type. */
@@ -108,7 +110,7 @@ struct lane_open_config {
 /* Assigns the lane, resends blocks after `released`, restores parked executions, calls ready. For durability
  * none and at_least_once the journal has no position: `position` is handed over as it is. */
 struct lane_open *lane_open_start(const struct lane_open_config *config);
-/* Forgets it; ready is not called. */
+/* Forgets it; ready is not called. NULL (from lane_open_start: it was ready at once) does nothing. */
 void lane_open_cancel(struct lane_open *o);
 
 /* --- kafka sink: outputs to Kafka, one producer per worker and connection ------------------------------- */

@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The Kafka trigger: one consumer per worker in the workflow's group.
+ *
+ * A message never changes threads: librdkafka wakes the worker's loop through an eventfd, the worker takes
+ * what is there and hands slices, not copies, to the engine; the message is given back when its execution has
+ * ended. Each assigned partition is a lane. For exactly_once the journal's position decides where reading
+ * starts, not the group's committed offset, which is only kept for tools that show lag. For at_least_once and
+ * none the group's offset decides, and is stored as the engine acknowledges.
+ *
+ *   rebalance: assign --> lanes are opened (lane_open.c) --> rd_kafka_assign with their positions
+ *              revoke --> lanes are dropped at once; what had not ended runs again at the new owner
+ *
+ * Thread: the worker's. The only call that may block, asking a new partition for its first offset, runs on the
+ * pool.
+ */
+#include "trigger/kafka_int.h"
+#include "trigger/trigger_int.h"
+#include "plugin/cred.h"
+#include "base/base64.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include <catalyst/triggers.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { TAKE_MAX = 1024, WATERMARK_TIMEOUT_MS = 10000 };
+
+struct kafka_trigger;
+
+/* A partition of ours. */
+struct kafka_lane {
+    struct trigger *trigger; /* first: see lane_trigger() */
+    struct link link;
+    struct lane *lane; /* NULL until it is open, and after it is lost */
+    struct lane_open *opening;
+    char *topic;
+    int32_t partition;
+    int64_t start; /* offset to read from */
+    bool ready, gone;
+};
+
+struct kafka_trigger {
+    struct trigger t;
+    const struct wf_kafka_trigger *config;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    struct watch *watch;
+    int fd;
+    struct link lanes;
+    unsigned opening;      /* lanes of the assignment under way */
+    bool assigning;        /* rd_kafka_assign is still owed */
+    bool more;             /* messages may be there */
+    bool stopping, closing;
+    void (*gone)(void *ctx);
+    void *gone_ctx;
+    struct timer close_timer;
+    struct kafka_lane *latest;
+    char trouble[240];
+};
+
+static struct kafka_trigger *of(struct trigger *t)
+{
+    return (struct kafka_trigger *)t;
+}
+
+static bool has_journal(const struct kafka_trigger *k)
+{
+    return engine_plan_get(k->t.ep)->settings.durability >= DURABILITY_EXACTLY_ONCE;
+}
+
+/* --- messages to items ------------------------------------------------------------------------------------- */
+
+static struct json text_of(struct arena *a, const void *ptr, size_t len)
+{
+    return ptr ? json_of_str(a, ptr, len) : (struct json){ .type = JSON_NULL };
+}
+
+static int message_json(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m, struct arena *a,
+                        struct json *out, struct err *err)
+{
+    if (!m->payload) { /* a tombstone */
+        *out = (struct json){ .type = JSON_NULL };
+        return 0;
+    }
+    if (c->format == WF_KAFKA_TEXT) {
+        *out = json_of_str(a, m->payload, m->len);
+        return 0;
+    }
+    if (c->format == WF_KAFKA_BINARY) {
+        struct strbuf b;
+        strbuf_init(&b, m->len * 2 + 16);
+        base64_add(&b, m->payload, m->len);
+        *out = json_of_str(a, b.ptr, b.len);
+        strbuf_fini(&b);
+        return 0;
+    }
+    struct json_error why;
+    if (json_parse(a, m->payload, m->len, 0, out, &why) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID, "the message is not JSON: byte %zu: %s", why.offset, why.reason);
+}
+
+static struct json headers_json(const rd_kafka_message_t *m, struct arena *a)
+{
+    rd_kafka_headers_t *headers;
+    struct json_member *members;
+    if (rd_kafka_message_headers(m, &headers) != 0)
+        return json_object(a, 0, &members);
+    size_t n = rd_kafka_header_cnt(headers), used = 0;
+    struct json object = json_object(a, n, &members);
+    for (size_t i = 0; i < n; i++) {
+        const char *name;
+        const void *value;
+        size_t len;
+        if (rd_kafka_header_get_all(headers, i, &name, &value, &len) != 0)
+            break;
+        struct json key = json_of_str(a, name, strlen(name));
+        size_t at = 0;
+        while (at < used && !json_equal(&members[at].key, &key))
+            at++; /* of equal names the last wins */
+        members[at].key = key;
+        members[at].value = text_of(a, value, len);
+        used += at == used;
+    }
+    object.len = (uint32_t)used;
+    return object;
+}
+
+/* {message, topic, key, partition, offset, timestamp, headers} */
+static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m, const struct json *message,
+                        const char *topic, struct arena *a)
+{
+    struct json_member *members;
+    struct json object = json_object(a, c->headers ? 7 : 6, &members);
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp = rd_kafka_message_timestamp(m, &type);
+    members[0].key = json_of_str_borrow(STR("message"));
+    members[0].value = *message;
+    members[1].key = json_of_str_borrow(STR("topic"));
+    members[1].value = json_of_str(a, topic, strlen(topic));
+    members[2].key = json_of_str_borrow(STR("key"));
+    members[2].value = text_of(a, m->key, m->key_len);
+    members[3].key = json_of_str_borrow(STR("partition"));
+    members[3].value = json_of_int(m->partition);
+    members[4].key = json_of_str_borrow(STR("offset"));
+    members[4].value = json_of_int(m->offset);
+    members[5].key = json_of_str_borrow(STR("timestamp"));
+    members[5].value = timestamp >= 0 ? json_of_int(timestamp) : (struct json){ .type = JSON_NULL };
+    if (c->headers) {
+        members[6].key = json_of_str_borrow(STR("headers"));
+        members[6].value = headers_json(m, a);
+    }
+    return object;
+}
+
+static int build(const struct lane *lane, void *event, struct arena *a, struct json **items, size_t *n,
+                 struct err *err)
+{
+    const struct kafka_lane *kl = lane_user(lane);
+    const struct wf_kafka_trigger *c = of(kl->trigger)->config;
+    const rd_kafka_message_t *m = event;
+    struct json *item = arena_alloc(a, sizeof *item), message;
+    if (message_json(c, m, a, &message, err) != 0)
+        return -1;
+    if (c->only_message && message.type == JSON_OBJECT) {
+        *item = message;
+    } else if (c->only_message) {
+        struct json_member *members;
+        *item = json_object(a, 1, &members);
+        members[0].key = json_of_str_borrow(STR("message"));
+        members[0].value = message;
+    } else {
+        *item = wrap(c, m, &message, kl->topic, a);
+    }
+    *items = item;
+    *n = 1;
+    return 0;
+}
+
+static void release(void *event)
+{
+    rd_kafka_message_destroy(event);
+}
+
+/* --- taking messages --------------------------------------------------------------------------------------- */
+
+static struct kafka_lane *lane_of(struct kafka_trigger *k, const rd_kafka_message_t *m)
+{
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    struct kafka_lane *kl = k->latest;
+    if (kl && kl->partition == m->partition && !strcmp(kl->topic, topic))
+        return kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (kl->partition == m->partition && !strcmp(kl->topic, topic)) {
+            k->latest = kl;
+            return kl;
+        }
+    }
+    return NULL;
+}
+
+static void on_bad_message(struct kafka_trigger *k, rd_kafka_message_t *m)
+{
+    if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        snprintf(k->trouble, sizeof k->trouble, "kafka: %s", rd_kafka_message_errstr(m));
+        log_warn("kafka", "trigger.error", "%s", rd_kafka_message_errstr(m));
+    }
+    rd_kafka_message_destroy(m);
+}
+
+static bool to_inbound(struct kafka_trigger *k, rd_kafka_message_t *m, struct inbound *in)
+{
+    if (m->err) {
+        on_bad_message(k, m);
+        return false;
+    }
+    struct kafka_lane *kl = lane_of(k, m);
+    if (!kl || !kl->lane || !kl->ready) { /* of a partition that was taken away */
+        rd_kafka_message_destroy(m);
+        return false;
+    }
+    *in = (struct inbound){ .lane = kl->lane,
+                            .position = (uint64_t)m->offset,
+                            .event = m,
+                            .raw = { m->payload, m->len },
+                            .build = build,
+                            .release = release };
+    return true;
+}
+
+static size_t take(struct trigger *t, size_t room)
+{
+    struct kafka_trigger *k = of(t);
+    rd_kafka_message_t *messages[TAKE_MAX];
+    struct inbound in[TAKE_MAX];
+    if (!k->more || k->closing)
+        return 0;
+    size_t max = room < TAKE_MAX ? room : TAKE_MAX;
+    ssize_t got = rd_kafka_consume_batch_queue(k->queue, 0, messages, max);
+    if (got <= 0) {
+        k->more = false;
+        return 0;
+    }
+    size_t n = 0;
+    for (ssize_t i = 0; i < got; i++)
+        n += to_inbound(k, messages[i], &in[n]);
+    if (n)
+        k->trouble[0] = 0;
+    engine_accept(t->host->engine, in, n);
+    return n;
+}
+
+static void on_readable(void *arg, int events)
+{
+    struct kafka_trigger *k = arg;
+    uint64_t count;
+    (void)events;
+    while (read(k->fd, &count, sizeof count) == (ssize_t)sizeof count)
+        ;
+    k->more = true;
+    k->t.host->poke(k->t.host->ctx);
+}
+
+/* --- assignment ---------------------------------------------------------------------------------------------- */
+
+static void lane_free(struct kafka_lane *kl)
+{
+    list_remove(&kl->link);
+    free(kl->topic);
+    free(kl);
+}
+
+/* Tells librdkafka what we read and from where, once every lane of the assignment is open. */
+static void assign_now(struct kafka_trigger *k)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (!kl->lane || kl->gone)
+            continue;
+        kl->ready = true;
+        rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition)->offset = kl->start;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(k->rk, list);
+    if (code)
+        snprintf(k->trouble, sizeof k->trouble, "kafka: assign: %s", rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(list);
+    k->assigning = false;
+    k->more = true;
+    k->t.host->poke(k->t.host->ctx);
+}
+
+static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
+{
+    struct kafka_lane *kl = user;
+    struct kafka_trigger *k = of(kl->trigger);
+    kl->opening = NULL;
+    kl->lane = lane;
+    if (!lane) {
+        snprintf(k->trouble, sizeof k->trouble, "kafka: partition %s/%d: %s", kl->topic, kl->partition, err->text);
+        log_error("kafka", "trigger.lane", "%s", k->trouble);
+        lane_free(kl);
+    } else if (has_journal(k)) {
+        kl->start = (int64_t)lane_id(lane).position;
+    }
+    if (--k->opening == 0 && k->assigning)
+        assign_now(k);
+}
+
+/* [pool] Where a group without a position starts. */
+static uint64_t first_position(void *user)
+{
+    struct kafka_lane *kl = user;
+    struct kafka_trigger *k = of(kl->trigger);
+    int64_t low = 0, high = 0;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high,
+                                                                WATERMARK_TIMEOUT_MS);
+    if (code) {
+        log_warn("kafka", "trigger.watermark", "%s/%d: %s; starting at the first message", kl->topic, kl->partition,
+                 rd_kafka_err2str(code));
+        return 0;
+    }
+    return (uint64_t)(k->config->from_beginning ? low : high);
+}
+
+/* Several topics share the numbers of one source: the topic's place in the list makes the upper part. */
+static uint32_t lane_number(const struct kafka_trigger *k, const char *topic, int32_t partition)
+{
+    wf_str all = k->config->topic;
+    if (!memchr(all.ptr, ',', all.len) && all.ptr[0] != '^')
+        return (uint32_t)partition;
+    uint64_t h = 1469598103934665603u; /* FNV-1a: stable, so a topic keeps its lanes wherever it stands */
+    for (const char *p = topic; *p; p++)
+        h = (h ^ (unsigned char)*p) * 1099511628211u;
+    return (uint32_t)((h >> 20 & 0x7fff) << 16) | (uint32_t)(partition & 0xffff);
+}
+
+static void on_assign(struct kafka_trigger *k, const rd_kafka_topic_partition_list_t *list)
+{
+    k->assigning = true;
+    k->opening += (unsigned)list->cnt;
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_lane *kl = xcalloc(1, sizeof *kl);
+        *kl = (struct kafka_lane){ .trigger = &k->t,
+                                   .topic = xstrdup(list->elems[i].topic),
+                                   .partition = list->elems[i].partition,
+                                   .start = RD_KAFKA_OFFSET_STORED };
+        list_append(&k->lanes, &kl->link);
+        struct lane_open_config config = { .trigger = &k->t,
+                                           .partition = lane_number(k, kl->topic, kl->partition),
+                                           .user = kl,
+                                           .first_position = has_journal(k) ? first_position : NULL,
+                                           .ready = on_lane_ready };
+        struct lane_open *opening = lane_open_start(&config);
+        if (opening)
+            kl->opening = opening;
+    }
+    if (!list->cnt)
+        assign_now(k);
+}
+
+static void on_revoke(struct kafka_trigger *k)
+{
+    struct kafka_lane *kl;
+    k->latest = NULL;
+    k->assigning = false;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        kl->gone = true;
+        kl->ready = false;
+        if (kl->opening) {
+            lane_open_cancel(kl->opening);
+            k->opening--;
+            lane_free(kl);
+        } else if (kl->lane) {
+            engine_lane_drop(k->t.host->engine, kl->lane, false);
+        }
+    }
+    rd_kafka_assign(k->rk, NULL);
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct kafka_trigger *k = opaque;
+    (void)rk;
+    log_info("kafka", "trigger.rebalance", "workflow '%s' worker %u: %s %d partitions", engine_plan_get(k->t.ep)->name,
+             k->t.host->worker, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "takes" : "gives up", list->cnt);
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !k->stopping)
+        on_assign(k, list);
+    else
+        on_revoke(k);
+}
+
+/* --- engine's answers ------------------------------------------------------------------------------------------ */
+
+static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
+{
+    struct kafka_lane *kl = lane_user(lane);
+    struct kafka_trigger *k = of(t);
+    if (!position || kl->gone)
+        return;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition)->offset = (int64_t)position;
+    rd_kafka_offsets_store(k->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void finish_stop(struct kafka_trigger *k);
+
+static void lane_lost(struct trigger *t, struct lane *lane)
+{
+    struct kafka_lane *kl = lane_user(lane);
+    struct kafka_trigger *k = of(t);
+    bool fenced = !kl->gone && !k->stopping;
+    if (fenced)
+        log_warn("kafka", "trigger.fenced", "another engine has %s/%d", kl->topic, kl->partition);
+    if (k->latest == kl)
+        k->latest = NULL;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition);
+    if (fenced) /* the group will notice by itself; until then this partition is not read */
+        rd_kafka_pause_partitions(k->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    lane_free(kl);
+    if (k->stopping)
+        finish_stop(k);
+}
+
+static int64_t lag(struct trigger *t)
+{
+    struct kafka_trigger *k = of(t);
+    struct kafka_lane *kl;
+    int64_t sum = 0;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        int64_t low, high;
+        if (!kl->lane || rd_kafka_get_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high) != 0 || high < 0)
+            continue;
+        int64_t next = (int64_t)lane_id(kl->lane).position;
+        if (high > next)
+            sum += next ? high - next : high - low;
+    }
+    return sum;
+}
+
+static const char *trouble(struct trigger *t)
+{
+    struct kafka_trigger *k = of(t);
+    return k->trouble[0] ? k->trouble : NULL;
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct kafka_trigger *k = opaque;
+    (void)rk;
+    snprintf(k->trouble, sizeof k->trouble, "kafka: %s", reason);
+    log_warn("kafka", "trigger.broker", "%s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static int set_properties(rd_kafka_conf_t *conf, const struct wf_kafka_trigger *c, struct err *err)
+{
+    const struct wf_kafka_property *p = c->properties.rows;
+    for (size_t i = 0; i < c->properties.n; i++)
+        if (kafka_conf_set(conf, p[i].name.ptr, p[i].value.ptr, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int set_credential(rd_kafka_conf_t *conf, const struct wf_cred *cred, struct err *err)
+{
+    static const char *const names[][2] = { { "user", "sasl.username" },
+                                            { "password", "sasl.password" },
+                                            { "mechanism", "sasl.mechanism" },
+                                            { "protocol", "security.protocol" },
+                                            { "brokers", "bootstrap.servers" } };
+    for (size_t i = 0; cred && i < sizeof names / sizeof *names; i++) {
+        wf_str value = cred_get(cred, names[i][0]);
+        if (value.len && kafka_conf_set(conf, names[i][1], value.ptr, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
+{
+    const struct plan *plan = engine_plan_get(k->t.ep);
+    const struct plan_node *node = &plan->nodes[k->t.node];
+    char group[256];
+    if (k->config->group.len)
+        snprintf(group, sizeof group, "%s", k->config->group.ptr);
+    else
+        snprintf(group, sizeof group, "catalyst-%s-%s", plan->id, node->id);
+    const char *const ours[][2] = {
+        { "group.id", group },
+        { "enable.auto.commit", "true" },
+        { "auto.commit.interval.ms", "1000" },
+        { "enable.auto.offset.store", "false" },
+        { "auto.offset.reset", k->config->from_beginning ? "earliest" : "latest" },
+        { "partition.assignment.strategy", "range,roundrobin" },
+        { "max.poll.interval.ms", "86400000" }, /* a store that is down for hours must not cost the partitions */
+        { "queued.min.messages", "20000" },
+        { "queued.max.messages.kbytes", "65536" },
+        { "fetch.wait.max.ms", "100" },
+        { "fetch.error.backoff.ms", "50" },
+        { "session.timeout.ms", "6000" },
+        { "heartbeat.interval.ms", "500" },
+    };
+    struct kafka_settings base = { .brokers = k->t.host->kafka->brokers };
+    rd_kafka_conf_t *conf = kafka_conf_create(&base, "catalyst", err);
+    if (!conf)
+        return NULL;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (kafka_conf_set(conf, ours[i][0], ours[i][1], err) != 0)
+            goto fail;
+    const struct kafka_settings *settings = k->t.host->kafka;
+    for (size_t i = 0; i < settings->n_properties; i++)
+        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value, err) != 0)
+            goto fail;
+    if (set_credential(conf, k->config->credential, err) != 0 || set_properties(conf, k->config, err) != 0)
+        goto fail;
+    rd_kafka_conf_set_opaque(conf, k);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    return conf;
+fail:
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}
+
+static int subscribe(struct kafka_trigger *k, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    char *topics = xstrdup(k->config->topic.ptr), *rest = topics, *one;
+    while ((one = strtok_r(rest, ", ", &rest)))
+        rd_kafka_topic_partition_list_add(list, one, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(k->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    free(topics);
+    return code ? err_set(err, ERR_INVALID, "kafka: subscribe '%s': %s", k->config->topic.ptr, rd_kafka_err2str(code))
+                : 0;
+}
+
+static int open_queue(struct kafka_trigger *k, struct err *err)
+{
+    rd_kafka_poll_set_consumer(k->rk);
+    k->queue = rd_kafka_queue_get_consumer(k->rk);
+    k->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (k->fd < 0)
+        return err_set(err, ERR_IO, "kafka: eventfd: %s", strerror(errno));
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(k->queue, k->fd, &one, sizeof one);
+    k->watch = watch_create(k->t.host->loop, k->fd, on_readable, k, err);
+    if (!k->watch)
+        return -1;
+    watch_set(k->watch, WATCH_READABLE);
+    return subscribe(k, err);
+}
+
+static void close_all(struct kafka_trigger *k)
+{
+    timer_stop(k->t.host->loop, &k->close_timer);
+    if (k->watch)
+        watch_stop(k->watch);
+    if (k->queue)
+        rd_kafka_queue_destroy(k->queue);
+    if (k->rk)
+        rd_kafka_destroy_flags(k->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (k->fd >= 0)
+        close(k->fd);
+    free(k);
+}
+
+static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node, uint32_t source,
+                             struct err *err)
+{
+    struct kafka_trigger *k = xcalloc(1, sizeof *k);
+    char why[240];
+    k->t = (struct trigger){ .host = host, .ep = ep, .node = node, .source = source };
+    k->config = engine_plan_get(ep)->nodes[node].params.base;
+    k->fd = -1;
+    list_init(&k->lanes);
+    rd_kafka_conf_t *conf = consumer_conf(k, err);
+    if (!conf)
+        goto fail;
+    k->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (!k->rk) {
+        rd_kafka_conf_destroy(conf);
+        err_set(err, ERR_INVALID, "kafka: consumer: %s", why);
+        goto fail;
+    }
+    if (open_queue(k, err) != 0)
+        goto fail;
+    return &k->t;
+fail:
+    close_all(k);
+    return NULL;
+}
+
+static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
+{
+    struct kafka_trigger *k = of(t);
+    struct kafka_lane *kl;
+    t->ep = ep;
+    t->node = node;
+    k->config = engine_plan_get(ep)->nodes[node].params.base;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (kl->lane)
+            lane_set_plan(kl->lane, ep, node);
+    }
+}
+
+/* Leaving the group takes a few round trips; they are polled for, as nothing here may block. */
+static void on_close_timer(void *arg)
+{
+    struct kafka_trigger *k = arg;
+    rd_kafka_message_t *m[16];
+    ssize_t n = rd_kafka_consume_batch_queue(k->queue, 0, m, 16);
+    for (ssize_t i = 0; i < n; i++)
+        rd_kafka_message_destroy(m[i]);
+    if (!rd_kafka_consumer_closed(k->rk)) {
+        timer_start(k->t.host->loop, &k->close_timer, 10000);
+        return;
+    }
+    void (*gone)(void *) = k->gone;
+    void *ctx = k->gone_ctx;
+    close_all(k);
+    gone(ctx);
+}
+
+static void finish_stop(struct kafka_trigger *k)
+{
+    if (!list_empty(&k->lanes) || k->closing)
+        return;
+    k->closing = true;
+    k->close_timer = (struct timer){ .fn = on_close_timer, .arg = k };
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(k->rk, k->queue);
+    if (error)
+        rd_kafka_error_destroy(error);
+    timer_start(k->t.host->loop, &k->close_timer, 1000);
+}
+
+static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *ctx)
+{
+    struct kafka_trigger *k = of(t);
+    struct kafka_lane *kl;
+    k->gone = gone;
+    k->gone_ctx = ctx;
+    k->stopping = true;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        kl->ready = false;
+        if (kl->opening) {
+            lane_open_cancel(kl->opening);
+            k->opening--;
+            lane_free(kl);
+        } else if (kl->lane) {
+            engine_lane_drop(t->host->engine, kl->lane, drain);
+        }
+    }
+    finish_stop(k);
+}
+
+static wf_str source_name(struct arena *a, const struct plan_node *node)
+{
+    const struct wf_kafka_trigger *c = node->params.base;
+    return arena_str(a, c->topic.ptr, c->topic.len);
+}
+
+const struct trigger_kind kafka_trigger_kind = {
+    .type = "catalyst.kafkaTrigger",
+    .start = start,
+    .replace = replace,
+    .stop = stop,
+    .take = take,
+    .lane_lost = lane_lost,
+    .acknowledge = acknowledge,
+    .lag = lag,
+    .trouble = trouble,
+    .source_kind = "kafka",
+    .source_name = source_name,
+};
