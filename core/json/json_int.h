@@ -27,10 +27,11 @@ static inline bool scan_stops(unsigned char c, enum scan scan)
 }
 
 #if defined(__SSE2__) && !defined(JSON_PORTABLE)
+#define JSON_SCAN_BITS 1
 enum { SCAN_STEP = 16 };
 
-/* The place of the first of 16 bytes that stops the scan, or 16. */
-static inline unsigned scan_block(const char *p, enum scan scan)
+/* A bit for each of 16 bytes that stops the scan. */
+static inline unsigned scan_bits(const char *p, enum scan scan)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
@@ -39,14 +40,18 @@ static inline unsigned scan_block(const char *p, enum scan scan)
     __m128i low = scan == SCAN_READ
                       ? _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20))
                       : _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    __m128i stops = _mm_or_si128(_mm_or_si128(quote, backslash), low);
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(stops) | 1u << 16);
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), low));
+}
+
+/* The place of the first of SCAN_STEP bytes that stops the scan, or SCAN_STEP. */
+static inline size_t scan_block(const char *p, enum scan scan)
+{
+    return (size_t)__builtin_ctzll((unsigned long long)scan_bits(p, scan) | 1u << 16);
 }
 #else
 enum { SCAN_STEP = 8 };
 
-/* The place of the first of 8 bytes that stops the scan, or 8. */
-static inline unsigned scan_block(const char *p, enum scan scan)
+static inline size_t scan_block(const char *p, enum scan scan)
 {
     const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
     uint64_t word;
@@ -56,7 +61,7 @@ static inline unsigned scan_block(const char *p, enum scan scan)
                      ((word - ones * 0x20) & ~word);
     if (!((scan == SCAN_READ ? stops | word : stops) & highs))
         return 8;
-    unsigned place = 0;
+    size_t place = 0;
     while (!scan_stops((unsigned char)p[place], scan))
         place++;
     return place;
@@ -67,10 +72,10 @@ static inline unsigned scan_block(const char *p, enum scan scan)
 static inline const char *scan_string(const char *p, const char *end, enum scan scan)
 {
     while (end - p >= SCAN_STEP) {
-        unsigned place = scan_block(p, scan);
-        p += place;
+        size_t place = scan_block(p, scan);
         if (place < SCAN_STEP)
-            return p;
+            return p + place;
+        p += SCAN_STEP; /* not `place`, for which the next load would wait */
     }
     while (p < end && !scan_stops((unsigned char)*p, scan))
         p++;

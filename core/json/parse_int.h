@@ -21,7 +21,8 @@ enum {
 enum { FRAME_EQUAL_KEYS = 2 };
 
 struct parser {
-    const char *text, *end;
+    const char *text, *end;     /* end: where parsing must end */
+    size_t len;                 /* of the whole text, with the white space behind `end` */
     struct json *stack, *limit; /* limit: one past the last slot */
     struct json *top;           /* the next free slot */
     struct json *frame;         /* the innermost open container, if depth > 0 */
@@ -32,7 +33,7 @@ struct parser {
 };
 
 /* Sets the error and returns NULL, for the readers below: each takes where to read and returns the
- * byte behind what it read, or NULL. */
+ * byte behind what it read, or NULL. At the text's end the reason is always that. */
 const char *parse_fail(struct parser *ps, const char *at, const char *reason);
 /* Makes room for `slots` more on the stack. */
 void parse_grow(struct parser *ps, size_t slots);
@@ -45,7 +46,11 @@ const char *parse_string_rest(struct parser *ps, const char *start, const char *
 /* Goes on with a number whose integer part ends at `p`; it keeps its text. */
 const char *parse_number_rest(struct parser *ps, const char *start, const char *p,
                               struct json *slot);
-/* Of members with equal keys, `slots` on the stack from `first`, keeps the first place and the last
- * value. Returns the slots left. */
-size_t parse_drop_equal_keys(struct parser *ps, struct json *first, size_t slots);
+/* p: where a value must be that is no container, string or number. */
+const char *parse_word(struct parser *ps, const char *p, struct json *slot);
+/* Marks the object `frame` if one of its keys before `key` equals it. */
+void parse_look_for_key(struct json *frame, const struct json *key);
+/* Of members with equal keys in the innermost object, which fill `slots`, keeps the first place and
+ * the last value. Returns the slots left. */
+size_t parse_drop_equal_keys(struct parser *ps, size_t slots);
 #endif

@@ -9,8 +9,11 @@
 
 const char *parse_fail(struct parser *ps, const char *at, const char *reason)
 {
+    struct json_error e = { (size_t)(at - ps->text), reason };
+    if (ps->len <= UINT32_MAX && at == ps->end)
+        e = (struct json_error){ ps->len, "unexpected end" };
     if (ps->error)
-        *ps->error = (struct json_error){ (size_t)(at - ps->text), reason };
+        *ps->error = e;
     return NULL;
 }
 
@@ -119,7 +122,7 @@ static const char *read_unicode(struct parser *ps, const char *p, char **to)
 static const char *read_escape(struct parser *ps, const char *p, char **to)
 {
     if (ps->end - p < 2)
-        return parse_fail(ps, ps->end, "unexpected end");
+        return parse_fail(ps, ps->end, "");
     char c;
     switch (p[1]) {
     case '"':
@@ -219,7 +222,7 @@ static const char *read_digits(struct parser *ps, const char *p)
         p++;
     if (p > start)
         return p;
-    return parse_fail(ps, p, p == ps->end ? "unexpected end" : "expected a digit");
+    return parse_fail(ps, p, "expected a digit");
 }
 
 const char *parse_number_rest(struct parser *ps, const char *start, const char *p,
@@ -243,21 +246,55 @@ const char *parse_number_rest(struct parser *ps, const char *start, const char *
     return p;
 }
 
+/* --- words --------------------------------------------------------------------------------------
+ */
+
+const char *parse_word(struct parser *ps, const char *p, struct json *slot)
+{
+    static const struct {
+        const char *word;
+        enum json_type type;
+    } words[] = { { "true", JSON_TRUE }, { "false", JSON_FALSE }, { "null", JSON_NULL } };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *word = words[i].word;
+        if (p == ps->end || *p != *word)
+            continue;
+        for (; *word; p++, word++)
+            if (p == ps->end || *p != *word)
+                return parse_fail(ps, p, "expected a value");
+        *slot = (struct json){ .type = (uint8_t)words[i].type };
+        return p;
+    }
+    return parse_fail(ps, p, "expected a value");
+}
+
 /* --- equal keys ---------------------------------------------------------------------------------
  */
 
-size_t parse_drop_equal_keys(struct parser *ps, struct json *first, size_t slots)
+static bool same_key(const struct json *a, const struct json *b)
+{
+    return a->len == b->len && !memcmp(a->s, b->s, a->len);
+}
+
+void parse_look_for_key(struct json *frame, const struct json *key)
+{
+    if (key - frame > 2 * KEYS_WATCHED)
+        return; /* all keys will be looked at in the end */
+    for (const struct json *k = frame + 1; k < key; k += 2)
+        if (same_key(k, key))
+            frame->flags = FRAME_EQUAL_KEYS;
+}
+
+size_t parse_drop_equal_keys(struct parser *ps, size_t slots)
 {
     /* The table of indices lies above the top of the stack, which is free. */
     size_t size = 16;
     while (size < slots) /* twice the members */
         size *= 2;
-    size_t room = (size * sizeof(uint32_t) + sizeof *first - 1) / sizeof *first;
-    if ((size_t)(ps->limit - ps->top) < room) {
-        size_t at = (size_t)(first - ps->stack);
+    size_t room = (size * sizeof(uint32_t) + sizeof(struct json) - 1) / sizeof(struct json);
+    if ((size_t)(ps->limit - ps->top) < room)
         parse_grow(ps, room);
-        first = ps->stack + at;
-    }
+    struct json *first = ps->frame + 1;
     uint32_t *table = memset(ps->top, 0, size * sizeof *table); /* 0: free, else place + 1 */
     size_t kept = 0;
     for (size_t i = 0; i < slots; i += 2) {
@@ -270,9 +307,8 @@ size_t parse_drop_equal_keys(struct parser *ps, struct json *first, size_t slots
                 kept += 2;
                 break;
             }
-            const struct json *key = &first[place - 1];
-            if (key->len == first[i].len && !memcmp(key->s, first[i].s, key->len)) {
-                first[place] = first[i + 1];
+            if (same_key(&first[place - 1], &first[i])) {
+                first[place] = first[i + 1]; /* the last value */
                 break;
             }
         }

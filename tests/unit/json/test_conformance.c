@@ -104,6 +104,13 @@ static const struct refused refused[] = {
     REFUSE("-", 1, "unexpected end"), REFUSE("1.", 2, "unexpected end"), REFUSE("1e", 2, "unexpected end"),
     REFUSE("1e+", 3, "unexpected end"), REFUSE("[{\"a\":[{\"b\":\"c", 14, "unexpected end"),
     REFUSE("\"a string of more than thirty-two bytes, not closed", 51, "unexpected end"),
+    /* texts that end with a bracket, but not with the right one */
+    REFUSE("{\"a\":[1]", 8, "unexpected end"), REFUSE("[[1] \n", 6, "unexpected end"), REFUSE("\"a]", 3, "unexpected end"),
+    REFUSE("[\"a]", 4, "unexpected end"), REFUSE("{\"a]", 4, "unexpected end"), REFUSE("[\"a\\\"]", 6, "unexpected end"),
+    REFUSE("[{},{}", 6, "unexpected end"), REFUSE("[{\"a\":{}}", 9, "unexpected end"), REFUSE("[\"\xc3\xa9]", 5, "unexpected end"),
+    REFUSE("\"a string of more than thirty-two bytes, not closed]", 52, "unexpected end"),
+    REFUSE("1]", 1, "text behind the value"), REFUSE("\"\"}", 2, "text behind the value"), REFUSE("nul]", 3, "expected a value"),
+    REFUSE("-]", 1, "expected a digit"), REFUSE("1.}", 2, "expected a digit"), REFUSE("[1]2]", 3, "text behind the value"),
     /* too much */
     REFUSE("1 2", 2, "text behind the value"), REFUSE("[]]", 2, "text behind the value"), REFUSE("{}}", 2, "text behind the value"),
     REFUSE("null x", 5, "text behind the value"), REFUSE("nullx", 4, "text behind the value"), REFUSE("\"a\"\"b\"", 3, "text behind the value"),
