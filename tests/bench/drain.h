@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * drain: reads an output topic from its beginning until `count` messages came, or until nothing
+ * came for quiet_ms (for the first message: wait_ms), and prints what it saw as one JSON line.
+ */
+#ifndef BENCH_DRAIN_H
+#define BENCH_DRAIN_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct drain_options {
+    uint64_t count; /* 0: until it is quiet */
+    int quiet_ms, wait_ms;
+    bool id_in_header; /* the header catalyst-id instead of the field "id" */
+    bool bodies;       /* compare the bodies of messages with the same id */
+};
+
+void drain(const char *brokers, const char *topic, const struct drain_options *o);
+
+#endif
