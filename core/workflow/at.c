@@ -134,8 +134,11 @@ const struct expr *at_expr(struct compile *c, struct at of, const char *name, co
         mistake(c, v, "%s must be an expression such as \"={{ $json.id }}\"", where);
         return NULL;
     }
-    const struct expr *x =
-        compile_expr(c, s, where, v.spot, arena_printf(&c->scratch, "%s: ", where).ptr);
+    struct expr_error error;
+    const struct expr *x = compile_expr(c, s, where, &error);
+    if (!x)
+        issue_at(c, locate_in_string(&c->locate, v.spot, error.offset), false, "%s: %s", where,
+                 error.text);
     if (x && x->kind == EXPR_CONST) {
         mistake(
             c, v,
@@ -178,8 +181,7 @@ int at_choice(struct compile *c, struct at of, const char *name, const char *con
     return -1;
 }
 
-/* --- names
- * -------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 void at_check_doubles(struct compile *c, struct at of)
 {
@@ -195,7 +197,7 @@ void at_check_doubles(struct compile *c, struct at of)
         struct spot *before = map_put(&seen, name, len, s);
         if (before)
             issue_at(c, before->key, true, "'%.*s' is given again in line %u, and that one counts",
-                     (int)(len < 100 ? len : 100), name, locate_line(c->locate.text, s->key));
+                     (int)(len < 100 ? len : 100), name, locate_line(&c->locate, s->key));
     }
     map_fini(&seen);
 }

@@ -20,8 +20,7 @@ struct bind {
     struct node_at *place;
 };
 
-/* --- expressions
- * ---------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 /* The unit's hook. What it remembers lets a mistake suggest the nearest name. */
 struct lookup {
@@ -43,29 +42,27 @@ static int on_node_index(void *ctx, wf_str name)
 }
 
 const struct expr *compile_expr(struct compile *c, wf_str text, const char *where,
-                                const struct spot *string, const char *before)
+                                struct expr_error *error)
 {
     struct expr_unit *unit = &c->plan->unit;
     struct lookup look = { .c = c };
-    struct expr_error error = { 0 };
+    *error = (struct expr_error){ 0 };
     unit->node_index = on_node_index;
     unit->ctx = &look;
-    const struct expr *x = expr_compile(unit, text, where, &error);
+    const struct expr *x = expr_compile(unit, text, where, error);
+    unit->node_index = NULL;
     unit->ctx = NULL;
-    if (x)
+    if (x || !look.missing || strstr(error->text, "did you mean"))
         return x;
-    const char *near = "";
-    if (look.missing && compile_find(c, str_of(look.missing)) >= 0)
-        near = " (a note has no items)";
-    else if (look.missing && !strstr(error.text, "did you mean"))
-        near = issue_hint(c, look.missing, c->names, c->n_names);
-    issue_at(c, locate_in_string(&c->locate, string, error.offset), false, "%s%s%s", before,
-             error.text, near);
+    const char *more = compile_find(c, str_of(look.missing)) >= 0
+                           ? " (a note has no items)"
+                           : issue_hint(c, look.missing, c->names, c->n_names);
+    size_t len = strlen(error->text);
+    snprintf(error->text + len, sizeof error->text - len, "%s", more);
     return NULL;
 }
 
-/* --- hooks of params_bind
- * ---------------------------------------------------------------------------- */
+/* --- hooks of params_bind --------------------------------------------------------------------- */
 
 /* The value at a path of params_bind, and whether it is there itself or only what it should be in.
  */
@@ -73,6 +70,8 @@ static struct spot *find(struct bind *b, const char *path, bool *whole)
 {
     struct at from = b->place->parameters;
     *whole = false;
+    if (b->c->too_many) /* nobody reads it any more */
+        return from.spot;
     if (*path == '/')
         return locate_path(&b->c->locate, b->place->at.spot, path + 1, whole);
     return from.json ? locate_path(&b->c->locate, from.spot, path, whole) : from.spot;
@@ -97,11 +96,15 @@ static void on_report(void *ctx, const char *path, bool key, const char *message
 static const void *on_compile(void *ctx, const char *path, wf_str text)
 {
     struct bind *b = ctx;
+    struct expr_error error;
     bool whole;
-    const struct spot *spot = find(b, path, &whole);
     const char *where =
         arena_printf(&b->c->plan->arena, "node '%s' parameter '%s'", b->n->name, path).ptr;
-    return compile_expr(b->c, text, where, spot, describe(b->c, path));
+    const struct expr *x = compile_expr(b->c, text, where, &error);
+    if (!x)
+        issue_at(b->c, locate_in_string(&b->c->locate, find(b, path, &whole), error.offset), false,
+                 "%s%s", describe(b->c, path), error.text);
+    return x;
 }
 
 static bool on_constant(void *ctx, const void *expr, struct json *out)
@@ -133,8 +136,7 @@ static const wf_cred *on_credential(void *ctx, const char *path, const char *typ
     return NULL;
 }
 
-/* --- credentials that nobody asks for
- * ------------------------------------------------------------------- */
+/* --- credentials that nobody asks for --------------------------------------------------------- */
 
 static size_t add_types(const char **types, size_t n, struct compile *c, const wf_param *table)
 {
@@ -171,8 +173,7 @@ static void check_credentials(struct compile *c, const struct plan_node *n,
     }
 }
 
-/* --- one node
- * --------------------------------------------------------------------------------------------- */
+/* --- one node --------------------------------------------------------------------------------- */
 
 static void set_ports(struct compile *c, struct plan_node *n, struct node_at *place)
 {
@@ -242,5 +243,4 @@ void compile_parameters(struct compile *c)
         bind_node(c, &c->nodes[i], &c->places[i]);
     }
     c->node = NULL;
-    c->plan->unit.node_index = NULL;
 }

@@ -13,8 +13,7 @@
 #include "workflow/workflow_int.h"
 #include <stdlib.h>
 
-/* --- reading
- * ------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void add_link(struct compile *c, uint32_t from, struct plan_edge edge, uint32_t offset)
 {
@@ -202,8 +201,7 @@ static void read_source(struct compile *c, const char *name, struct at kinds)
     c->node = NULL;
 }
 
-/* --- edges of the plan
- * ------------------------------------------------------------------------------------ */
+/* --- edges of the plan ------------------------------------------------------------------------ */
 
 static int by_canvas(const void *a, const void *b, void *ctx)
 {
@@ -281,8 +279,7 @@ void compile_connections(struct compile *c)
     lay_edges(c);
 }
 
-/* --- pinned data
- * ------------------------------------------------------------------------------------------ */
+/* --- pinned data ------------------------------------------------------------------------------ */
 
 static void check_pin(struct compile *c, const char *name, struct at items)
 {

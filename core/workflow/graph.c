@@ -22,8 +22,7 @@
  */
 #include "workflow/workflow_int.h"
 
-/* --- what can end
- * --------------------------------------------------------------------------------------- */
+/* --- what can end ----------------------------------------------------------------------------- */
 
 /* For each output, how many of its connections lead to nodes that are not known to end. */
 struct ends {
@@ -100,8 +99,7 @@ static void find_ends(struct compile *c)
         }
 }
 
-/* --- endless cycles
- * ------------------------------------------------------------------------------------- */
+/* --- endless cycles --------------------------------------------------------------------------- */
 
 /* Tarjan's strongly connected components over the nodes that cannot end, with a stack of its own.
  */
@@ -229,8 +227,7 @@ static void check_cycles(struct compile *c)
     report_cycles(&t);
 }
 
-/* --- triggers
- * ------------------------------------------------------------------------------------------- */
+/* --- triggers --------------------------------------------------------------------------------- */
 
 static bool is_trigger(const struct plan_node *n)
 {

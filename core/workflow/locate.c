@@ -53,7 +53,7 @@ static uint32_t skip_value(wf_str text, uint32_t at)
 
 void locate_init(struct locate *l, struct arena *a, wf_str text)
 {
-    *l = (struct locate){ .text = text, .arena = a };
+    *l = (struct locate){ .text = text, .arena = a, .line = 1 };
     l->root.at = skip_space(text, 0);
     l->root.end = skip_value(text, l->root.at);
 }
@@ -92,8 +92,18 @@ void locate_list(struct locate *l, struct spot *of)
         at = list_child(l->text, at, open == '{', &of->children[of->n]);
 }
 
-/* --- strings
- * ------------------------------------------------------------------------------------------ */
+uint32_t locate_line(struct locate *l, uint32_t offset)
+{
+    if (offset < l->line_at) {
+        l->line_at = 0;
+        l->line = 1;
+    }
+    for (; l->line_at < offset; l->line_at++)
+        l->line += l->text.ptr[l->line_at] == '\n';
+    return l->line;
+}
+
+/* --- strings ---------------------------------------------------------------------------------- */
 
 static uint32_t hex4(const char *p)
 {
@@ -173,8 +183,7 @@ bool locate_is_key(const struct locate *l, const struct spot *member, wf_str nam
     return done == name.len;
 }
 
-/* --- walking
- * ------------------------------------------------------------------------------------------ */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 struct spot *locate_member(struct locate *l, struct spot *of, wf_str name)
 {

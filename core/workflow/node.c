@@ -70,7 +70,7 @@ static void read_name(struct compile *c, uint32_t i, struct at at)
     c->nodes[i].name = name;
     if (before >= 0) {
         mistake(c, v, "another node has this name (line %u); connections need it to be unique",
-                locate_line(c->locate.text, c->places[before].at.spot->at));
+                locate_line(&c->locate, c->places[before].at.spot->at));
         return;
     }
     c->places[i].named = true;

@@ -47,9 +47,11 @@ int workflow_identity(struct arena *a, wf_str text, wf_str *id, wf_str *name, bo
     if (text.len > TEXT_BYTES_MAX)
         return err_set(err, ERR_LIMIT, "the definition has %zu bytes; %d are the most", text.len,
                        TEXT_BYTES_MAX);
-    if (json_parse_copy(a, text.ptr, text.len, 0, &root, &error) != 0)
+    if (json_parse_copy(a, text.ptr, text.len, 0, &root, &error) != 0) {
+        struct locate l = { .text = text, .line = 1 };
         return err_set(err, ERR_INVALID, "line %u: not JSON: %s",
-                       locate_line(text, (uint32_t)error.offset), error.reason);
+                       locate_line(&l, (uint32_t)error.offset), error.reason);
+    }
     if (root.type != JSON_OBJECT)
         return err_set(err, ERR_INVALID, "a workflow must be an object, got %s",
                        json_type_name(&root));

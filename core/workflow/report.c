@@ -85,23 +85,18 @@ void issues_finish(struct workflow_report *r, wf_str text)
     }
 }
 
-uint32_t locate_line(wf_str text, uint32_t offset)
-{
-    uint32_t line = 1;
-    for (uint32_t at = 0; at < offset && at < text.len; at++)
-        line += text.ptr[at] == '\n';
-    return line;
-}
-
 const char *issue_hint(struct compile *c, const char *name, const char *const *names, size_t n)
 {
-    /* Every short name is near to every other. */
-    const char *near = strlen(name) < 3 ? NULL : str_nearest(name, names, n);
+    /* Every short name is near to every other; and whoever sends thousands of wrong names must not
+     * keep us busy with suggestions. */
+    if (strlen(name) < 3 || c->too_many || c->compared > HINTS_MAX)
+        return "";
+    c->compared += n;
+    const char *near = str_nearest(name, names, n);
     return near ? arena_printf(&c->scratch, "; did you mean '%s'?", near).ptr : "";
 }
 
-/* --- printing
- * ----------------------------------------------------------------------------------------- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 static size_t character(const char *p, const char *end)
 {

@@ -25,8 +25,7 @@ struct setting {
 
 static struct plan_settings *settings(struct compile *c) { return &c->plan->settings; }
 
-/* --- when and where
- * ----------------------------------------------------------------------------------- */
+/* --- when and where --------------------------------------------------------------------------- */
 
 static void read_order(struct compile *c, struct at of, const char *name)
 {
@@ -67,8 +66,7 @@ static void read_duration(struct compile *c, struct at of, const char *name)
     at_ms(c, of, name, &ms);
 }
 
-/* --- what is promised and what is kept
- * ------------------------------------------------------------------ */
+/* --- what is promised and what is kept -------------------------------------------------------- */
 
 static void read_durability(struct compile *c, struct at of, const char *name)
 {
@@ -153,8 +151,7 @@ static void read_error_workflow(struct compile *c, struct at of, const char *nam
     settings(c)->error_workflow = id && *id && strcmp(id, "DEFAULT") != 0 ? id : NULL;
 }
 
-/* --- how much at once
- * ------------------------------------------------------------------------------------ */
+/* --- how much at once ------------------------------------------------------------------------- */
 
 /* A setting that is an object of its own. */
 static bool read_object(struct compile *c, struct at of, const char *name, const char *shape,
@@ -211,8 +208,7 @@ static void read_priority(struct compile *c, struct at of, const char *name)
     at_int(c, of, name, 0, 100, &priority);
 }
 
-/* --- n8n's, which only need to be right
- * ------------------------------------------------------------------- */
+/* --- n8n's, which only need to be right ------------------------------------------------------- */
 
 static void read_bool(struct compile *c, struct at of, const char *name)
 {
@@ -255,8 +251,7 @@ static void read_redaction(struct compile *c, struct at of, const char *name)
     at_choice(c, of, name, names);
 }
 
-/* --- the table
- * -------------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static const struct setting table[] = {
     { "durability", ACTS, read_durability },

@@ -25,10 +25,10 @@ enum {
     PORTS_MAX = 1024, /* inputs or outputs of one node */
     NAME_BYTES_MAX = 256,
     ISSUES_MAX = 1000,
+    HINTS_MAX = 200000, /* comparisons of names for suggestions in one compilation */
 };
 
-/* --- places (locate.c)
- * ----------------------------------------------------------------------------- */
+/* --- places (locate.c) ------------------------------------------------------------------------ */
 
 /* A value in the text. Its children are listed when they are asked for. The text is known to be
  * JSON. */
@@ -44,6 +44,7 @@ struct locate {
     wf_str text;
     struct arena *arena;
     struct spot root;
+    uint32_t line_at, line; /* a byte and the line it is in; where the next count starts */
 };
 
 /* `text` must be valid JSON; it and the arena stay as long as the places are used. */
@@ -60,8 +61,10 @@ struct spot *locate_path(struct locate *l, struct spot *from, const char *path, 
  * mean. */
 uint32_t locate_in_string(const struct locate *l, const struct spot *string, size_t offset);
 
-/* --- mistakes (report.c)
- * --------------------------------------------------------------------------- */
+/* The line of a byte, from 1. Cheap when asked in the order of the text. */
+uint32_t locate_line(struct locate *l, uint32_t offset);
+
+/* --- mistakes (report.c) ---------------------------------------------------------------------- */
 
 struct compile;
 
@@ -83,13 +86,11 @@ void issue_at(struct compile *c, uint32_t offset, bool warning, const char *form
 #define warn_key(c, at_, ...)    issue_at((c), place_key((at_).spot), true, __VA_ARGS__)
 /* "; did you mean 'x'?", or "" when no name is near. */
 const char *issue_hint(struct compile *c, const char *name, const char *const *names, size_t n);
-uint32_t locate_line(wf_str text, uint32_t offset);
 
 /* Where a member's name stands, or the value itself. */
 static inline uint32_t place_key(const struct spot *s) { return s->key_end ? s->key : s->at; }
 
-/* --- one compilation
- * --------------------------------------------------------------------------------- */
+/* --- one compilation -------------------------------------------------------------------------- */
 
 /* An edge and where it was written. */
 struct link_at {
@@ -128,12 +129,12 @@ struct compile {
     uint32_t n_links, links_size;
     const char *node;       /* the node the next mistakes belong to, or NULL */
     bool soft;              /* mistakes of a disabled node are warnings */
+    size_t compared;        /* names, for suggestions */
     bool too_many;          /* ISSUES_MAX reached */
     bool connections_right; /* every connection was taken */
 };
 
-/* --- fields (at.c): everything takes values that are not there
- * ------------------------------------- */
+/* --- fields (at.c): everything takes values that are not there -------------------------------- */
 
 /* A member. null counts as not there. */
 struct at at_field(struct compile *c, struct at of, const char *name);
@@ -162,8 +163,7 @@ void at_check_names(struct compile *c, struct at of, const char *what, const cha
                     bool all);
 void at_check_doubles(struct compile *c, struct at of);
 
-/* --- steps
- * ----------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 void compile_nodes(struct compile *c);                                    /* node.c */
 void compile_retry(struct compile *c, struct plan_node *n, struct at at); /* retry.c */
@@ -175,9 +175,10 @@ void compile_pins(struct compile *c);
 void compile_graph(struct compile *c); /* graph.c */
 /* Marks the nodes that the scripts in n's parameters read. */
 void compile_script_reads(struct compile *c, struct plan_node *n); /* reads.c */
-/* Compiles a text that begins with "=". NULL after the mistake was reported. */
+/* Compiles a text that begins with "=". NULL with *error, whose text suggests a name where it can.
+ */
 const struct expr *compile_expr(struct compile *c, wf_str text, const char *where,
-                                const struct spot *string, const char *before);
+                                struct expr_error *error);
 /* The index of a node, or -1. */
 int compile_find(const struct compile *c, wf_str name);
 

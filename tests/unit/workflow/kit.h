@@ -23,7 +23,7 @@ static inline void kit_segments(const wf_host *h, wf_segment *const *segs, size_
     (void)n;
 }
 
-/* --- pass: a parameter of every type -------------------------------------------------------------- */
+/* --- pass: a parameter of every type ---------------------------------------------------------- */
 
 struct kit_row {
     wf_str name;
@@ -61,7 +61,7 @@ static const wf_param kit_pass_params[] = {
     WF_END,
 };
 
-/* --- send: required parameters and a credential, and a check of its own --------------------------- */
+/* --- send: required parameters and a credential, and a check of its own ----------------------- */
 
 struct kit_send {
     wf_str to, from;
@@ -85,7 +85,7 @@ static inline int kit_check_send(const wf_host *h, const void *config, char *why
     return -1;
 }
 
-/* --- switch, merge: ports that hang on parameters -------------------------------------------------- */
+/* --- switch, merge: ports that hang on parameters --------------------------------------------- */
 
 struct kit_switch {
     wf_list rules;
@@ -117,7 +117,7 @@ static inline void kit_shape_merge(const void *config, unsigned *inputs, unsigne
     *inputs = (unsigned)((const struct kit_merge *)config)->inputs;
 }
 
-/* --- code ------------------------------------------------------------------------------------------- */
+/* --- code ------------------------------------------------------------------------------------- */
 
 struct kit_code {
     wf_str code;
@@ -128,7 +128,7 @@ static const wf_param kit_code_params[] = {
     WF_END,
 };
 
-/* --- n8n's types: whatever their exports hold, with expressions anywhere ---------------------------- */
+/* --- n8n's types: whatever their exports hold, with expressions anywhere ---------------------- */
 
 struct kit_any {
     const wf_value *value;

@@ -81,13 +81,12 @@ static int compare(const char *file, wf_str title, wf_str expected, const struct
     wf_str rest = { got->ptr + from, got->len - from };
     if (str_eq(rest, expected))
         return 0;
-    print_error("%s: %.*s\n--- expected\n%.*s--- got\n%.*s", file, STR_ARG(title),
-                STR_ARG(expected), STR_ARG(rest));
+    fprintf(stderr, "%s: %.*s\n--- expected\n%.*s--- got\n%.*s", file, STR_ARG(title),
+            STR_ARG(expected), STR_ARG(rest));
     return 1;
 }
 
-/* --- cases in one file
- * --------------------------------------------------------------------------------- */
+/* --- cases in one file ------------------------------------------------------------------------ */
 
 struct one {
     wf_str title, text, expected;
@@ -166,8 +165,7 @@ static void test_cases(void **state)
         assert_int_equal(failures, 0);
 }
 
-/* --- exports of n8n
- * ---------------------------------------------------------------------------------------- */
+/* --- exports of n8n --------------------------------------------------------------------------- */
 
 static int run_export(const char *file)
 {
