@@ -107,6 +107,7 @@ struct lane_config {
     uint64_t start;             /* first position to take, when it is beyond at.position (a new lane) */
     void *user;                 /* the source's own */
 };
+struct lane *engine_lane_find(struct engine *en, uint32_t source, uint32_t partition); /* NULL: not here */
 struct lane *engine_lane_add(struct engine *en, const struct lane_config *config);
 /* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn is
  * committed and released; without, its executions are dropped now and lane_lost comes at once. */

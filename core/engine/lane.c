@@ -31,6 +31,17 @@ struct lane *engine_lane_add(struct engine *en, const struct lane_config *config
     return lane;
 }
 
+struct lane *engine_lane_find(struct engine *en, uint32_t source, uint32_t partition)
+{
+    struct lane *lane;
+    LIST_EACH(lane, &en->lanes, struct lane, link)
+    {
+        if (lane->source == source && lane->partition == partition)
+            return lane;
+    }
+    return NULL;
+}
+
 void lane_destroy(struct lane *lane)
 {
     list_remove(&lane->link);

@@ -87,7 +87,7 @@ static const struct item_vec *items_of(struct wf_item *it, int node, unsigned br
 static int64_t view_count(void *of, int node, unsigned branch, int run)
 {
     const struct item_vec *vec = items_of(of, node, branch, run);
-    return vec ? vec->n : -1;
+    return vec ? (int64_t)vec->n : -1;
 }
 
 static int view_at(void *of, int node, unsigned branch, int run, int64_t index, struct expr_item *out)

@@ -60,7 +60,7 @@ struct kafka_trigger {
     void *gone_ctx;
     struct timer close_timer;
     struct kafka_lane *latest;
-    char trouble[240];
+    char trouble[800];
 };
 
 static struct kafka_trigger *of(struct trigger *t)
@@ -276,6 +276,11 @@ static void lane_free(struct kafka_lane *kl)
     free(kl);
 }
 
+static void on_lane_dropped(void *user)
+{
+    lane_free(user);
+}
+
 /* Tells librdkafka what we read and from where, once every lane of the assignment is open. */
 static void assign_now(struct kafka_trigger *k)
 {
@@ -357,7 +362,8 @@ static void on_assign(struct kafka_trigger *k, const rd_kafka_topic_partition_li
                                            .partition = lane_number(k, kl->topic, kl->partition),
                                            .user = kl,
                                            .first_position = has_journal(k) ? first_position : NULL,
-                                           .ready = on_lane_ready };
+                                           .ready = on_lane_ready,
+                                           .dropped = on_lane_dropped };
         struct lane_open *opening = lane_open_start(&config);
         if (opening)
             kl->opening = opening;
@@ -376,9 +382,9 @@ static void on_revoke(struct kafka_trigger *k)
         kl->gone = true;
         kl->ready = false;
         if (kl->opening) {
-            lane_open_cancel(kl->opening);
+            list_remove(&kl->link);
+            lane_open_cancel(kl->opening); /* frees it, maybe later */
             k->opening--;
-            lane_free(kl);
         } else if (kl->lane) {
             engine_lane_drop(k->t.host->engine, kl->lane, false);
         }
@@ -423,6 +429,7 @@ static void lane_lost(struct trigger *t, struct lane *lane)
         log_warn("kafka", "trigger.fenced", "another engine has %s/%d", kl->topic, kl->partition);
     if (k->latest == kl)
         k->latest = NULL;
+    lane_open_lost(kl->opening);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition);
     if (fenced) /* the group will notice by itself; until then this partition is not read */
@@ -660,9 +667,9 @@ static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *c
     {
         kl->ready = false;
         if (kl->opening) {
-            lane_open_cancel(kl->opening);
+            list_remove(&kl->link);
+            lane_open_cancel(kl->opening); /* frees it, maybe later */
             k->opening--;
-            lane_free(kl);
         } else if (kl->lane) {
             engine_lane_drop(t->host->engine, kl->lane, drain);
         }

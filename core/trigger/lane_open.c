@@ -24,10 +24,22 @@ struct lane_open {
     bool canceled;   /* callbacks are still to come: they free it */
 };
 
+static void drop(struct lane_open *o)
+{
+    if (o->lane) /* added already: its executions go with it, and lane_lost tells the trigger */
+        engine_lane_drop(o->config.trigger->host->engine, o->lane, false);
+    else if (o->config.dropped)
+        o->config.dropped(o->config.user);
+    free(o);
+}
+
 static void fail(struct lane_open *o, const struct err *err)
 {
-    if (!o->canceled)
-        o->config.ready(o->config.user, NULL, err);
+    if (o->canceled) {
+        drop(o);
+        return;
+    }
+    o->config.ready(o->config.user, NULL, err);
     free(o);
 }
 
@@ -58,7 +70,7 @@ static void on_parked(void *ctx, const struct store_exec *exec, const struct err
         log_error("trigger", "lane.parked", "%s", error->text);
     struct trigger_host *host = o->config.trigger->host;
     if (o->canceled) {
-        free(o);
+        drop(o);
         return;
     }
     if (o->got == PARKED_AT_ONCE) {
@@ -89,7 +101,7 @@ static void on_block(void *ctx, const struct store_block *block, const struct er
         return;
     }
     if (o->canceled) {
-        free(o);
+        drop(o);
         return;
     }
     bool more = o->got == BLOCKS_AT_ONCE;
@@ -128,7 +140,7 @@ static void done_first(struct offload_job *job)
 {
     struct lane_open *o = CONTAINER_OF(job, struct lane_open, job);
     if (o->canceled)
-        free(o);
+        drop(o);
     else
         add_lane(o);
 }
@@ -166,6 +178,15 @@ struct lane_open *lane_open_start(const struct lane_open_config *config)
     }
     store_assign(t->host->session, t->source, config->partition, 0, on_assigned, o);
     return o;
+}
+
+void lane_open_lost(struct lane_open *o)
+{
+    if (!o)
+        return;
+    o->canceled = true;
+    o->lane = NULL;
+    o->config.dropped = NULL;
 }
 
 void lane_open_cancel(struct lane_open *o)

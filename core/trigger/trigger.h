@@ -106,12 +106,17 @@ struct lane_open_config {
     uint64_t (*first_position)(void *user);
     /* On the loop: the lane is ready, its past resent and restored; or NULL with *err. */
     void (*ready)(void *user, struct lane *lane, const struct err *err);
+    /* After lane_open_cancel: `user` is not needed any more. Where the lane was with the engine already,
+     * lane_lost is called instead. */
+    void (*dropped)(void *user);
 };
 /* Assigns the lane, resends blocks after `released`, restores parked executions, calls ready. For durability
  * none and at_least_once the journal has no position: `position` is handed over as it is. */
 struct lane_open *lane_open_start(const struct lane_open_config *config);
-/* Forgets it; ready is not called. NULL (from lane_open_start: it was ready at once) does nothing. */
+/* Forgets it: ready is not called, dropped is, now or later. NULL (from lane_open_start: it was ready at once) does nothing. */
 void lane_open_cancel(struct lane_open *o);
+/* Its lane was lost (trigger_kind.lane_lost) before it was ready: neither ready nor dropped is called. */
+void lane_open_lost(struct lane_open *o);
 
 /* --- kafka sink: outputs to Kafka, one producer per worker and connection ------------------------------- */
 

@@ -5,7 +5,6 @@
 #define CATALYST_TRIGGER_INT_H
 #include "trigger/trigger.h"
 
-extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind,
-    manual_trigger_kind;
+extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind;
 
 #endif

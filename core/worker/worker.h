@@ -25,6 +25,10 @@ struct worker_config {
     const char *lua_dir;   /* for require; or NULL */
     bool save_inputs;
     uint32_t accept_batch; /* events taken between two rounds of frames; 0: 256 */
+    void *ctx;
+    /* A parked execution needs a version that is not here: worker_deploy it with sources NULL. On the worker's
+     * thread. May be NULL. */
+    void (*need_version)(void *ctx, uint64_t version);
 };
 
 /* Makes the worker and its thread, which runs at once. */
@@ -36,7 +40,8 @@ void worker_join(struct worker *w);
 
 /* A plan that shall run, with the store's source numbers of its triggers (plan->n_triggers of them). Takes a
  * reference. A plan of the same workflow that runs already is replaced: its lanes go on with the new one, or,
- * where a trigger's parameters changed, stop and start again. */
+ * where a trigger's parameters changed, stop and start again. `sources` NULL: an older version that only
+ * finishes what was parked on it; no trigger of it starts. */
 void worker_deploy(struct worker *w, struct plan *plan, const uint32_t *sources);
 /* The workflow shall not run any more: triggers stop, what runs ends. */
 void worker_retire(struct worker *w, const char *workflow_id);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A worker's round: take what the triggers have, run frames until none is ready, commit.
+ *
+ * Events are taken a few hundred at a time, so that an execution's memory is still in the cache when its next
+ * node runs; the commit sees them all. While a commit is in flight the next turn gathers, up to the engine's
+ * limits; then triggers wait, which is the back-pressure.
+ */
+#include "worker/worker_int.h"
+
+enum { ROUNDS = 16 };
+
+static size_t take_all(struct worker *w, size_t batch)
+{
+    size_t taken = 0;
+    struct deployed *d;
+    LIST_EACH(d, &w->plans, struct deployed, link)
+    {
+        for (uint32_t i = 0; i < d->n_triggers; i++) {
+            struct trigger *t = d->triggers[i];
+            size_t room = engine_room(w->engine);
+            if (t && t->kind->take && room && !w->draining)
+                taken += t->kind->take(t, room < batch ? room : batch);
+        }
+    }
+    return taken;
+}
+
+static void set_timer(struct worker *w)
+{
+    int64_t due = engine_next_timer(w->engine);
+    if (due < 0)
+        timer_stop(w->loop, &w->timer);
+    else
+        timer_start_at(w->loop, &w->timer, due);
+}
+
+static void finish_drain(struct worker *w)
+{
+    if (!w->draining || !w->http_gone || !deploy_all_gone(w) || !engine_idle(w->engine))
+        return;
+    if (w->sink && kafka_sink_stats(w->sink)->waiting)
+        return;
+    loop_stop(w->loop);
+}
+
+void worker_turn(void *arg)
+{
+    struct worker *w = arg;
+    size_t batch = w->config.accept_batch ? w->config.accept_batch : 256;
+    engine_tick(w->engine);
+    bool more = true;
+    for (int i = 0; more && i < ROUNDS; i++) {
+        size_t taken = take_all(w, batch);
+        more = engine_run(w->engine, 0) || taken > 0;
+    }
+    engine_commit(w->engine);
+    if (more)
+        loop_wake_soon(w->loop);
+    set_timer(w);
+    finish_drain(w);
+}
+
+void worker_poke(void *arg)
+{
+    struct worker *w = arg;
+    loop_wake_soon(w->loop);
+}

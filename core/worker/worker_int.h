@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A worker's parts. Files: worker.c the thread and its life, turn.c what it does each round, io.c what the
+ * engine asks for, deploy.c plans and triggers coming and going.
+ */
+#ifndef CATALYST_WORKER_INT_H
+#define CATALYST_WORKER_INT_H
+#include "worker/worker.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+/* A plan that runs here, with its triggers. */
+struct deployed {
+    struct link link;
+    struct worker *w;
+    struct engine_plan *ep;
+    struct trigger **triggers; /* plan->n_triggers; NULL: no kind, or it did not start */
+    uint32_t *sources;
+    uint32_t n_triggers, stopping; /* triggers that still give up their lanes */
+    bool retired;
+};
+
+/* A request of an item: between the engine's ticket and the HTTP client's call. */
+struct request {
+    struct link link;
+    struct worker *w;
+    wf_ticket ticket;
+    struct http_pending *pending;
+};
+
+/* A parked execution whose version is not here yet. */
+struct orphan {
+    struct link link;
+    struct arena arena;
+    struct store_exec exec;
+    uint32_t source, partition;
+};
+
+struct worker {
+    struct worker_config config;
+    struct thread thread;
+    struct loop *loop;
+    struct engine *engine;
+    struct expr_lua *lua;
+    struct store_session *session;
+    struct http_server *http;
+    struct http_client *client;
+    struct kafka_sink *sink;
+    struct webhook_table *webhooks;
+    struct trigger_host host;
+    struct offload_owner owner;
+    struct loop_hook turn_hook;
+    struct timer timer;      /* the engine's next */
+    struct timer grace;
+    struct link plans;       /* struct deployed */
+    struct link requests, orphans;
+    bool store_up;
+    char store_trouble[496];
+    bool draining, stopped;
+    bool http_gone;
+    bool committed_all;
+};
+
+/* turn.c */
+void worker_turn(void *arg);
+void worker_poke(void *arg);
+
+/* io.c */
+struct engine_io worker_io(struct worker *w);
+void worker_requests_cancel(struct worker *w);
+
+/* deploy.c */
+void deploy_plan(struct worker *w, struct plan *plan, const uint32_t *sources);
+void deploy_retire(struct worker *w, const char *workflow_id);
+void deploy_drain_all(struct worker *w);
+bool deploy_all_gone(const struct worker *w);
+void deploy_adopt(struct worker *w, struct lane *lane, const struct store_exec *exec);
+void deploy_orphans(struct worker *w);
+void deploy_free_all(struct worker *w);
+
+#endif
