@@ -78,6 +78,27 @@ static int by_name(const void *a, const void *b, void *nodes)
     return strcmp(n[*(const uint32_t *)a].name, n[*(const uint32_t *)b].name);
 }
 
+/* What expressions may see of the surroundings, copied: a plan outlives its options. */
+static void copy_surroundings(struct compile *c)
+{
+    const struct workflow_options *o = c->options;
+    struct arena *a = &c->plan->arena;
+    struct json *vars = ARENA_NEW(a, struct json), *env = ARENA_NEW(a, struct json);
+    if (o->vars)
+        *vars = json_copy(a, o->vars);
+    env->type = JSON_OBJECT;
+    for (size_t i = 0; o->env_allow && o->env_allow[i]; i++) {
+        const char *text = getenv(o->env_allow[i]);
+        if (!text)
+            continue;
+        struct json value = json_of_str(a, text, strlen(text));
+        wf_str name = arena_str(a, o->env_allow[i], strlen(o->env_allow[i]));
+        *env = json_set_key(a, env, name, &value);
+    }
+    c->plan->vars = o->vars ? vars : NULL;
+    c->plan->env = o->env_allow ? env : NULL;
+}
+
 static void finish_plan(struct compile *c)
 {
     struct plan *p = c->plan;
@@ -92,6 +113,7 @@ static void finish_plan(struct compile *c)
     p->nodes = c->nodes;
     p->n_nodes = c->n_nodes;
     p->keep_all = c->options->keep_all;
+    copy_surroundings(c);
 }
 
 static void compile_all(struct compile *c)

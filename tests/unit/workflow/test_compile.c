@@ -180,6 +180,36 @@ static void test_check_needs_host(void **state)
     workflow_report_fini(&report);
 }
 
+/* $vars and the allowed part of $env are copied: a plan outlives its options. */
+static void test_surroundings(void **state)
+{
+    (void)state;
+    static const char *const allow[] = { "CATALYST_TEST_A", "CATALYST_TEST_NONE", NULL };
+    struct arena a;
+    struct json vars;
+    struct workflow_report report;
+    setenv("CATALYST_TEST_A", "1", 1);
+    setenv("CATALYST_TEST_B", "2", 1);
+    arena_init(&a, NULL, 0);
+    assert_int_equal(json_parse_copy(&a, "{\"x\":{\"y\":1}}", 13, 0, &vars, NULL), 0);
+    struct workflow_options options = { .plugins = plugins, .vars = &vars, .env_allow = allow };
+    struct plan *p = workflow_compile(str_of(chain), &options, &report);
+    workflow_report_fini(&report);
+    arena_fini(&a);
+    assert_non_null(p);
+    struct strbuf b;
+    strbuf_init(&b, TEXT_MAX);
+    json_add(&b, p->vars);
+    json_add(&b, p->env);
+    assert_string_equal(b.ptr, "{\"x\":{\"y\":1}}{\"CATALYST_TEST_A\":\"1\"}");
+    strbuf_fini(&b);
+    plan_unref(p);
+    p = compile(chain, &report);
+    assert_true(!p->vars && !p->env);
+    plan_unref(p);
+    workflow_report_fini(&report);
+}
+
 /* --- a plan ----------------------------------------------------------------------------------- */
 
 static void test_find_node(void **state)
@@ -377,10 +407,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snippet),          cmocka_unit_test(test_snippet_of_long_line),
         cmocka_unit_test(test_too_many),         cmocka_unit_test(test_options),
-        cmocka_unit_test(test_check_needs_host), cmocka_unit_test(test_find_node),
-        cmocka_unit_test(test_text_is_copied),   cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_largest),          cmocka_unit_test(test_too_many_edges),
-        cmocka_unit_test(test_too_long),         cmocka_unit_test(test_nested_too_deep),
+        cmocka_unit_test(test_check_needs_host), cmocka_unit_test(test_surroundings),
+        cmocka_unit_test(test_find_node),        cmocka_unit_test(test_text_is_copied),
+        cmocka_unit_test(test_identity),         cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_too_many_edges),   cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_nested_too_deep),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
