@@ -26,7 +26,7 @@ enum {
     WF_REGEX_DOT_ALL = 4, /* s: . matches line ends too */
     WF_REGEX_CODE_MAX = 5000,
     WF_REGEX_DEPTH_MAX = 100,
-    WF_REGEX_STEPS_MAX = 50000000, /* of one match: below a second */
+    WF_REGEX_STEPS_MAX = 10000000, /* of one match: tenths of a second */
 };
 
 enum wf_regex_op {
