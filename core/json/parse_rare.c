@@ -46,17 +46,35 @@ static const char *bad_string(struct parser *ps, const char *p)
                       (unsigned char)*p < 0x20 ? "control character in a string" : "not UTF-8");
 }
 
-/* Passes valid UTF-8 beyond ASCII and returns where it ends, which is p itself when it is not
- * valid. */
+static bool is_plain(char c) { return !scan_stops((unsigned char)c, SCAN_READ); }
+
+static bool is_high(char c) { return (unsigned char)c >= 0x80; }
+
+/* Passes valid UTF-8 beyond ASCII, with spaces and the like between its words, and returns where it
+ * ends, which is p itself when it is not valid. */
 static const char *pass_utf8(const char *p, const char *end)
 {
-    while (p < end && (unsigned char)*p >= 0x80) {
-        size_t n = str_utf8_length((const unsigned char *)p, (size_t)(end - p));
-        if (!n)
-            break;
-        p += n;
+    for (;;) {
+        while (p < end && is_high(*p)) {
+            /* Cyrillic, Greek, Arabic, Hebrew: two bytes */
+            if (end - p > 1 && (unsigned char)(p[0] - 0xc2) < 0x1e && (p[1] & 0xc0) == 0x80) {
+                p += 2;
+                continue;
+            }
+            size_t n = str_utf8_length((const unsigned char *)p, (size_t)(end - p));
+            if (!n)
+                return p;
+            p += n;
+        }
+        if (end - p < 3 || !is_plain(p[0]))
+            return p;
+        if (is_high(p[1]))
+            p += 1;
+        else if (is_plain(p[1]) && is_high(p[2]))
+            p += 2;
+        else
+            return p;
     }
-    return p;
 }
 
 /* The value of 4 hex digits, or -1. */

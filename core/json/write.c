@@ -12,52 +12,55 @@ enum { INT_BYTES = 20, DOUBLE_BYTES = 25 };
 /* --- bound --------------------------------------------------------------------------------------
  */
 
-static size_t escaped_bound(const char *p, size_t len)
+/* What escapes may add to a string: \u00XX for one byte. */
+static size_t escapes_bound(const struct json *v)
 {
-    const char *end = p + len;
-    size_t bytes = len + 2;
+    const char *p = v->s, *end = p + v->len;
+    size_t bytes = 0;
     while ((p = scan_string(p, end, SCAN_WRITE)) < end) {
-        bytes += 5; /* \u00XX for one byte */
+        bytes += 5;
         p++;
     }
     return bytes;
 }
 
-/* Without the contents of containers; with one byte for the ',' or ':' behind it. */
+/* Of a value or key without the contents of a container, with the ',' or ':' behind it. */
 static inline size_t slot_bound(const struct json *v)
 {
-    switch (v->type) {
-    case JSON_STRING:
-        return v->flags & JSON_PLAIN ? (size_t)v->len + 3 : escaped_bound(v->s, v->len) + 1;
-    case JSON_INT:
-        return INT_BYTES + 1;
-    case JSON_NUMBER:
-        return (size_t)v->len + 1;
-    case JSON_DOUBLE:
-        return DOUBLE_BYTES + 1;
-    default:
-        return 6; /* "false" */
-    }
+    static const uint8_t fixed[] = {
+        [JSON_MISSING] = 5, [JSON_NULL] = 5,   [JSON_FALSE] = 6,
+        [JSON_TRUE] = 5,    [JSON_STRING] = 3, [JSON_INT] = INT_BYTES + 1,
+        [JSON_NUMBER] = 1,  [JSON_ARRAY] = 3,  [JSON_DOUBLE] = DOUBLE_BYTES + 1,
+        [JSON_OBJECT] = 3,
+    };
+    size_t bytes = fixed[v->type];
+    if (v->type == JSON_STRING || v->type == JSON_NUMBER)
+        bytes += v->len;
+    if (v->type == JSON_STRING && !(v->flags & JSON_PLAIN))
+        bytes += escapes_bound(v);
+    return bytes;
 }
 
 size_t json_write_bound(const struct json *v)
 {
     struct walk w;
-    size_t bytes = v ? slot_bound(v) : 4;
+    size_t bytes = v ? slot_bound(v) : 5;
     if (!v || !has_contents(v))
         return bytes;
     walk_init(&w);
     walk_push(&w, v);
     while (w.n) {
         struct walk_frame *f = &w.frames[w.n - 1];
-        if (f->at == f->end) {
+        const struct json *slot = f->at, *end = f->end;
+        for (; slot < end && !has_contents(slot); slot++)
+            bytes += slot_bound(slot);
+        if (slot == end) {
             w.n--;
             continue;
         }
-        const struct json *slot = f->at++;
+        f->at = slot + 1;
         bytes += slot_bound(slot);
-        if (has_contents(slot))
-            walk_push(&w, slot);
+        walk_push(&w, slot);
     }
     walk_fini(&w);
     return bytes;
@@ -70,6 +73,27 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "25262728293031323334353637383940414243444546474849"
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
+
+/* memcpy for what strings mostly are, short: without a call, with two moves that may overlap. */
+static inline char *put_bytes(char *to, const char *from, size_t n)
+{
+    if (n > 32)
+        return (char *)memcpy(to, from, n) + n;
+    if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+    }
+    return to + n;
+}
 
 static char *put_int(char *to, int64_t i)
 {
@@ -85,8 +109,7 @@ static char *put_int(char *to, int64_t i)
         p = memcpy(p - 2, digit_pairs + u * 2, 2);
     else
         *--p = (char)('0' + u);
-    memcpy(to, p, (size_t)(end - p));
-    return to + (end - p);
+    return put_bytes(to, p, (size_t)(end - p));
 }
 
 /* What prices and rates need: d as an integer of up to 15 digits over a power of ten. Both are
@@ -204,8 +227,7 @@ static inline char *put_string(char *to, const struct json *v)
 {
     *to++ = '"';
     if (v->flags & JSON_PLAIN) {
-        memcpy(to, v->s, v->len);
-        to += v->len;
+        to = put_bytes(to, v->s, v->len);
     } else {
         to = put_escaped(to, v->s, v->len);
     }
@@ -222,7 +244,7 @@ static inline char *put_scalar(char *to, const struct json *v)
     case JSON_INT:
         return put_int(to, v->i);
     case JSON_NUMBER:
-        return (char *)memcpy(to, v->s, v->len) + v->len;
+        return put_bytes(to, v->s, v->len);
     case JSON_DOUBLE:
         return put_double(to, v->d);
     case JSON_TRUE:

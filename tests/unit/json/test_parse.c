@@ -218,13 +218,72 @@ static void test_string_places(void **state)
         }
 }
 
+/* Valid and broken pieces of text beyond ASCII in random order, against a plain walk over them. */
+static void test_utf8_mixtures(void **state)
+{
+    struct arena *a = *state;
+    static const char *const pieces[] = {
+        "a",
+        " ",
+        ", ",
+        "abc",
+        "plain text, long",
+        "\xc3\xa9",
+        "\xd0\x9f",
+        "\xd1\x80\xd0\xb8",
+        "\xdf\xbf",
+        "\xe2\x82\xac",
+        "\xe4\xbd\xa0",
+        "\xed\x9f\xbf",
+        "\xf0\x9f\x98\x80",
+        "\xf4\x8f\xbf\xbf",
+        "\xc2\x80",
+        "\xc1\xbf",
+        "\x80",
+        "\xed\xa0\x80",
+        "\xff",
+        "\xd0",
+        "\xe2\x82",
+        "\xf0\x9f\x98",
+        "\xc3(",
+        "\xd0 \x9f",
+    };
+    enum { GOOD = 15, ALL = sizeof pieces / sizeof *pieces };
+    unsigned seed = 1;
+    for (int round = 0; round < 50000; round++) {
+        char text[300] = "\"";
+        seed = seed * 1664525 + 1013904223;
+        int n = (int)(seed >> 28), broken = (seed >> 20 & 3) == 0;
+        for (int i = 0; i < n; i++) {
+            seed = seed * 1664525 + 1013904223;
+            strcat(text, pieces[(seed >> 16) % (broken && i == n / 2 ? ALL : GOOD)]);
+        }
+        size_t len = strlen(text), at = 1;
+        for (size_t step = 1; at < len && step; at += step)
+            step = str_utf8_length((unsigned char *)text + at, len - at);
+        text[len] = '"';
+        struct json v;
+        struct json_error e;
+        /* Also with an escape in front, which takes another way. */
+        for (size_t shift = 0; shift <= 2; shift += 2) {
+            char *block = malloc(len + 1 + shift);
+            memcpy(block, "\"\\n", 1 + shift);
+            memcpy(block + 1 + shift, text + 1, len);
+            int got = json_parse(a, block, len + 1 + shift, 0, &v, &e);
+            if (got != (at == len ? 0 : -1) || (got && e.offset != at + shift))
+                fail_msg("%s: %d at %zu, expected %zu", text, got, e.offset, at + shift);
+            free(block);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_borrows),       TEST(test_copy_outlives_text), TEST(test_plain_flag),
         TEST(test_depth),         TEST(test_very_deep),          TEST(test_wide),
         TEST(test_equal_keys),    TEST(test_one_key_many_times), TEST(test_small_needs_no_memory),
-        TEST(test_string_places),
+        TEST(test_string_places), TEST(test_utf8_mixtures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
