@@ -229,6 +229,7 @@ struct wf_inst {
     struct engine_plan *ep;
     const struct plan_node *node;
     void *state;         /* what open() returned */
+    bool whole;          /* works over segments */
     const char *broken;  /* why it cannot work, or NULL */
     struct link link;    /* engine->ready, while something stands here */
     struct link ready;   /* executions */

@@ -306,7 +306,7 @@ void frame_run(struct wf_inst *inst)
         inst->counters.items += n_items;
         for (uint32_t i = 0; i < n_execs; i++)
             pass_through(en->frame_execs[i]);
-    } else if (inst->node->type->node.flags & WF_NODE_SEGMENT) {
+    } else if (inst->whole) {
         run_segments(inst, n_execs);
     } else {
         run_items(inst, n_execs, lone_execs, n_lone);

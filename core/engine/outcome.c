@@ -33,7 +33,7 @@ struct item_error *error_create(struct exec *e, wf_fault fault, const char *form
 
 static bool is_segment_node(const struct wf_inst *inst)
 {
-    return inst->node->type->node.flags & WF_NODE_SEGMENT;
+    return inst->whole;
 }
 
 struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json)

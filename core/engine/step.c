@@ -142,7 +142,7 @@ static struct item_vec *collect(struct exec *e, const struct plan_node *node)
 {
     struct wf_segment *seg = &e->seg;
     struct item_vec *outputs = ARENA_ARRAY(&e->arena, struct item_vec, node->n_outputs ? node->n_outputs : 1);
-    bool whole = node->type && (node->type->node.flags & WF_NODE_SEGMENT);
+    bool whole = seg->inst->whole;
     if (!whole && seg->inputs[0].n == 1 && seg->n_inputs == 1) {
         struct wf_item *out = seg->inputs[0].items[0]->outs;
         if (out && !out->next) { /* one in, one out: nearly always */

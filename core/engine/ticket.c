@@ -174,7 +174,7 @@ static void retry_due(struct ticket *t)
     struct wf_item *it = t->it;
     struct exec *e = t->e;
     ticket_free(t);
-    if (e->seg.inst->node->type->node.flags & WF_NODE_SEGMENT)
+    if (e->seg.inst->whole)
         exec_set_state(e, EXEC_READY);
     else
         inst_add_lone(e->seg.inst, it);

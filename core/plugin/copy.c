@@ -48,8 +48,7 @@ struct copy {
     struct err *err;
 };
 
-/* --- head
- * ---------------------------------------------------------------------------------------------- */
+/* --- head ------------------------------------------------------------------------------------- */
 
 static int check_size(const char *what, uint32_t size, size_t least, struct err *err)
 {
@@ -83,8 +82,7 @@ static int copy_head(const wf_plugin *from, wf_plugin *to, struct err *err)
     return 0;
 }
 
-/* --- arrays
- * -------------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 /* Copies `n` elements with the plugin's stride into an array of today's with one zeroed element
  * behind. */
@@ -142,8 +140,7 @@ static const wf_param *copy_params(struct copy *c, const wf_param *from, unsigne
     return to;
 }
 
-/* --- nodes
- * --------------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static bool is_name(const char *text, const char *more)
 {
@@ -187,9 +184,13 @@ static int check_calls(const wf_node *node, struct err *err)
     bool segment = node->flags & WF_NODE_SEGMENT;
     if (segment && node->flags & WF_NODE_TRIGGER)
         return err_set(err, ERR_INVALID, "a trigger cannot work over segments");
+    if (node->segments && (segment || !node->process || !node->process_segments))
+        return err_set(err, ERR_INVALID,
+                       "has segments(): then it needs process() and process_segments(), and its "
+                       "flags must not hold WF_NODE_SEGMENT");
     if (segment ? !node->process_segments : !node->process)
         return err_set(err, ERR_INVALID, "has no %s()", segment ? "process_segments" : "process");
-    if (segment ? node->process != NULL : node->process_segments != NULL)
+    if (!node->segments && (segment ? node->process != NULL : node->process_segments != NULL))
         return err_set(err, ERR_INVALID,
                        "has a %s() that is never called: its flags %s WF_NODE_SEGMENT",
                        segment ? "process" : "process_segments", segment ? "hold" : "do not hold");
@@ -286,8 +287,7 @@ static int copy_nodes(struct copy *c, struct plugin *p)
     return 0;
 }
 
-/* --- credentials
- * ---------------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 /* Fields of a credential are read by name, so offsets mean nothing; names and types must be sound.
  */

@@ -3,18 +3,21 @@
  * SDK 1.0: from here on it is append-only.
  *
  * A plugin is a shared object with one exported symbol, `wf_plugin_entry` (WF_PLUGIN makes it). It
- * offers nodes. A node is called with a frame: up to 1,024 items of many executions that stand at that
- * node. It finishes every item exactly once: emit, pass, done, retry or fail. Items may also be parked
- * (request, offload, park) and finished later. A forgotten item fails with "node did not finish item".
+ * offers nodes. A node is called with a frame: up to 1,024 items of many executions that stand at
+ * that node. It finishes every item exactly once: emit, pass, done, retry or fail. Items may also be
+ * parked (request, offload, park) and finished later. A forgotten item fails with "node did not
+ * finish item".
  *
- * Memory: what an item gives you lives in its execution's arena: never free it, never keep it past the
- * item's end. Text and values you hand over are copied unless a line says "borrowed".
+ * Memory: what an item gives you lives in its execution's arena: never free it, never keep it past
+ * the item's end. Text and values you hand over are copied unless a line says "borrowed".
  * Threads: [w] only on the item's worker thread; [any] every thread.
- * Growth: structs made by the plugin carry their sizes in wf_plugin, structs made by the engine grow at
- * their end and start with `size`. wf_str, wf_pair and wf_ticket never change.
+ * Growth: structs made by the plugin carry their sizes in wf_plugin, structs made by the engine grow
+ * at their end and start with `size`. wf_str, wf_pair and wf_ticket never change.
  */
 #ifndef WF_PLUGIN_H
 #define WF_PLUGIN_H
+/* Declarations and their comments stand in columns here. */
+/* clang-format off */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -142,6 +145,7 @@ typedef struct {
     wf_str key;              /* ptr NULL: no key */
     wf_str body;             /* ptr NULL: a tombstone */
     int32_t partition;       /* -1: by key */
+    uint32_t reserved;       /* 0; keeps the struct without padding at its end */
 } wf_output;
 
 /* --- declarations: parameters, metrics, credentials, nodes --------------------------------------- */
@@ -228,7 +232,7 @@ enum {
 };
 
 typedef struct {
-    const char *type;                /* "telegram.send"; workflows say "catalyst.telegram.send" for ours */
+    const char *type;                /* in full, "vendor.name": "acme.telegram"; ours begin with "catalyst." */
     const char *help;                /* one sentence */
     const char *const *ports;        /* names of the outputs; ends with NULL; emit() takes the index */
     const wf_param *params;          /* ends with name NULL; or NULL */
@@ -251,6 +255,9 @@ typedef struct {
     const char *group;               /* where the editor lists it: "flow", "data", "channel", ... */
     const char *docs;                /* Markdown for its page, after the generated part; or NULL */
     const char *const *aliases;      /* other type names with the same parameters; ends with NULL; or NULL */
+    /* For a node that works either way: given, both process functions must be there and this says, once per
+     * node of a workflow, which one is called: 1 process_segments, 0 process. */
+    int (*segments)(const void *config);
 } wf_node;
 
 /* --- what the engine gives ---------------------------------------------------------------------- */
