@@ -173,9 +173,12 @@ static int on_name(http_parser *p, const char *ptr, size_t len)
     size_t at = r->text_len;
     if (add_to_head(p, ptr, len, HTTP_REJECT_HEADERS) != 0)
         return -1;
-    for (; at < r->text_len; at++)
+    for (; at < r->text_len; at++) {
+        if (r->text[at] == ' ')
+            return stop_parser(p, HTTP_REJECT_MALFORMED, 0);
         if (r->text[at] >= 'A' && r->text[at] <= 'Z')
             r->text[at] |= 0x20;
+    }
     return 0;
 }
 
@@ -198,6 +201,9 @@ static int on_value(http_parser *p, const char *ptr, size_t len)
 static int split_target(struct request *r)
 {
     wf_str t = { r->text, r->target_len };
+    for (size_t i = 0; i < t.len; i++)
+        if ((unsigned char)t.ptr[i] <= ' ' || t.ptr[i] == 127)
+            return -1;
     if (t.len && t.ptr[0] != '/' && !(t.len == 1 && t.ptr[0] == '*')) {
         const char *host = memmem(t.ptr, t.len, "://", 3);
         if (!host)
