@@ -603,8 +603,7 @@ static inline const wf_value *fake_path(const wf_value *v, const char *path)
     return step < 0 ? NULL : v;
 }
 
-/* --- editing by copy
- * ------------------------------------------------------------------------------- */
+/* --- editing by copy -------------------------------------------------------------------------- */
 
 /* A copy with member `key` set; NULL value removes it. */
 static inline const wf_value *fake_with(struct fake_heap *heap, const wf_value *base, wf_str key,

@@ -100,8 +100,7 @@ static inline int fake_shown(const wf_param *table, const wf_param *row, const w
     return 1;
 }
 
-/* --- one value
- * ------------------------------------------------------------------------------------- */
+/* --- one value -------------------------------------------------------------------------------- */
 
 /* "={{ $json.a.b }}" -> "a.b"; NULL: another form. */
 static inline const char *fake_expression_path(struct fake_heap *heap, const char *text)
@@ -236,8 +235,7 @@ static inline void fake_param_scalar(struct fake_bind *b, const wf_param *row, c
                    (long long)row->max);
 }
 
-/* --- rows
- * ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static inline void fake_bind_table(struct fake_bind *b, const wf_param *table,
                                    const wf_value *given, const char *prefix, char *base);

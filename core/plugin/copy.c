@@ -184,10 +184,10 @@ static int check_calls(const wf_node *node, struct err *err)
     bool segment = node->flags & WF_NODE_SEGMENT;
     if (segment && node->flags & WF_NODE_TRIGGER)
         return err_set(err, ERR_INVALID, "a trigger cannot work over segments");
-    if (node->segments && (segment || !node->process || !node->process_segments))
+    if (node->segments && (!node->process || !node->process_segments))
         return err_set(err, ERR_INVALID,
-                       "has segments(): then it needs process() and process_segments(), and its "
-                       "flags must not hold WF_NODE_SEGMENT");
+                       "segments() chooses between process() and process_segments(): "
+                       "both must be there");
     if (segment ? !node->process_segments : !node->process)
         return err_set(err, ERR_INVALID, "has no %s()", segment ? "process_segments" : "process");
     if (!node->segments && (segment ? node->process != NULL : node->process_segments != NULL))

@@ -65,8 +65,7 @@ static struct params_slot *chain_take(struct bind *b, const struct chain *chain)
     return slots;
 }
 
-/* --- paths and reports
- * ----------------------------------------------------------------------------- */
+/* --- paths and reports ------------------------------------------------------------------------ */
 
 WF_PRINTF(2, 3) static size_t path_add(struct path *p, const char *format, ...)
 {
@@ -118,8 +117,7 @@ static void complain(struct bind *b, const wf_param *row, const char *what, cons
     report(b, false, "%s", why);
 }
 
-/* --- names that the table does not know
- * ------------------------------------------------------------ */
+/* --- names that the table does not know ------------------------------------------------------- */
 
 struct known {
     const wf_param *row;
@@ -198,8 +196,7 @@ static void check_names(struct bind *b, const wf_param *table, const char *prefi
     }
 }
 
-/* --- values with expressions inside
- * ------------------------------------------------------------------ */
+/* --- values with expressions inside ----------------------------------------------------------- */
 
 static const void *compile(struct bind *b, wf_str text)
 {
@@ -291,8 +288,7 @@ static enum part bind_tree(struct bind *b, const wf_param *row, struct json *v,
     return part;
 }
 
-/* --- rows
- * --------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static void bind_object(struct bind *b, const wf_param *table, const struct json *given,
                         bool in_list, char *base, size_t at, struct chain *chain);

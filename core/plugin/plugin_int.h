@@ -37,8 +37,7 @@ struct plugin *plugin_copy(struct arena *a, const wf_plugin *entry, const char *
  */
 int table_check(const wf_param *table, size_t config_size, struct err *err);
 
-/* --- parameters
- * ------------------------------------------------------------------------------------ */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 /* A value inside a WF_VALUE that is not constant: an expression, or a container with some inside.
  */

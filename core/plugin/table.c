@@ -103,8 +103,7 @@ static int check_type(const wf_param *row, unsigned depth, struct err *err)
     return 0;
 }
 
-/* --- names against each other
- * ------------------------------------------------------------------------ */
+/* --- names against each other ----------------------------------------------------------------- */
 
 static int check_pair(const wf_param *a, const wf_param *b, struct err *err)
 {
@@ -121,8 +120,7 @@ static int check_pair(const wf_param *a, const wf_param *b, struct err *err)
     return 0;
 }
 
-/* --- show_if
- * -------------------------------------------------------------------------------------------- */
+/* --- show_if ---------------------------------------------------------------------------------- */
 
 static bool value_possible(const wf_param *row, wf_str value)
 {
@@ -190,8 +188,7 @@ static unsigned show_depth(const wf_param *table, const wf_param *row, unsigned 
     return deepest;
 }
 
-/* --- defaults
- * ------------------------------------------------------------------------------------------- */
+/* --- defaults --------------------------------------------------------------------------------- */
 
 struct finding {
     const char *name;

@@ -24,8 +24,7 @@ static const wf_value *keep(wf_item *it, struct json v)
     return wf(kept);
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static wf_json_type value_type(const wf_value *v)
 {
@@ -112,8 +111,7 @@ static wf_str value_json(wf_item *it, const wf_value *v)
     return v ? json_text(arena_of_item(it), js(v)) : (wf_str){ "null", 4 };
 }
 
-/* --- making
- * --------------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static const wf_value *value_parse(wf_item *it, wf_str text, const char **why)
 {

@@ -120,8 +120,7 @@ static void wrong_types(void **state)
     wrong(f, "'options':{'limit':[]}",
           "options.limit: must be a size such as `64k`, `2M` or a number of bytes, got an array");
     wrong(f, "'tags':'t','rows':{'values':'x'}", "rows.values: must be a list, got `x`");
-    wrong(f, "'rows':{'values':[5]}",
-          "rows.values[0]: must be an object of parameters, got 5");
+    wrong(f, "'rows':{'values':[5]}", "rows.values[0]: must be an object of parameters, got 5");
 }
 
 static void ranges(void **state)
@@ -300,8 +299,7 @@ static void long_values_are_cut(void **state)
           "on: must be true or false, got `012345678901234567890123456789012345678...`");
 }
 
-/* --- show_if
- * --------------------------------------------------------------------------------------- */
+/* --- show_if ---------------------------------------------------------------------------------- */
 
 static const wf_pair modes[] = { { "text", "" }, { "number", "" }, { "none", "" }, { NULL, NULL } };
 static const wf_param shown[] = {
@@ -354,8 +352,7 @@ static void show_if_on_an_expression(void **state)
     assert_string_equal(((const struct config *)f->params.base)->text.ptr, "given");
 }
 
-/* --- credentials
- * ------------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 static const wf_cred *stub_credential(void *ctx, const char *path, const char *types,
                                       const struct json *reference)

@@ -348,8 +348,7 @@ static void credentials_are_checked(void **state)
     refuse_plugin(&entry, "plugin 'if': credential type 'redis': needs a type, help and fields");
 }
 
-/* --- growth
- * ---------------------------------------------------------------------------------------------- */
+/* --- growth ----------------------------------------------------------------------------------- */
 
 static void structs_are_copied_by_size(void **state)
 {

@@ -260,8 +260,7 @@ static void defaults_that_are_expressions(void **state)
     assert_int_equal(f->n_compiled, 0);
 }
 
-/* --- cost: one path expression, not counting the look-up itself
- * -------------------------------------- */
+/* --- cost: one path expression, not counting the look-up itself ------------------------------- */
 
 static struct json answer;
 static int eval_at_once(void *ctx, const void *expr, struct json *out, struct err *err)
