@@ -4,15 +4,15 @@
  *
  * A plugin is a shared object with one exported symbol, `wf_plugin_entry` (WF_PLUGIN makes it). It
  * offers nodes. A node is called with a frame: up to 1,024 items of many executions that stand at
- * that node. It finishes every item exactly once: emit, pass, done, retry or fail. Items may also be
+ * that node. It finishes every item exactly once: emit, pass, done, retry or fail. Items may be
  * parked (request, offload, park) and finished later. A forgotten item fails with "node did not
  * finish item".
  *
  * Memory: what an item gives you lives in its execution's arena: never free it, never keep it past
  * the item's end. Text and values you hand over are copied unless a line says "borrowed".
  * Threads: [w] only on the item's worker thread; [any] every thread.
- * Growth: structs made by the plugin carry their sizes in wf_plugin, structs made by the engine grow
- * at their end and start with `size`. wf_str, wf_pair and wf_ticket never change.
+ * Growth: structs made by the plugin carry their sizes in wf_plugin, structs made by the engine
+ * grow at their end and start with `size`. wf_str, wf_pair and wf_ticket never change.
  */
 #ifndef WF_PLUGIN_H
 #define WF_PLUGIN_H
