@@ -81,6 +81,8 @@ const char *timezone_check(struct arena *a, const char *name)
     if (!is_kind(zones, S_IFDIR) || is_zone_file(arena_printf(a, "%s/%s", zones, name).ptr))
         return NULL;
     const char *near = nearest(a, name);
+    if (near && !strcmp(near, name)) /* a folder */
+        return arena_printf(a, "'%s' is a region, not a zone", name).ptr;
     return near ? arena_printf(a, "'%s' is not known here; did you mean '%s'?", name, near).ptr
                 : arena_printf(a, "'%s' is not known here; IANA names look like \"Europe/Berlin\"",
                                name)
