@@ -98,8 +98,8 @@ static void add_row(struct strbuf *b, const wf_param *row)
     strbuf_adds(b, " | ");
     docs_type(b, row);
     strbuf_adds(b, " | ");
-    if (row->def)
-        add_code(b, row->def[0] ? row->def : " ");
+    if (row->def && row->def[0])
+        add_code(b, row->def);
     strbuf_adds(b, " | ");
     docs_notes(b, row, "");
     strbuf_adds(b, " | ");
@@ -151,7 +151,7 @@ static void add_details(struct strbuf *b, const wf_param *table, const char *lis
 
 static void add_table(struct strbuf *b, const wf_param *table, const char *list)
 {
-    strbuf_adds(b, "| Name | Type | Default | | |\n|---|---|---|---|---|\n");
+    strbuf_adds(b, "| Name | Type | Default | Notes | Meaning |\n|---|---|---|---|---|\n");
     for (const wf_param *row = table; row->name; row++)
         add_row(b, row);
     add_details(b, table, list);
@@ -201,7 +201,7 @@ static void add_codes(struct strbuf *b, const wf_pair *codes)
 {
     if (!codes || !codes[0].name)
         return;
-    strbuf_adds(b, "\n### Error codes\n\n| Code | |\n|---|---|\n");
+    strbuf_adds(b, "\n### Error codes\n\n| Code | Meaning |\n|---|---|\n");
     for (; codes->name; codes++) {
         strbuf_adds(b, "| ");
         add_code(b, codes->name);
@@ -223,7 +223,7 @@ static void add_metrics(struct strbuf *b, const struct node_type *type)
 {
     if (!type->n_metrics)
         return;
-    strbuf_adds(b, "\n### Metrics\n\n| Name | Kind | Unit | |\n|---|---|---|---|\n");
+    strbuf_adds(b, "\n### Metrics\n\n| Name | Kind | Unit | Meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < type->n_metrics; i++) {
         const wf_metric *metric = &type->node.metrics[i];
         strbuf_adds(b, "| ");

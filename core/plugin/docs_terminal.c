@@ -67,7 +67,7 @@ static void add_row(struct strbuf *b, const wf_param *row, size_t indent)
     for (const wf_pair *choice = row->choices; row->type == WF_CHOICE && choice->name; choice++) {
         strbuf_addf(b, "%*s%s", (int)indent + 6, "", choice->name);
         if (choice->text && choice->text[0]) {
-            strbuf_adds(b, ": ");
+            strbuf_addc(b, ':');
             add_wrapped(b, choice->text, indent + 8, indent + 8 + strlen(choice->name));
         } else {
             strbuf_addc(b, '\n');
