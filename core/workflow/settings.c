@@ -45,11 +45,13 @@ static void read_timezone(struct compile *c, struct at of, const char *name)
         settings(c)->timezone = zone;
 }
 
-/* n8n: seconds, -1 for none. */
+/* n8n: seconds, -1 for none. A duration such as "90s" is taken, too. */
 static void read_timeout(struct compile *c, struct at of, const char *name)
 {
     double seconds = -1;
-    if (at_number(c, of, name, -1, 1e9, &seconds) && seconds > 0)
+    if (at_field(c, of, name).json->type == JSON_STRING)
+        at_ms(c, of, name, &settings(c)->timeout_ms);
+    else if (at_number(c, of, name, -1, 1e9, &seconds) && seconds > 0)
         settings(c)->timeout_ms = (int64_t)llround(seconds * 1000);
 }
 
@@ -145,9 +147,11 @@ static void read_dead_letter(struct compile *c, struct at of, const char *name)
         settings(c)->dead_letter = topic;
 }
 
+/* An id, or n8n's resource locator around one. */
 static void read_error_workflow(struct compile *c, struct at of, const char *name)
 {
-    const char *id = at_text(c, of, name);
+    struct at v = at_field(c, of, name);
+    const char *id = is_object(v) ? at_text(c, v, "value") : at_text(c, of, name);
     settings(c)->error_workflow = id && *id && strcmp(id, "DEFAULT") != 0 ? id : NULL;
 }
 
