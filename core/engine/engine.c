@@ -216,25 +216,37 @@ static void fail_build(struct exec *e, const struct err *err)
     exec_fail(e, e->lane->trigger, 0, error);
 }
 
+static void add_files(struct wf_item *it, const struct inbound_item *from)
+{
+    const wf_blobs *blobs = service_find("blob/1");
+    for (uint32_t i = 0; i < from->n_files; i++) {
+        const struct inbound_file *f = &from->files[i];
+        blobs->attach(it, f->name, blobs->of_bytes(it, f->bytes.ptr, f->bytes.len), f->mime_type, f->file_name);
+    }
+    it->parts = it->attached;
+    it->attached = NULL;
+}
+
 static void accept_one(const struct inbound *in)
 {
     struct lane *lane = in->lane;
     if (in->position < lane->next || lane->dropping) {
         if (in->release)
-            in->release(in->event);
+            in->release(in->keep ? in->keep : in->event);
         return;
     }
     lane->next = in->position + 1;
     struct exec *e = exec_create(lane, lane->ep, in->position);
     exec_set_state(e, EXEC_RUNNING);
-    e->event = in->event;
+    e->event = in->keep ? in->keep : in->event;
     e->release = in->release;
     e->raw = in->raw;
     e->reply = in->reply;
     lane->ep->counters.started++;
     if (in->answer_accept)
         turn_answer(e, in->accept_status, no_str(), no_str());
-    struct json *items;
+    e->answer_data = in->answer_data;
+    struct inbound_item *items;
     size_t n = 0;
     struct err err;
     if (in->build(lane, in->event, &e->arena, &items, &n, &err) != 0) {
@@ -243,8 +255,10 @@ static void accept_one(const struct inbound *in)
     }
     struct wf_item *few[16], **made = n <= 16 ? few : arena_alloc(&e->arena, n * sizeof *made);
     for (size_t i = 0; i < n; i++) {
-        made[i] = item_create(e, &items[i], lane->trigger, 0);
+        made[i] = item_create(e, &items[i].json, lane->trigger, 0);
         made[i]->index = (uint32_t)i;
+        if (items[i].n_files)
+            add_files(made[i], &items[i]);
     }
     step_after_trigger(e, made, (uint32_t)n);
 }

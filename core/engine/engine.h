@@ -122,6 +122,19 @@ void lane_set_plan(struct lane *lane, struct engine_plan *plan, uint32_t trigger
 
 /* --- input --------------------------------------------------------------------------------------------- */
 
+enum answer_data { ANSWER_ALL_ENTRIES, ANSWER_FIRST_JSON, ANSWER_FIRST_BINARY, ANSWER_NO_DATA };
+
+/* A trigger item: its JSON, an object, and files that came with it. */
+struct inbound_file {
+    const char *name; /* of the binary part */
+    wf_str mime_type, file_name, bytes; /* copied */
+};
+struct inbound_item {
+    struct json json;
+    const struct inbound_file *files;
+    uint32_t n_files;
+};
+
 /* A trigger event. */
 struct inbound {
     struct lane *lane;
@@ -131,11 +144,13 @@ struct inbound {
     void *reply;         /* a webhook waiting for its answer; or NULL */
     bool answer_accept;  /* answer `reply` with accept_status when the accepting turn is durable */
     uint16_t accept_status;
+    uint8_t answer_data;   /* enum answer_data: what the end of the execution answers */
     /* Makes the trigger item(s): fills items (of the arena) and n. -1 with *err: the message does not parse; the
      * execution fails with its raw bytes kept. */
-    int (*build)(const struct lane *lane, void *event, struct arena *a, struct json **items, size_t *n,
+    int (*build)(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
                  struct err *err);
     void (*release)(void *event); /* the engine needs it no more; or NULL */
+    void *keep;            /* handed to release instead of event, when event lives only during the call; or NULL */
 };
 
 /* How many events may come now: 0 is back-pressure. */

@@ -182,6 +182,7 @@ struct exec {
     bool answered;  /* its webhook has its answer */
     bool failed;
     bool restored;
+    uint8_t answer_data; /* enum answer_data */
     struct link link;      /* of its state */
     struct link lane_link; /* lane->unsaved or lane->saved */
     struct exec *next_free;

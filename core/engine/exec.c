@@ -200,25 +200,51 @@ static void count_end(struct exec *e, enum store_status status)
     c->latency_le[bucket]++;
 }
 
+static void add_entries(struct strbuf *body, const struct item_vec *items)
+{
+    strbuf_addc(body, '[');
+    for (uint32_t i = 0; i < items->n; i++) {
+        if (i)
+            strbuf_addc(body, ',');
+        json_add(body, &items->items[i]->json);
+    }
+    strbuf_addc(body, ']');
+}
+
+/* A binary part is the answer itself, with its type. */
+static void answer_binary(struct exec *e, const struct parts *parts)
+{
+    struct strbuf headers;
+    strbuf_init(&headers, 1u << 16);
+    wf_str type = json_str(JSON_GET(&parts->meta.members[0].value, "mimeType"));
+    store_headers_add(&headers, STR("content-type"), type);
+    const struct wf_blob *blob = parts->blobs[0];
+    turn_answer(e, 200, strbuf_str(&headers), (wf_str){ (const char *)blob->bytes, blob->len });
+    strbuf_fini(&headers);
+}
+
 /* The answer of a webhook that waits for the last node. */
 static void answer_end(struct exec *e, enum store_status status)
 {
     if (!e->reply || e->answered)
         return;
-    struct strbuf body;
-    strbuf_init(&body, 16u << 20);
-    if (status == STORE_SUCCESS) {
-        strbuf_addc(&body, '[');
-        for (uint32_t i = 0; i < e->last.n; i++) {
-            if (i)
-                strbuf_addc(&body, ',');
-            json_add(&body, &e->last.items[i]->json);
-        }
-        strbuf_addc(&body, ']');
-    } else {
-        strbuf_adds(&body, "{\"message\":\"Workflow execution failed\"}");
+    const struct wf_item *first = e->last.n ? e->last.items[0] : NULL;
+    bool ok = status == STORE_SUCCESS;
+    if (ok && e->answer_data == ANSWER_FIRST_BINARY && first && first->parts && first->parts->meta.len) {
+        answer_binary(e, first->parts);
+        return;
     }
-    turn_answer(e, status == STORE_SUCCESS ? 200 : 500, no_str(), strbuf_str(&body));
+    struct strbuf body;
+    strbuf_init(&body, 64u << 20);
+    if (!ok)
+        strbuf_adds(&body, "{\"message\":\"Workflow execution failed\"}");
+    else if (e->answer_data == ANSWER_ALL_ENTRIES)
+        add_entries(&body, &e->last);
+    else if (e->answer_data == ANSWER_FIRST_JSON && first)
+        json_add(&body, &first->json);
+    else if (e->answer_data == ANSWER_FIRST_JSON)
+        strbuf_adds(&body, "{}");
+    turn_answer(e, ok ? 200 : 500, no_str(), strbuf_str(&body));
     strbuf_fini(&body);
 }
 

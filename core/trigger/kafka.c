@@ -158,24 +158,25 @@ static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message
     return object;
 }
 
-static int build(const struct lane *lane, void *event, struct arena *a, struct json **items, size_t *n,
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
                  struct err *err)
 {
     const struct kafka_lane *kl = lane_user(lane);
     const struct wf_kafka_trigger *c = of(kl->trigger)->config;
     const rd_kafka_message_t *m = event;
-    struct json *item = arena_alloc(a, sizeof *item), message;
+    struct inbound_item *item = ARENA_NEW(a, struct inbound_item);
+    struct json message;
     if (message_json(c, m, a, &message, err) != 0)
         return -1;
     if (c->only_message && message.type == JSON_OBJECT) {
-        *item = message;
+        item->json = message;
     } else if (c->only_message) {
         struct json_member *members;
-        *item = json_object(a, 1, &members);
+        item->json = json_object(a, 1, &members);
         members[0].key = json_of_str_borrow(STR("message"));
         members[0].value = message;
     } else {
-        *item = wrap(c, m, &message, kl->topic, a);
+        item->json = wrap(c, m, &message, kl->topic, a);
     }
     *items = item;
     *n = 1;
@@ -591,7 +592,7 @@ static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, 
 {
     struct kafka_trigger *k = xcalloc(1, sizeof *k);
     char why[240];
-    k->t = (struct trigger){ .host = host, .ep = ep, .node = node, .source = source };
+    k->t = (struct trigger){ .self = &k->t, .host = host, .ep = ep, .node = node, .source = source };
     k->config = engine_plan_get(ep)->nodes[node].params.base;
     k->fd = -1;
     list_init(&k->lanes);

@@ -77,9 +77,10 @@ struct trigger_kind {
     wf_str (*source_name)(struct arena *a, const struct plan_node *node);
 };
 
-/* Every trigger begins with this; a lane's user pointer is the trigger's own lane record, which begins with
- * `struct trigger *`. */
+/* Every trigger begins with this. A lane's user pointer is the trigger's own lane record, which begins with a
+ * `struct trigger *`; a trigger that is its own lane record has `self` for that. */
 struct trigger {
+    struct trigger *self;
     const struct trigger_kind *kind;
     struct trigger_host *host;
     struct engine_plan *ep;

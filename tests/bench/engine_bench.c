@@ -130,14 +130,15 @@ static void print_log(void *ctx, int level, const char *event, const char *text)
     fprintf(stderr, "%s: %s\n", event, text);
 }
 
-static int build(const struct lane *lane, void *event, struct arena *a, struct json **items, size_t *n, struct err *err)
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
+                 size_t *n, struct err *err)
 {
     (void)lane;
     (void)event;
     struct json_error why;
-    *items = arena_alloc(a, sizeof **items);
+    *items = ARENA_NEW(a, struct inbound_item);
     *n = 1;
-    if (json_parse(a, message, sizeof message - 1, 0, *items, &why) == 0)
+    if (json_parse(a, message, sizeof message - 1, 0, &(*items)->json, &why) == 0)
         return 0;
     return err_set(err, ERR_INVALID, "%s", why.reason);
 }

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Webhooks: a request becomes an execution; its answer leaves when the turn that made it is durable.
+ *
+ * Every worker listens on the same port and has a lane of its own for each webhook: the partition is made of the
+ * engine's instance number and the worker, so two engines never share one, and positions count from where the
+ * lane was left. What an engine accepted and did not finish is in the journal; its lanes are taken over when it
+ * is dead (takeover in worker/).
+ *
+ * Limits, authentication and the method are checked before anything is started. A client that goes away loses
+ * its answer, not its execution.
+ */
+#include "trigger/trigger_int.h"
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "http/http.h"
+#include "http/sign.h"
+#include "loop/loop.h"
+#include "plugin/cred.h"
+#include <catalyst/triggers.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_PARTS = 64, MAX_FIELDS = 1024 };
+
+struct webhook {
+    struct trigger trigger;
+    const struct wf_webhook_trigger *config;
+    struct link link; /* in its table */
+    struct lane *lane;
+    struct lane_open *opening;
+    bool stopping;
+    void (*gone)(void *ctx);
+    void *gone_ctx;
+};
+
+struct webhook_table {
+    struct link hooks;
+    struct route_table *routes; /* NULL: to be built anew */
+};
+
+/* A request whose answer is still to come. */
+struct pending {
+    struct http_request *req; /* NULL: the client went away */
+    int64_t status;           /* of a good answer, when the node sets one; 0: as the engine says */
+    struct http_header *headers;
+    unsigned n_headers;
+};
+
+/* A request on its way into the engine. */
+struct call {
+    struct http_request *req;
+    const struct webhook *hook;
+    const struct route_match *match;
+    wf_str body; /* copied: the request may be answered before its execution ends */
+    const char *token; /* payload of a JSON Web Token, or NULL */
+};
+
+static struct webhook *of(struct trigger *t)
+{
+    return (struct webhook *)t;
+}
+
+/* --- routes -------------------------------------------------------------------------------------------------- */
+
+static void add_method(struct webhook_table *t, struct webhook *hook, const char *name, const char *pattern)
+{
+    struct err err;
+    enum http_method method = http_method_parse(str_of(name));
+    if (method == HTTP_NONE || route_add(t->routes, method, pattern, hook, &err) != 0)
+        log_error("webhook", "route.refused", "workflow '%s': %s /%s: %s", engine_plan_get(hook->trigger.ep)->name, name,
+                  pattern, method == HTTP_NONE ? "unknown method" : err.text);
+}
+
+static void add_routes(struct webhook_table *t, struct webhook *hook)
+{
+    char pattern[512];
+    const char *path = hook->config->path.ptr;
+    while (*path == '/')
+        path++;
+    snprintf(pattern, sizeof pattern, "/webhook/%s", path);
+    char methods[128], *rest = methods, *name;
+    snprintf(methods, sizeof methods, "%s", hook->config->methods.len ? hook->config->methods.ptr : "GET");
+    while ((name = strtok_r(rest, ", ", &rest)))
+        add_method(t, hook, name, pattern);
+}
+
+static void build_routes(struct webhook_table *t)
+{
+    struct webhook *hook;
+    t->routes = route_table_create();
+    LIST_EACH(hook, &t->hooks, struct webhook, link)
+    {
+        add_routes(t, hook);
+    }
+}
+
+static void routes_changed(struct webhook_table *t)
+{
+    if (t->routes)
+        route_table_destroy(t->routes);
+    t->routes = NULL;
+}
+
+struct webhook_table *webhook_table_create(void)
+{
+    struct webhook_table *t = xcalloc(1, sizeof *t);
+    list_init(&t->hooks);
+    return t;
+}
+
+void webhook_table_destroy(struct webhook_table *t)
+{
+    routes_changed(t);
+    free(t);
+}
+
+/* --- who may call ----------------------------------------------------------------------------------------------- */
+
+static bool ip_allowed(const struct wf_webhook_trigger *c, wf_str peer)
+{
+    if (!c->ip_allow.len)
+        return true;
+    const char *colon = memrchr(peer.ptr, ':', peer.len);
+    wf_str host = { peer.ptr, colon ? (size_t)(colon - peer.ptr) : peer.len };
+    const char *at = c->ip_allow.ptr;
+    while (*at) {
+        at += strspn(at, ", ");
+        size_t len = strcspn(at, ", ");
+        if (len && len == host.len && !memcmp(at, host.ptr, len))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+static bool check_basic(const struct wf_cred *cred, struct http_request *req, struct arena *a)
+{
+    wf_str header = http_request_header(req, "authorization"), given;
+    if (header.len < 6 || strncasecmp(header.ptr, "Basic ", 6) != 0)
+        return false;
+    if (!base64_decode(a, header.ptr + 6, header.len - 6, &given))
+        return false;
+    wf_str want = arena_printf(a, "%s:%s", cred_get(cred, "user").ptr, cred_get(cred, "password").ptr);
+    return str_eq_secret(given, want);
+}
+
+static bool check_header(const struct wf_cred *cred, struct http_request *req, struct arena *a)
+{
+    char *name = arena_strdup(a, cred_get(cred, "name").ptr);
+    for (char *p = name; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    wf_str given = http_request_header(req, name);
+    return given.ptr && str_eq_secret(given, cred_get(cred, "value"));
+}
+
+static wf_str header_named(struct http_request *req, wf_str name, const char *otherwise, struct arena *a)
+{
+    char *lower = arena_strdup(a, name.len ? name.ptr : otherwise);
+    for (char *p = lower; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    return http_request_header(req, lower);
+}
+
+static bool check_hmac(const struct wf_webhook_trigger *c, struct http_request *req, struct arena *a)
+{
+    wf_str given = header_named(req, c->hmac_header, "x-signature", a), timestamp = { "", 0 };
+    if (!given.len)
+        return false;
+    if (c->hmac_timestamp_header.len) {
+        int64_t ms, now = clock_wall_us() / 1000;
+        int64_t grace = c->hmac_tolerance_ms ? c->hmac_tolerance_ms : 300000;
+        timestamp = header_named(req, c->hmac_timestamp_header, "", a);
+        if (!sign_parse_time(timestamp, &ms) || ms > now + grace || ms < now - grace)
+            return false;
+    }
+    return sign_check_hmac(cred_get(c->credential, "secret"), timestamp, req->body, given);
+}
+
+static bool check_jwt(struct call *call, struct http_request *req, struct arena *a)
+{
+    const struct wf_cred *cred = call->hook->config->credential;
+    wf_str header = http_request_header(req, "authorization"), payload;
+    if (header.len < 7 || strncasecmp(header.ptr, "Bearer ", 7) != 0)
+        return false;
+    wf_str key = cred_get(cred, "secret").len ? cred_get(cred, "secret") : cred_get(cred, "publicKey");
+    wf_str algorithm = cred_get(cred, "algorithm");
+    struct err err;
+    if (sign_check_jwt(a, (wf_str){ header.ptr + 7, header.len - 7 }, key, algorithm.len ? algorithm.ptr : "HS256",
+                       clock_wall_us() / 1000000, &payload, &err) != 0)
+        return false;
+    call->token = payload.ptr;
+    return true;
+}
+
+static bool may_call(struct call *call, struct arena *a)
+{
+    const struct wf_webhook_trigger *c = call->hook->config;
+    switch (c->auth) {
+    case WF_WEBHOOK_NO_AUTH:
+        return true;
+    case WF_WEBHOOK_BASIC:
+        return c->credential && check_basic(c->credential, call->req, a);
+    case WF_WEBHOOK_HEADER:
+        return c->credential && check_header(c->credential, call->req, a);
+    case WF_WEBHOOK_HMAC:
+        return c->credential && check_hmac(c, call->req, a);
+    case WF_WEBHOOK_JWT:
+        return c->credential && check_jwt(call, call->req, a);
+    default:
+        return false;
+    }
+}
+
+/* --- request to item ------------------------------------------------------------------------------------------------ */
+
+static struct json text_value(struct arena *a, wf_str s)
+{
+    return json_of_str(a, s.ptr, s.len);
+}
+
+/* Adds a member, or replaces the one of that name: the last wins. */
+static void member_put(struct json *object, struct json_member *members, struct json key, struct json value)
+{
+    uint32_t at = 0;
+    while (at < object->len && !json_equal(&members[at].key, &key))
+        at++;
+    members[at].key = key;
+    members[at].value = value;
+    object->len += at == object->len;
+}
+
+static struct json headers_object(struct arena *a, const struct http_request *req)
+{
+    struct json_member *members;
+    struct json object = json_object(a, req->n_headers, &members);
+    object.len = 0;
+    for (unsigned i = 0; i < req->n_headers; i++)
+        member_put(&object, members, text_value(a, req->headers[i].name), text_value(a, req->headers[i].value));
+    return object;
+}
+
+static struct json fields_object(struct arena *a, wf_str text)
+{
+    struct http_fields fields = { 0 };
+    struct err err;
+    struct json_member *members;
+    if (http_form_parse(a, text, MAX_FIELDS, &fields, &err) != 0)
+        fields.n = 0;
+    struct json object = json_object(a, fields.n, &members);
+    object.len = 0;
+    for (size_t i = 0; i < fields.n; i++)
+        member_put(&object, members, text_value(a, fields.at[i].name), text_value(a, fields.at[i].value));
+    return object;
+}
+
+static struct json params_object(struct arena *a, const struct route_match *match)
+{
+    struct json_member *members;
+    struct json object = json_object(a, match->n_params, &members);
+    for (unsigned i = 0; i < match->n_params; i++) {
+        char *decoded = arena_alloc(a, match->params[i].value.len + 1);
+        size_t len = http_decode(decoded, match->params[i].value, false);
+        members[i].key = text_value(a, match->params[i].name);
+        members[i].value = json_of_str(a, decoded, len);
+    }
+    return object;
+}
+
+static int body_multipart(struct arena *a, const struct call *call, wf_str type, struct json *body,
+                          struct inbound_item *item, struct err *err)
+{
+    struct http_part *parts;
+    size_t n;
+    if (http_multipart_parse(a, type, call->body, MAX_PARTS, &parts, &n, err) != 0)
+        return -1;
+    struct json_member *members;
+    struct inbound_file *files = ARENA_ARRAY(a, struct inbound_file, n + 1);
+    *body = json_object(a, n, &members);
+    body->len = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].file_name.ptr)
+            files[item->n_files++] = (struct inbound_file){ parts[i].name.ptr, parts[i].content_type, parts[i].file_name,
+                                                            parts[i].body };
+        else
+            member_put(body, members, text_value(a, parts[i].name), text_value(a, parts[i].body));
+    }
+    item->files = files;
+    return 0;
+}
+
+static int body_value(struct arena *a, const struct call *call, struct json *body, struct inbound_item *item,
+                      struct err *err)
+{
+    wf_str type = http_request_header(call->req, "content-type");
+    wf_str media = type.ptr ? http_media_type(a, type) : (wf_str){ "", 0 };
+    struct json_error why;
+    struct json_member *none;
+    *body = json_object(a, 0, &none);
+    if (!call->body.len)
+        return 0;
+    if (call->hook->config->raw_body) {
+        struct inbound_file *file = ARENA_NEW(a, struct inbound_file);
+        *file = (struct inbound_file){ "data", media.len ? media : STR("application/octet-stream"), STR("body"), call->body };
+        item->files = file;
+        item->n_files = 1;
+    }
+    if (str_eq(media, STR("application/x-www-form-urlencoded"))) {
+        *body = fields_object(a, call->body);
+        return 0;
+    }
+    if (str_eq(media, STR("multipart/form-data")))
+        return body_multipart(a, call, type, body, item, err);
+    bool is_json = str_eq(media, STR("application/json")) ||
+                   (media.len > 5 && !memcmp(media.ptr + media.len - 5, "+json", 5));
+    if (!is_json && media.len) {
+        *body = text_value(a, call->body);
+        return 0;
+    }
+    if (json_parse(a, call->body.ptr, call->body.len, 0, body, &why) == 0)
+        return 0;
+    if (!is_json) {
+        *body = text_value(a, call->body);
+        return 0;
+    }
+    return err_set(err, ERR_INVALID, "the body is not JSON: byte %zu: %s", why.offset, why.reason);
+}
+
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
+                 struct err *err)
+{
+    const struct call *call = event;
+    struct json_member *m;
+    (void)lane;
+    struct inbound_item *item = ARENA_NEW(a, struct inbound_item);
+    item->json = json_object(a, call->token ? 7 : 6, &m);
+    m[0].key = json_of_str_borrow(STR("headers"));
+    m[0].value = headers_object(a, call->req);
+    m[1].key = json_of_str_borrow(STR("params"));
+    m[1].value = params_object(a, call->match);
+    m[2].key = json_of_str_borrow(STR("query"));
+    m[2].value = fields_object(a, call->req->query);
+    m[3].key = json_of_str_borrow(STR("body"));
+    if (body_value(a, call, &m[3].value, item, err) != 0)
+        return -1;
+    m[4].key = json_of_str_borrow(STR("method"));
+    m[4].value = text_value(a, str_of(http_method_name(call->req->method)));
+    m[5].key = json_of_str_borrow(STR("path"));
+    m[5].value = text_value(a, call->req->path);
+    if (call->token) {
+        struct json_error why;
+        m[6].key = json_of_str_borrow(STR("jwtPayload"));
+        if (json_parse_copy(a, call->token, strlen(call->token), 0, &m[6].value, &why) != 0)
+            m[6].value = (struct json){ .type = JSON_NULL };
+    }
+    *items = item;
+    *n = 1;
+    return 0;
+}
+
+static void release_body(void *body)
+{
+    free(body);
+}
+
+/* --- requests ---------------------------------------------------------------------------------------------------------- */
+
+static void on_gone(struct http_request *req)
+{
+    struct pending *p = req->user;
+    p->req = NULL;
+}
+
+static struct pending *pending_create(struct http_request *req, const struct wf_webhook_trigger *c)
+{
+    struct pending *p = xcalloc(1, sizeof *p);
+    p->req = req;
+    p->status = c->response_code;
+    p->n_headers = (unsigned)c->response_headers.n;
+    if (p->n_headers) {
+        const struct wf_kafka_property *rows = c->response_headers.rows;
+        p->headers = xcalloc(p->n_headers, sizeof *p->headers);
+        for (unsigned i = 0; i < p->n_headers; i++)
+            p->headers[i] = (struct http_header){ { xstrdup(rows[i].name.ptr), rows[i].name.len },
+                                                  { xstrdup(rows[i].value.ptr), rows[i].value.len } };
+    }
+    req->user = p;
+    req->on_gone = on_gone;
+    return p;
+}
+
+static void pending_free(struct pending *p)
+{
+    for (unsigned i = 0; i < p->n_headers; i++) {
+        free((char *)p->headers[i].name.ptr);
+        free((char *)p->headers[i].value.ptr);
+    }
+    free(p->headers);
+    free(p);
+}
+
+static const char *why_not(const struct webhook *hook)
+{
+    if (hook->stopping || !hook->lane)
+        return "the workflow is not ready";
+    return engine_room(hook->trigger.host->engine) ? NULL : "the engine is busy";
+}
+
+/* One build and one call: what the engine borrows lives on this stack until engine_accept returns; the body lives
+ * until the execution ends. */
+static void start_execution(struct call *call, struct webhook *hook)
+{
+    const struct wf_webhook_trigger *c = hook->config;
+    struct pending *p = pending_create(call->req, c);
+    char *body = call->req->body.len ? memcpy(xmalloc(call->req->body.len + 1), call->req->body.ptr, call->req->body.len) : NULL;
+    if (body)
+        body[call->req->body.len] = 0;
+    call->body = (wf_str){ body ? body : "", call->req->body.len };
+    struct inbound in = { .lane = hook->lane,
+                          .position = lane_id(hook->lane).position,
+                          .event = call,
+                          .raw = call->body,
+                          .reply = p,
+                          .answer_accept = c->response_mode == WF_WEBHOOK_RECEIVED,
+                          .accept_status = (uint16_t)(c->response_code ? c->response_code : 202),
+                          .answer_data = (uint8_t)c->response_data,
+                          .build = build,
+                          .release = body ? release_body : NULL,
+                          .keep = body };
+    engine_accept(hook->trigger.host->engine, &in, 1);
+}
+
+void webhook_request(struct webhook_table *t, struct http_request *req)
+{
+    char allow[128], room[2048];
+    struct route_match match;
+    struct arena a;
+    if (!t->routes)
+        build_routes(t);
+    enum route_result found = route_find(t->routes, req->method, req->path, &match);
+    if (found == ROUTE_BAD_METHOD) {
+        struct http_header header = { STR("allow"), route_allow(match.allowed, allow, sizeof allow) };
+        http_respond(req, 405, &header, 1, STR("{\"error\":\"method not allowed\"}"));
+        return;
+    }
+    if (found != ROUTE_FOUND) {
+        http_respond_error(req, 404, "no webhook at %.*s", STR_ARG(req->path));
+        return;
+    }
+    struct webhook *hook = match.target;
+    struct call call = { .req = req, .hook = hook, .match = &match };
+    arena_init(&a, room, sizeof room);
+    const char *busy = why_not(hook);
+    if (!ip_allowed(hook->config, req->peer))
+        http_respond_error(req, 403, "not allowed from this address");
+    else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
+        http_respond_error(req, 413, "the body is larger than %lld bytes", (long long)hook->config->max_body);
+    else if (!may_call(&call, &a))
+        http_respond_error(req, 401, "authentication failed");
+    else if (busy)
+        http_respond_error(req, 503, "%s", busy);
+    else
+        start_execution(&call, hook);
+    arena_fini(&a);
+}
+
+static unsigned answer_headers(const struct pending *p, wf_str encoded, struct http_header *headers, unsigned max)
+{
+    unsigned n = 0;
+    size_t at = 0;
+    wf_str name, value;
+    bool typed = false;
+    while (n < max && encoded.len && store_headers_next(encoded, &at, &name, &value) == 1) {
+        typed |= str_eq_nocase(name, STR("content-type"));
+        headers[n++] = (struct http_header){ name, value };
+    }
+    for (unsigned i = 0; i < p->n_headers && n < max; i++) {
+        typed |= str_eq_nocase(p->headers[i].name, STR("content-type"));
+        headers[n++] = p->headers[i];
+    }
+    if (!typed && n < max)
+        headers[n++] = (struct http_header){ STR("content-type"), STR("application/json") };
+    return n;
+}
+
+void webhook_answer(const struct engine_reply_out *reply)
+{
+    struct pending *p = reply->handle;
+    struct http_header headers[64];
+    if (p->req) {
+        int status = p->status && reply->status == 200 ? (int)p->status : reply->status;
+        unsigned n = reply->body.len ? answer_headers(p, reply->headers, headers, 64) : 0;
+        p->req->on_gone = NULL;
+        http_respond(p->req, status, headers, n, reply->body);
+    }
+    pending_free(p);
+}
+
+/* --- the trigger ----------------------------------------------------------------------------------------------------------- */
+
+static void finish_stop(struct webhook *hook)
+{
+    void (*gone)(void *) = hook->gone;
+    void *ctx = hook->gone_ctx;
+    free(hook);
+    gone(ctx);
+}
+
+static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
+{
+    struct webhook *hook = user;
+    hook->opening = NULL;
+    hook->lane = lane;
+    if (!lane)
+        log_error("webhook", "lane", "workflow '%s': %s", engine_plan_get(hook->trigger.ep)->name, err->text);
+}
+
+static void on_lane_dropped(void *user)
+{
+    finish_stop(user);
+}
+
+static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node, uint32_t source,
+                             struct err *err)
+{
+    if (!host->webhooks) {
+        err_set(err, ERR_INVALID, "webhooks are off: no HTTP port is set");
+        return NULL;
+    }
+    struct webhook *hook = xcalloc(1, sizeof *hook);
+    hook->trigger = (struct trigger){ .self = &hook->trigger, .host = host, .ep = ep, .node = node, .source = source };
+    hook->config = engine_plan_get(ep)->nodes[node].params.base;
+    list_append(&host->webhooks->hooks, &hook->link);
+    routes_changed(host->webhooks);
+    struct lane_open_config config = { .trigger = &hook->trigger,
+                                       .partition = host->instance * 64 + host->worker,
+                                       .user = hook,
+                                       .ready = on_lane_ready,
+                                       .dropped = on_lane_dropped };
+    hook->opening = lane_open_start(&config);
+    if (hook->lane)
+        hook->opening = NULL;
+    return &hook->trigger;
+}
+
+static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
+{
+    struct webhook *hook = of(t);
+    t->ep = ep;
+    t->node = node;
+    hook->config = engine_plan_get(ep)->nodes[node].params.base;
+    if (hook->lane)
+        lane_set_plan(hook->lane, ep, node);
+    routes_changed(t->host->webhooks);
+}
+
+static void lane_lost(struct trigger *t, struct lane *lane)
+{
+    struct webhook *hook = of(t);
+    (void)lane;
+    hook->lane = NULL;
+    lane_open_lost(hook->opening);
+    hook->opening = NULL;
+    if (hook->stopping)
+        finish_stop(hook);
+}
+
+static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *ctx)
+{
+    struct webhook *hook = of(t);
+    hook->gone = gone;
+    hook->gone_ctx = ctx;
+    hook->stopping = true;
+    list_remove(&hook->link);
+    routes_changed(t->host->webhooks);
+    if (hook->opening)
+        lane_open_cancel(hook->opening);
+    else if (hook->lane)
+        engine_lane_drop(t->host->engine, hook->lane, drain);
+    else
+        finish_stop(hook);
+}
+
+static const char *trouble(struct trigger *t)
+{
+    return of(t)->lane ? NULL : "webhook: its lane is not open yet";
+}
+
+static wf_str source_name(struct arena *a, const struct plan_node *node)
+{
+    const struct wf_webhook_trigger *c = node->params.base;
+    return arena_str(a, c->path.ptr, c->path.len);
+}
+
+const struct trigger_kind webhook_trigger_kind = {
+    .type = "catalyst.webhook",
+    .start = start,
+    .replace = replace,
+    .stop = stop,
+    .lane_lost = lane_lost,
+    .trouble = trouble,
+    .source_kind = "webhook",
+    .source_name = source_name,
+};
