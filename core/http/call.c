@@ -19,8 +19,7 @@
 
 enum { CONNECT_TIMEOUT_MS = 10000, TIMEOUT_MS = 30000, KEEP_CONNECTION_S = 60 };
 
-/* --- the request
- * ------------------------------------------------------------------------------------- */
+/* --- the request ---------------------------------------------------------------------------- */
 
 static int fail(struct http_pending *p, const char *format, const char *what)
 {
@@ -183,8 +182,7 @@ static void set_transport(struct http_pending *p, const struct http_call *call)
     curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)call->max_redirects);
 }
 
-/* --- the reply
- * --------------------------------------------------------------------------------------- */
+/* --- the reply ------------------------------------------------------------------------------ */
 
 static size_t on_body(char *ptr, size_t size, size_t n, void *arg)
 {
@@ -231,6 +229,8 @@ static size_t on_header(char *ptr, size_t size, size_t n, void *arg)
             add_header(p, (wf_str){ ptr, (size_t)(colon - ptr) }, trimmed(colon + 1, ptr + len));
         else if (colon)
             p->is_header_over = true;
+        else if (*ptr == '\r' || *ptr == '\n')
+            p->has_head = true;
     }
     if (p->header_bytes > REPLY_HEADER_BYTES)
         p->is_header_over = true;
@@ -307,6 +307,8 @@ static const char *failure_text(struct http_pending *p, CURLcode code, const cha
         why = "the reply's headers are too large";
     else if (code == CURLE_SEND_FAIL_REWIND)
         why = "the kept connection was closed before a reply";
+    else if (code == CURLE_OK)
+        why = "the reply ended within its headers"; /* curl is content with that */
     else if (code == CURLE_TOO_MANY_REDIRECTS)
         why = "too many redirects";
     return arena_printf(&p->arena, "%s%s%.*s: %s", p->method, host.len ? " " : "", STR_ARG(host),
@@ -334,7 +336,7 @@ void call_reply(struct http_pending *p, CURLcode code, struct http_reply *reply)
     curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
     reply->url = url ? arena_strdup(&p->arena, url) : "";
     reply->time_us = time_us;
-    if (code != CURLE_OK || status == 0) {
+    if (code != CURLE_OK || status == 0 || !p->has_head) {
         reply->headers = &none;
         reply->is_maybe_sent = call_is_maybe_sent(p);
         reply->error = failure_text(p, code, reply->url);

@@ -31,6 +31,7 @@ struct http_pending {
     bool is_idempotent;
     bool is_tunnelled; /* https through a proxy: the CONNECT is not the request */
     bool has_reply;    /* header lines came since the request was last sent */
+    bool has_head;     /* the empty line behind the reply's headers came */
     bool is_header_over;
     uint64_t max_bytes;
     struct strbuf reply;

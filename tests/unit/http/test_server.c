@@ -149,8 +149,7 @@ static void test_many_headers_outgrow_the_request(void **state)
     close(fd);
 }
 
-/* --- pipelining and late answers
- * ---------------------------------------------------------------------- */
+/* --- pipelining and late answers ------------------------------------------------------------ */
 
 static void test_pipelined_answers_keep_their_order(void **state)
 {
@@ -258,8 +257,33 @@ static void test_big_borrowed_answer(void **state)
     close(fd);
 }
 
-/* --- ends
- * ---------------------------------------------------------------------------------------------- */
+/* Other timers fire between an answer and its flush; once that looked like a client that never
+ * reads. */
+static void test_first_answers_beside_timers(void **state)
+{
+    (void)state;
+    enum { BUSY = 5, EACH = 60 };
+    int busy[BUSY];
+    for (int i = 0; i < BUSY; i++) {
+        busy[i] = dial();
+        for (int k = 0; k < EACH; k++) {
+            char request[64];
+            snprintf(request, sizeof request, "GET /later/%d HTTP/1.1\r\n" HOST "\r\n",
+                     k * BUSY + i);
+            say(busy[i], request);
+        }
+    }
+    for (int i = 0; i < 400; i++) {
+        int fd = dial();
+        say(fd, "GET /now HTTP/1.1\r\n" HOST "\r\n");
+        expect(fd, 202, "");
+        close(fd);
+    }
+    for (int i = 0; i < BUSY; i++)
+        close(busy[i]);
+}
+
+/* --- ends ----------------------------------------------------------------------------------- */
 
 static void test_client_gone(void **state)
 {
@@ -364,8 +388,7 @@ static void test_drain_of_nothing(void **state)
     wait_for(&fx.n_drained, 1);
 }
 
-/* --- listening
- * ------------------------------------------------------------------------------------------ */
+/* --- listening ------------------------------------------------------------------------------ */
 
 static void test_port_taken(void **state)
 {
@@ -458,6 +481,7 @@ int main(void)
         TEST(test_continue),
         TEST(test_headers_of_answers),
         TEST(test_big_borrowed_answer),
+        TEST(test_first_answers_beside_timers),
         TEST(test_client_gone),
         TEST(test_destroy_with_open_requests),
         TEST(test_half_closed_client_gets_its_answers),
