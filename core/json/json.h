@@ -95,11 +95,12 @@ struct json_path {
     const struct json_step *steps;
     uint32_t n;
 };
-/* Parses "a.b[0]['x.y'].c"; an empty text is the value itself; in quotes a backslash takes the next byte
- * as it is. At most JSON_DEPTH_MAX steps, copied into `a`. 0, or -1 with *error. */
+/* Parses "a.b[0]['x.y'].c"; an empty text is the value itself; in quotes a backslash takes the next
+ * byte as it is. At most JSON_DEPTH_MAX steps, copied into `a`. 0, or -1 with *error. */
 int json_path_parse(struct arena *a, const char *text, size_t len, struct json_path *out,
                     struct json_error *error);
-/* Walks the path. NULL when a step has nothing. A name of digits is a place in an array: "list.0". */
+/* Walks the path. NULL when a step has nothing. A name of digits is a place in an array: "list.0".
+ */
 const struct json *json_path_get(const struct json *from, const struct json_path *path);
 
 bool json_truth(const struct json *v); /* JavaScript's truth */
@@ -144,8 +145,8 @@ int json_set(struct arena *a, const struct json *base, const struct json_path *p
 /* A copy without what is at `path`; a missing path is no error. */
 int json_unset(struct arena *a, const struct json *base, const struct json_path *path,
                struct json *out, struct json_error *error);
-/* One member of an object (of an empty one, if `base` is none) by its literal name, which is borrowed and
- * must be UTF-8. */
+/* One member of an object (of an empty one, if `base` is none) by its literal name, which is
+ * borrowed and must be UTF-8. */
 struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
                          const struct json *value);
 /* A deep copy into another arena, strings included. */

@@ -74,8 +74,7 @@ bool decimal_int(const struct decimal *d, int64_t *out)
         return false; /* too large, or digits behind the point */
     uint64_t value = digits_value(d, d->n);
     for (int64_t i = d->n; i < d->point; i++)
-        if (__builtin_mul_overflow(value, 10u, &value))
-            return false;
+        value *= 10; /* stays below 10^19, which fits */
     if (value > (uint64_t)INT64_MAX + d->negative)
         return false;
     *out = (int64_t)(d->negative ? 0 - value : value);

@@ -121,7 +121,8 @@ static const struct refused refused[] = {
     /* not a value */
     REFUSE("]", 0, "expected a value"), REFUSE("}", 0, "expected a value"), REFUSE(",", 0, "expected a value"),
     REFUSE(":", 0, "expected a value"), REFUSE("[,]", 1, "expected a value"), REFUSE("[1,]", 3, "expected a value"),
-    REFUSE("[1,,2]", 3, "expected a value"), REFUSE("[,1]", 1, "expected a value"), REFUSE("[}", 1, "expected a value"),
+    REFUSE("[1,,2]", 3, "expected a value"), REFUSE("[[],]", 4, "expected a value"), REFUSE("[{},,1]", 4, "expected a value"),
+    REFUSE("[[]", 3, "unexpected end"), REFUSE("[[]1", 3, "expected ',' or ']'"), REFUSE("[[1],[2],]", 9, "expected a value"), REFUSE("[,1]", 1, "expected a value"), REFUSE("[}", 1, "expected a value"),
     REFUSE("{\"a\":}", 5, "expected a value"), REFUSE("{\"a\":,", 5, "expected a value"), REFUSE("undefined", 0, "expected a value"),
     REFUSE("NaN", 0, "expected a value"), REFUSE("nan", 1, "expected a value"), REFUSE("Infinity", 0, "expected a value"),
     REFUSE("True", 0, "expected a value"), REFUSE("TRUE", 0, "expected a value"), REFUSE("nULL", 1, "expected a value"),
@@ -137,7 +138,8 @@ static const struct refused refused[] = {
     REFUSE("{\"a\"::1}", 5, "expected a value"), REFUSE("{\"a\"=1}", 4, "expected ':'"),
     REFUSE("{,}", 1, "expected a member name"), REFUSE("{a:1}", 1, "expected a member name"), REFUSE("{1:1}", 1, "expected a member name"),
     REFUSE("{'a':1}", 1, "expected a member name"), REFUSE("{null:1}", 1, "expected a member name"), REFUSE("{[]:1}", 1, "expected a member name"),
-    REFUSE("{\"a\":1,}", 7, "expected a member name"), REFUSE("{\"a\":1,,}", 7, "expected a member name"), REFUSE("{]", 1, "expected a member name"),
+    REFUSE("{\"a\":1,}", 7, "expected a member name"), REFUSE("{\"a\":{},}", 8, "expected a member name"),
+    REFUSE("{\"a\":[1],\"b\"}", 12, "expected ':'"), REFUSE("{\"a\":{}\"b\":1}", 7, "expected ',' or '}'"), REFUSE("{\"a\":1,,}", 7, "expected a member name"), REFUSE("{]", 1, "expected a member name"),
     REFUSE("{\"a\":1, b}", 8, "expected a member name"), REFUSE("{{}}", 1, "expected a member name"), REFUSE("{:1}", 1, "expected a member name"),
     /* numbers */
     REFUSE("+1", 0, "expected a value"), REFUSE(".5", 0, "expected a value"), REFUSE("-.5", 1, "expected a digit"),
@@ -164,7 +166,8 @@ static const struct refused refused[] = {
     REFUSE("\"\\u{41}\"", 1, "bad \\u escape"), REFUSE("{\"\\q\":1}", 2, "bad escape"), REFUSE("\"\\u\xc3\xa9xx\"", 1, "bad \\u escape"),
     /* surrogates */
     REFUSE("\"\\ud800\"", 1, "lone surrogate"), REFUSE("\"\\udc00\"", 1, "lone surrogate"), REFUSE("\"\\uDFFF\"", 1, "lone surrogate"),
-    REFUSE("\"\\uDBFF\"", 1, "lone surrogate"), REFUSE("\"\\ud800\\ud800\"", 1, "lone surrogate"), REFUSE("\"\\ud800a\"", 1, "lone surrogate"),
+    REFUSE("\"\\uDBFF\"", 1, "lone surrogate"), REFUSE("\"\\ud800\\ud800\"", 1, "lone surrogate"), REFUSE("\"\\ud800a\"", 1, "lone surrogate"), REFUSE("\"\\ud800\\ue000\"", 1, "lone surrogate"),
+    REFUSE("\"\\ud800\\udbff\"", 1, "lone surrogate"),
     REFUSE("\"\\ud800\\n\"", 1, "lone surrogate"), REFUSE("\"\\ud800\\u0041\"", 1, "lone surrogate"), REFUSE("\"\\udc00\\ud800\"", 1, "lone surrogate"),
     REFUSE("\"a\\ud83d\\ude00\\ude00\"", 14, "lone surrogate"), REFUSE("\"\\ud800\\u", 1, "lone surrogate"), REFUSE("\"\\ud800\\udc0\"", 1, "lone surrogate"),
     REFUSE("\"\\ud800\\uzzzz\"", 1, "lone surrogate"), REFUSE("\"\\ud800", 1, "lone surrogate"), REFUSE("\"\\ud800\\", 1, "lone surrogate"),
