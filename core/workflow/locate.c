@@ -136,7 +136,9 @@ static unsigned read_unit(const char *p, char out[4], unsigned *n)
     }
     if (p[1] != 'u') {
         const char *form = strchr(short_forms, p[1]);
-        out[0] = form ? form[1] : p[1];
+        out[0] = p[1];
+        if (form)
+            out[0] = form[1];
         *n = 1;
         return 2;
     }
