@@ -173,7 +173,9 @@ struct script_run {
     /* Takes each output item in order: json is an object in scope.arena, `from` the input item it came
      * from or -1; pass is true when it is that input item unchanged (json is then its json). */
     void (*emit)(void *ctx, const struct json *json, int64_t from, bool pass);
-    void *ctx;
+    /* Takes a line of log(...) and print(...); may be NULL. Must not wait. */
+    void (*log)(void *ctx, wf_str text);
+    void *ctx; /* of emit and log */
     /* Set with SCRIPT_WAITS: what the script asked for, {op:"sleep", ms}, {op:"http", ...},
      * {op:"kafka", ...}, {op:"redis", ...}: do it, then script_resume with the answer. */
     struct json wait;

@@ -55,10 +55,12 @@ struct expr_lua {
     uint64_t limit_steps;
     int64_t fuel;             /* steps left of the running evaluation */
     bool hooked;              /* the count hook of `js` is set */
+    int64_t hook_us;          /* CPU time when the hook of `lua` last ran; 0: not yet */
     bool exhausted;           /* the step limit was hit: no pcall of a script may catch that */
     const struct expr_scope *scope;
     size_t arena_start;       /* scope->arena->total_bytes when it began */
     const void *array_mt;     /* for a fast type check */
+    const void *script_array_mt;
     struct zone *zones;
     struct regex_cache *regexes;
     struct script_thread *threads, *running; /* of `lua`: idle ones, and the one that runs */

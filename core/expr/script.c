@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * script: runs Lua steps. A script is loaded once for each worker; a run takes an idle coroutine, so a run
+ * that does not wait makes no garbage of its own. A run that waits (http.request, sleep ...) keeps its
+ * coroutine until it is resumed or cancelled.
+ *
+ * The worker's thread; nothing blocks.
+ */
+#include "expr/script_int.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { HOOK_STEPS = 1000 };
+
+/* --- steps ---------------------------------------------------------------------------------------- */
+
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* One step can be a long piece of work in C (joining or comparing large strings): steps that took longer
+ * than 100 to a microsecond are counted by their time. */
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    struct expr_lua *lua = js_lua(L);
+    int64_t now = cpu_us(), spent = lua->hook_us ? (now - lua->hook_us) * 100 : 0;
+    lua->hook_us = now;
+    lua->fuel -= spent > 100 * HOOK_STEPS ? spent : HOOK_STEPS;
+    if (lua->fuel >= 0)
+        return;
+    lua->exhausted = true;
+    luaL_where(L, 0); /* the function that runs, not its caller */
+    lua_pushfstring(L, "step limit of %I reached", (LUAI_UACINT)lua->limit_steps);
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
+/* --- coroutines ----------------------------------------------------------------------------------- */
+
+int script_open(lua_State *L)
+{
+    view_open(L);
+    lua_newtable(L);
+    lua_pushliteral(L, "array");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    js_lua(L)->script_array_mt = lua_topointer(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, js_lua(L)->script_array_mt);
+    script_open_library(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "env");
+    return 0;
+}
+
+static int make_coroutine(lua_State *L)
+{
+    struct script_thread *t = lua_touserdata(L, 1);
+    t->co = lua_newthread(L);
+    lua_sethook(t->co, on_count, LUA_MASKCOUNT, HOOK_STEPS);
+    t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    t->refs = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static struct script_thread *thread_take(struct expr_lua *lua)
+{
+    struct script_thread *t = lua->threads;
+    if (t) {
+        lua->threads = t->next;
+        return t;
+    }
+    t = xcalloc(1, sizeof *t);
+    t->globals = LUA_NOREF;
+    arena_init(&t->arena, t->first, sizeof t->first);
+    lua_pushcfunction(lua->lua, make_coroutine);
+    lua_pushlightuserdata(lua->lua, t);
+    if (lua_pcall(lua->lua, 1, 0, 0) == LUA_OK)
+        return t;
+    lua_pop(lua->lua, 1);
+    free(t);
+    return NULL;
+}
+
+static int forget_tables(lua_State *L)
+{
+    struct script_thread *t = lua_touserdata(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, t->globals);
+    t->globals = LUA_NOREF;
+    if (t->n_refs) {
+        lua_newtable(L);
+        lua_rawseti(L, LUA_REGISTRYINDEX, t->refs);
+    }
+    t->n_refs = 0;
+    return 0;
+}
+
+/* The run is over: the coroutine and its memory are free for the next one. */
+static void thread_give(struct expr_lua *lua, struct script_thread *t)
+{
+    lua_settop(t->co, 0);
+    if (t->globals != LUA_NOREF || t->n_refs) {
+        lua_pushcfunction(lua->lua, forget_tables);
+        lua_pushlightuserdata(lua->lua, t);
+        if (lua_pcall(lua->lua, 1, 0, 0) != LUA_OK)
+            lua_pop(lua->lua, 1);
+    }
+    t->run = NULL;
+    t->n_views = 0;
+    t->error = NULL;
+    t->waits = false;
+    memset(t->metas, 0, sizeof t->metas);
+    arena_clear(&t->arena);
+    t->next = lua->threads;
+    lua->threads = t;
+}
+
+static void thread_free(struct expr_lua *lua, struct script_thread *t)
+{
+    luaL_unref(lua->lua, LUA_REGISTRYINDEX, t->ref);
+    luaL_unref(lua->lua, LUA_REGISTRYINDEX, t->refs);
+    luaL_unref(lua->lua, LUA_REGISTRYINDEX, t->globals);
+    arena_fini(&t->arena);
+    free(t->views);
+    free(t);
+}
+
+void script_close(struct expr_lua *lua)
+{
+    while (lua->threads) {
+        struct script_thread *t = lua->threads;
+        lua->threads = t->next;
+        thread_free(lua, t);
+    }
+}
+
+/* --- compiling ------------------------------------------------------------------------------------ */
+
+/* What a script sees as locals; on its first line, so that line numbers stay. */
+struct source {
+    wf_str parts[2];
+    unsigned at;
+};
+
+static const char *read_source(lua_State *L, void *data, size_t *size)
+{
+    struct source *s = data;
+    (void)L;
+    if (s->at == 2)
+        return NULL;
+    *size = s->parts[s->at].len;
+    const char *ptr = s->parts[s->at++].ptr;
+    return *size ? ptr : read_source(L, data, size);
+}
+
+/* "L:3: text" becomes "line 3: text". */
+static int fail_text(struct err *err, enum err_code code, const char *text)
+{
+    if (text[0] == 'L' && text[1] == ':')
+        return err_set(err, code, "line %s", text + 2);
+    return err_set(err, code, "%s", text);
+}
+
+static int load_script(lua_State *L, wf_str source, bool each)
+{
+    struct source s = { .parts = { each ? STR("local item,json=... ") : STR("local items=... "), source } };
+    return lua_load(L, read_source, &s, "=L", "t");
+}
+
+int script_syntax(wf_str source, struct err *err)
+{
+    lua_State *L = luaL_newstate();
+    if (!L)
+        bug_out_of_memory(0);
+    int result = 0;
+    if (load_script(L, source, true) != LUA_OK)
+        result = fail_text(err, ERR_INVALID, lua_tostring(L, -1));
+    lua_close(L);
+    return result;
+}
+
+/* (source, script): keeps the function. */
+static int keep_script(lua_State *L)
+{
+    const wf_str *source = lua_touserdata(L, 1);
+    struct expr_script *script = lua_touserdata(L, 2);
+    if (load_script(L, *source, script->each) != LUA_OK)
+        return lua_error(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, "env");
+    lua_setupvalue(L, -2, 1);
+    script->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+struct expr_script *script_compile(struct expr_lua *lua, wf_str source, const char *name, bool each_item,
+                                   struct err *err)
+{
+    struct expr_script *script = xcalloc(1, sizeof *script);
+    script->each = each_item;
+    lua->fuel = INT64_MAX;
+    lua_pushcfunction(lua->lua, keep_script);
+    lua_pushlightuserdata(lua->lua, &source);
+    lua_pushlightuserdata(lua->lua, script);
+    if (lua_pcall(lua->lua, 2, 0, 0) != LUA_OK) {
+        fail_text(err, ERR_INVALID, lua_tostring(lua->lua, -1));
+        lua_pop(lua->lua, 1);
+        free(script);
+        return NULL;
+    }
+    script->name = xstrdup(name ? name : "script");
+    return script;
+}
+
+void script_free(struct expr_lua *lua, struct expr_script *script)
+{
+    if (!script)
+        return;
+    luaL_unref(lua->lua, LUA_REGISTRYINDEX, script->ref);
+    free(script->name);
+    free(script);
+}
+
+/* --- results -------------------------------------------------------------------------------------- */
+
+static enum script_status fail(struct script_run *run, enum err_code code, const char *text)
+{
+    fail_text(&run->err, code, text);
+    return SCRIPT_FAILED;
+}
+
+/* An output as it is gathered: everything is checked before the first one is emitted. */
+struct output {
+    const struct json *json;
+    int64_t from;
+    bool pass;
+};
+
+struct results {
+    struct script_thread *t;
+    lua_State *L;
+    struct output *list;
+    size_t n, size;
+    char why[240];
+};
+
+static struct output *add_output(struct results *r)
+{
+    if (r->n == r->size) {
+        struct output *old = r->list;
+        r->size = r->size ? r->size * 2 : 16;
+        r->list = arena_alloc(&r->t->arena, sizeof *r->list * r->size);
+        if (r->n)
+            memcpy(r->list, old, sizeof *old * r->n);
+    }
+    return &r->list[r->n++];
+}
+
+static int add_json(struct results *r, struct json v, int64_t from, bool pass, const struct json *same)
+{
+    if (v.type != JSON_OBJECT) {
+        snprintf(r->why, sizeof r->why, "the json of an item must be a table with named fields, not %s",
+                 json_type_name(&v));
+        return -1;
+    }
+    if (!pass) {
+        struct json *copy = arena_alloc(r->t->run->scope.arena, sizeof *copy);
+        *copy = v;
+        same = copy;
+    }
+    *add_output(r) = (struct output){ same, from, pass };
+    return 0;
+}
+
+/* An item of the input, edited or not. */
+static int add_item_view(struct results *r, struct view *item)
+{
+    const struct expr_item *input = &r->t->run->items[item->item];
+    const struct cell *c = &item->parts[0];
+    int64_t from = item->paired >= 0 ? item->paired : item->item;
+    struct json v = c->value;
+    if (c->child && !c->child->dirty && c->child->base == input->json)
+        return add_json(r, *input->json, from, from == item->item, input->json);
+    if (c->child) {
+        if (view_to_json(r->L, r->t, c->child, &v, 0, r->why, sizeof r->why) != 0)
+            return -1;
+    } else if (c->ref) {
+        lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->t->refs);
+        lua_rawgeti(r->L, -1, c->ref);
+        int result = script_to_json(r->L, r->t, lua_gettop(r->L), &v, 0, r->why, sizeof r->why);
+        lua_pop(r->L, 2);
+        if (result != 0)
+            return -1;
+    }
+    return add_json(r, v, from, false, NULL);
+}
+
+static struct view *result_view(struct results *r, int at)
+{
+    uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(r->L, at);
+    uint32_t id = (uint32_t)handle - 1u;
+    if (lua_type(r->L, at) != LUA_TLIGHTUSERDATA || handle >> 32 != r->t->generation || id >= r->t->n_views)
+        return NULL;
+    return r->t->views[id];
+}
+
+/* Raw read of a field; leaves it on the stack. */
+static int raw_field(lua_State *L, int at, const char *name)
+{
+    lua_pushstring(L, name);
+    return lua_rawget(L, at);
+}
+
+/* A table: {json = ..., pairedItem = n}, or the json itself. */
+static int add_table(struct results *r, int at)
+{
+    struct script_thread *t = r->t;
+    int64_t from = t->script->each ? 0 : -1;
+    struct json v;
+    bool wrapped = raw_field(r->L, at, "json") != LUA_TNIL;
+    wrapped = wrapped && (lua_istable(r->L, -1) || result_view(r, -1));
+    if (wrapped) {
+        struct view *inner = result_view(r, -1);
+        if (inner && inner->item >= 0)
+            from = inner->item;
+        if (raw_field(r->L, at, "pairedItem") == LUA_TNUMBER)
+            from = (int64_t)lua_tonumber(r->L, -1);
+        lua_pop(r->L, 1);
+    }
+    if (from >= (int64_t)t->run->n_items || from < -1) {
+        snprintf(r->why, sizeof r->why, "pairedItem is %lld, but there are %zu items", (long long)from,
+                 t->run->n_items);
+        return -1;
+    }
+    int result = script_to_json(r->L, t, wrapped ? lua_gettop(r->L) : at, &v, 0, r->why, sizeof r->why);
+    lua_pop(r->L, 1);
+    return result != 0 ? -1 : add_json(r, v, from, false, NULL);
+}
+
+/* One item of the result. */
+static int add_result(struct results *r, int at)
+{
+    struct view *v = result_view(r, at);
+    if (!lua_checkstack(r->L, 8))
+        return -1;
+    if (v && v->kind == VIEW_ITEM)
+        return add_item_view(r, v);
+    if (v && v->kind == VIEW_JSON) {
+        struct json json;
+        int64_t from = v->item >= 0 ? v->item : r->t->script->each ? 0 : -1;
+        if (view_to_json(r->L, r->t, v, &json, 0, r->why, sizeof r->why) != 0)
+            return -1;
+        return add_json(r, json, from, v->item >= 0 && !v->dirty, v->base);
+    }
+    if (lua_istable(r->L, at))
+        return add_table(r, at);
+    snprintf(r->why, sizeof r->why, "an item of the result is a %s: return items, tables%s",
+             luaL_typename(r->L, at), r->t->script->each ? ", nil or false" : ", nil or false");
+    return -1;
+}
+
+static int add_list_view(struct results *r, struct view *list)
+{
+    uint32_t n = list->cells ? list->n : (uint32_t)r->t->run->n_items;
+    for (uint32_t i = 0; i < n; i++) {
+        struct cell *c = list->cells ? &list->cells[i] : NULL;
+        int result;
+        if (c && c->ref) {
+            lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->t->refs);
+            lua_rawgeti(r->L, -1, c->ref);
+            result = add_result(r, lua_gettop(r->L));
+            lua_pop(r->L, 2);
+        } else if (c && !c->child) {
+            snprintf(r->why, sizeof r->why, "items[%u] is not an item", i + 1);
+            result = -1;
+        } else if (c && c->child->kind != VIEW_ITEM) {
+            view_push(r->L, r->t, c->child);
+            result = add_result(r, lua_gettop(r->L));
+            lua_pop(r->L, 1);
+        } else {
+            result = add_item_view(r, c ? c->child : view_of_item(r->t, i));
+        }
+        if (result != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A Lua list of results; false when the table is one item. */
+static bool is_list(struct results *r, int at)
+{
+    bool empty;
+    if (script_is_array(r->L, at))
+        return true;
+    lua_pushnil(r->L);
+    empty = !lua_next(r->L, at);
+    if (!empty)
+        lua_pop(r->L, 2);
+    bool first = lua_rawgeti(r->L, at, 1) != LUA_TNIL;
+    lua_pop(r->L, 1);
+    return empty || first;
+}
+
+static int add_list(struct results *r, int at)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(r->L, at);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(r->L, at, i);
+        int result = add_result(r, lua_gettop(r->L));
+        lua_pop(r->L, 1);
+        if (result != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What the script returned, at stack place 1 of its coroutine. */
+static int gather(struct results *r, int n_results)
+{
+    lua_State *L = r->L;
+    int at = n_results ? lua_gettop(L) - n_results + 1 : 0;
+    int type = at ? lua_type(L, at) : LUA_TNIL;
+    bool each = r->t->script->each;
+    struct view *v = at ? result_view(r, at) : NULL;
+    if (type == LUA_TNIL)
+        return each ? add_item_view(r, r->t->views[0]) : add_list_view(r, r->t->views[0]);
+    if (type == LUA_TBOOLEAN && !lua_toboolean(L, at))
+        return 0;
+    if (!each && v && v->kind == VIEW_ITEMS)
+        return add_list_view(r, v);
+    if (!each && type == LUA_TTABLE && is_list(r, at))
+        return add_list(r, at);
+    return add_result(r, at);
+}
+
+static enum script_status finish(struct expr_lua *lua, struct script_thread *t, int n_results)
+{
+    struct script_run *run = t->run;
+    struct results r = { .t = t, .L = t->co };
+    enum script_status status = SCRIPT_DONE;
+    /* the common case first: the item, edited or not */
+    if (gather(&r, n_results) != 0)
+        status = fail(run, ERR_INVALID, r.why[0] ? r.why : "the result is too large");
+    else
+        for (size_t i = 0; i < r.n; i++)
+            run->emit(run->ctx, r.list[i].json, r.list[i].from, r.list[i].pass);
+    run->thread = NULL;
+    thread_give(lua, t);
+    return status;
+}
+
+static enum script_status fail_run(struct expr_lua *lua, struct script_thread *t, int status)
+{
+    lua_State *L = t->co;
+    struct script_run *run = t->run;
+    enum err_code code = lua->exhausted || status == LUA_ERRMEM ? ERR_LIMIT : ERR_INVALID;
+    if (status == LUA_ERRMEM) {
+        err_set(&run->err, code, "memory limit of %zu KiB reached", lua->limit_bytes >> 10);
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        fail_text(&run->err, code, lua_tostring(L, -1));
+    } else {
+        struct json v;
+        char why[100];
+        bool fine = script_to_json(L, t, lua_gettop(L), &v, 0, why, sizeof why) == 0;
+        err_set(&run->err, code, "error: %.400s", fine ? json_text(run->scope.arena, &v).ptr : why);
+    }
+    run->thread = NULL;
+    lua_resetthread(L);
+    /* an error out of the hook leaves the coroutine deaf to hooks for good */
+    if (code == ERR_LIMIT || lua->exhausted)
+        thread_free(lua, t);
+    else
+        thread_give(lua, t);
+    return SCRIPT_FAILED;
+}
+
+/* --- running -------------------------------------------------------------------------------------- */
+
+static enum script_status resume(struct expr_lua *lua, struct script_thread *t, int n_args)
+{
+    struct script_thread *outer = lua->running;
+    const struct expr_scope *scope = lua->scope;
+    int n_results = 0;
+    lua->running = t;
+    lua->scope = &t->run->scope;
+    lua->arena_start = t->run->scope.arena->total_bytes;
+    lua->fuel = (int64_t)lua->limit_steps;
+    lua->exhausted = false;
+    lua->hook_us = 0;
+    int status = lua_resume(t->co, lua->lua, n_args, &n_results);
+    enum script_status result;
+    if (status == LUA_YIELD) {
+        t->run->wait = t->wait;
+        t->run->thread = t;
+        result = SCRIPT_WAITS;
+    } else if (status == LUA_OK) {
+        result = finish(lua, t, n_results);
+    } else {
+        result = fail_run(lua, t, status);
+    }
+    lua->running = outer;
+    lua->scope = scope;
+    return result;
+}
+
+enum script_status script_start(struct expr_lua *lua, struct expr_script *script, struct script_run *run)
+{
+    struct script_thread *t = thread_take(lua);
+    if (!t)
+        return fail(run, ERR_LIMIT, "memory limit reached");
+    t->run = run;
+    t->script = script;
+    t->generation = lua->generation = (lua->generation + 1) & 0x7fffffff;
+    run->thread = NULL;
+    /* no error can happen here: the stack has room and nothing is allocated in Lua */
+    lua_rawgeti(t->co, LUA_REGISTRYINDEX, script->ref);
+    if (script->each) {
+        struct view *item = view_of_item(t, 0);
+        view_push(t->co, t, item);
+        if (item->parts[0].child)
+            view_push(t->co, t, item->parts[0].child);
+        else
+            lua_pushnil(t->co);
+        return resume(lua, t, 2);
+    }
+    view_push(t->co, t, view_items(t));
+    return resume(lua, t, 1);
+}
+
+enum script_status script_resume(struct expr_lua *lua, struct script_run *run, const struct json *answer,
+                                 const char *error)
+{
+    struct script_thread *t = run->thread;
+    BUG_IF(!t || t->run != run || !t->waits);
+    t->error = error;
+    t->answer = answer; /* pushed in wait_end, where errors are caught */
+    return resume(lua, t, 0);
+}
+
+void script_cancel(struct expr_lua *lua, struct script_run *run)
+{
+    struct script_thread *t = run->thread, *outer = lua->running;
+    const struct expr_scope *scope = lua->scope;
+    if (!t)
+        return;
+    /* <close> variables of the script run now, under the same limits */
+    lua->running = t;
+    lua->scope = &run->scope;
+    lua->fuel = (int64_t)lua->limit_steps;
+    lua->exhausted = false;
+    lua->hook_us = 0;
+    lua_resetthread(t->co);
+    run->thread = NULL;
+    if (lua->exhausted)
+        thread_free(lua, t);
+    else
+        thread_give(lua, t);
+    lua->running = outer;
+    lua->scope = scope;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * script_value: values of a script as JSON. Only raw reads are made and nothing is allocated in Lua, so
+ * these functions raise no errors and work on a finished coroutine too. Names of a table are sorted:
+ * Lua's own order changes from state to state, and the same message must give the same bytes.
+ */
+#include "expr/script_int.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FAIL(...) (snprintf(why, why_size, __VA_ARGS__), -1)
+
+static int cell_to_json(lua_State *L, struct script_thread *t, struct cell *c, struct json *out, unsigned depth,
+                        char *why, size_t why_size)
+{
+    *out = c->value;
+    if (c->child)
+        return view_to_json(L, t, c->child, out, depth + 1, why, why_size);
+    if (!c->ref)
+        return 0;
+    if (!lua_checkstack(L, 4))
+        return FAIL("a value is nested too deeply");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs);
+    lua_rawgeti(L, -1, c->ref);
+    int result = script_to_json(L, t, lua_gettop(L), out, depth + 1, why, why_size);
+    lua_pop(L, 2);
+    return result;
+}
+
+/* An item as a value, when a script puts one into another. */
+static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out, unsigned depth,
+                        char *why, size_t why_size)
+{
+    struct json_member *members;
+    struct json part;
+    uint32_t n = 0;
+    *out = json_object(t->run->scope.arena, 2, &members);
+    for (int i = 0; i < 2; i++) {
+        if (cell_to_json(L, t, &v->parts[i], &part, depth, why, why_size) != 0)
+            return -1;
+        if (part.type == JSON_MISSING)
+            continue;
+        members[n].key = json_of_str_borrow(i ? STR("binary") : STR("json"));
+        members[n++].value = part;
+    }
+    out->len = n;
+    return 0;
+}
+
+int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out, unsigned depth,
+                 char *why, size_t why_size)
+{
+    struct arena *a = t->run->scope.arena;
+    if (depth > JSON_DEPTH_MAX)
+        return FAIL("a value is nested deeper than %d levels, or contains itself", JSON_DEPTH_MAX);
+    if (v->kind == VIEW_ITEM)
+        return item_to_json(L, t, v, out, depth, why, why_size);
+    if (v->kind == VIEW_JSON && !v->dirty) {
+        *out = *v->base;
+        return 0;
+    }
+    bool list = v->array || v->kind == VIEW_ITEMS;
+    uint32_t n = v->cells ? v->n : v->kind == VIEW_ITEMS ? (uint32_t)t->run->n_items : v->base->len;
+    struct json *elements = NULL;
+    struct json_member *members = NULL;
+    *out = list ? json_array(a, n, &elements) : json_object(a, n, &members);
+    for (uint32_t i = 0; i < n; i++) {
+        struct cell c = { 0 };
+        if (v->cells) {
+            c = v->cells[i];
+        } else if (v->kind == VIEW_ITEMS) {
+            c.child = view_of_item(t, i);
+        } else {
+            c.value = list ? v->base->elements[i] : v->base->members[i].value;
+            c.child = v->children ? v->children[i] : NULL;
+            if (!list)
+                c.key = v->base->members[i].key;
+        }
+        if (cell_to_json(L, t, &c, list ? &elements[i] : &members[i].value, depth, why, why_size) != 0)
+            return -1;
+        if (!list)
+            members[i].key = c.key;
+    }
+    return 0;
+}
+
+/* --- tables --------------------------------------------------------------------------------------- */
+
+/* What the keys of a table say it is. */
+struct shape {
+    size_t integers, strings;
+    lua_Integer max; /* largest index; 0: none, or one below 1 */
+    bool odd;        /* a key JSON cannot have */
+};
+
+static struct shape shape_of(lua_State *L, int at)
+{
+    struct shape s = { 0 };
+    bool below = false;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            s.strings++;
+        } else if (lua_isinteger(L, -2)) {
+            lua_Integer k = lua_tointeger(L, -2);
+            s.integers++;
+            below = below || k < 1;
+            s.max = k > s.max ? k : s.max;
+        } else {
+            s.odd = true;
+        }
+    }
+    if (below)
+        s.max = 0;
+    return s;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    const struct json *x = &((const struct json_member *)a)->key, *y = &((const struct json_member *)b)->key;
+    int order = memcmp(x->s, y->s, x->len < y->len ? x->len : y->len);
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+static int array_to_json(lua_State *L, struct script_thread *t, int at, lua_Integer n, struct json *out,
+                         unsigned depth, char *why, size_t why_size)
+{
+    struct json *elements;
+    *out = json_array(t->run->scope.arena, (size_t)n, &elements);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_rawgeti(L, at, i + 1);
+        int result = script_to_json(L, t, lua_gettop(L), &elements[i], depth + 1, why, why_size);
+        lua_pop(L, 1);
+        if (result != 0)
+            return -1;
+        if (elements[i].type == JSON_MISSING)
+            elements[i].type = JSON_NULL;
+    }
+    return 0;
+}
+
+static int object_to_json(lua_State *L, struct script_thread *t, int at, size_t n, struct json *out,
+                          unsigned depth, char *why, size_t why_size)
+{
+    struct json_member *members;
+    struct arena *a = t->run->scope.arena;
+    size_t i = 0;
+    *out = json_object(a, n, &members);
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1), i++) {
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            size_t len;
+            const char *key = lua_tolstring(L, -2, &len);
+            members[i].key = json_of_str(a, key, len);
+        } else {
+            wf_str key = arena_printf(a, "%lld", (long long)lua_tointeger(L, -2));
+            members[i].key = json_of_str_borrow(key);
+        }
+        if (script_to_json(L, t, lua_gettop(L), &members[i].value, depth + 1, why, why_size) != 0) {
+            lua_pop(L, 2);
+            return -1;
+        }
+    }
+    qsort(members, n, sizeof *members, compare_members);
+    /* {[1] = a, ["1"] = b}: JSON has one name for both */
+    size_t kept = 0;
+    for (i = 0; i < n; i++)
+        if (!kept || compare_members(&members[kept - 1], &members[i]) != 0)
+            members[kept++] = members[i];
+    out->len = (uint32_t)kept;
+    return 0;
+}
+
+bool script_is_array(lua_State *L, int at)
+{
+    if (!lua_getmetatable(L, at))
+        return false;
+    bool is = lua_topointer(L, -1) == js_lua(L)->script_array_mt;
+    lua_pop(L, 1);
+    return is;
+}
+
+static int table_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth,
+                         char *why, size_t why_size)
+{
+    struct shape s = shape_of(L, at);
+    bool array = script_is_array(L, at);
+    if (s.odd)
+        return FAIL("a table with a key that is neither a name nor an index cannot become JSON");
+    if (s.strings && array)
+        return FAIL("a list made by array{} has named fields");
+    /* some holes are nulls; many mean that the numbers are names */
+    if (array || (s.max && !s.strings && s.max <= (lua_Integer)(2 * s.integers + 8)))
+        return array_to_json(L, t, at, s.max, out, depth, why, why_size);
+    return object_to_json(L, t, at, s.integers + s.strings, out, depth, why, why_size);
+}
+
+int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth, char *why,
+                   size_t why_size)
+{
+    size_t len;
+    if (depth > JSON_DEPTH_MAX || !lua_checkstack(L, 8))
+        return FAIL("a value is nested deeper than %d levels, or contains itself", JSON_DEPTH_MAX);
+    if (t->run->scope.arena->total_bytes > js_lua(L)->arena_start + js_lua(L)->limit_bytes)
+        return FAIL("memory limit reached");
+    switch (lua_type(L, at)) {
+    case LUA_TNIL:
+        *out = (struct json){ .type = JSON_MISSING };
+        return 0;
+    case LUA_TBOOLEAN:
+        *out = json_of_bool(lua_toboolean(L, at));
+        return 0;
+    case LUA_TNUMBER:
+        *out = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at)) : json_of_double(lua_tonumber(L, at));
+        return 0;
+    case LUA_TSTRING: {
+        const char *s = lua_tolstring(L, at, &len);
+        *out = json_of_str(t->run->scope.arena, s, len);
+        return 0;
+    }
+    case LUA_TLIGHTUSERDATA: {
+        uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(L, at);
+        uint32_t id = (uint32_t)handle - 1u;
+        *out = (struct json){ .type = JSON_NULL };
+        if (!handle)
+            return 0;
+        if (handle >> 32 != t->generation || id >= t->n_views)
+            return FAIL("an item of an earlier run was kept: it is gone");
+        return view_to_json(L, t, t->views[id], out, depth, why, why_size);
+    }
+    case LUA_TTABLE:
+        return table_to_json(L, t, at, out, depth, why, why_size);
+    default:
+        return FAIL("a %s cannot become JSON", lua_typename(L, lua_type(L, at)));
+    }
+}
+
+struct json script_json(lua_State *L, int at)
+{
+    struct json out;
+    char why[200];
+    if (script_to_json(L, script_running(L), lua_absindex(L, at), &out, 0, why, sizeof why) != 0)
+        luaL_error(L, "%s", why);
+    return out;
+}
