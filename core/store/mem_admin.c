@@ -59,13 +59,6 @@ static struct mem_workflow *find_workflow(struct mem_store *m, wf_str id)
     return NULL;
 }
 
-const struct mem_workflow *mem_workflow_of(const struct mem_store *m, uint64_t version)
-{
-    if (!version || version > m->n_versions)
-        return NULL;
-    return &m->workflows[m->versions[version - 1].workflow];
-}
-
 static wf_str copy_str(struct arena *a, wf_str s) { return arena_str(a, s.ptr, s.len); }
 
 static struct store_workflow describe(struct arena *a, const struct mem_store *m, uint32_t version)

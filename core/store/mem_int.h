@@ -78,8 +78,6 @@ struct mem_lane *mem_lane_get(struct mem_store *m, uint32_t source, uint32_t par
 struct mem_lane *mem_lane_make(struct mem_store *m, uint32_t source, uint32_t partition);
 void mem_exec_remove(struct mem_store *m, struct exec_id id);
 void mem_block_free(struct mem_store *m, struct mem_block *b);
-/* The workflow of a version, or NULL; only of this store's versions. */
-const struct mem_workflow *mem_workflow_of(const struct mem_store *m, uint64_t version);
 /* Runs a job that was filled; takes the lock itself. */
 void mem_run(struct mem_store *m, struct job *job);
 

@@ -11,6 +11,8 @@ static const struct {
     const struct store_ops *ops;
 } kinds[] = {
     { "memory:", &mem_ops },
+    { "postgresql://", &pg_ops },
+    { "postgres://", &pg_ops },
 };
 
 static const struct store_ops *find_kind(const char *url)

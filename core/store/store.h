@@ -76,6 +76,9 @@ int store_headers_next(wf_str headers, size_t *at, wf_str *name, wf_str *value);
 void store_input_add(struct strbuf *b, wf_str input);
 int store_input_next(wf_str inputs, size_t *at, wf_str *input);
 
+/* Inputs and outputs of a block: at most that many bytes each. */
+enum { STORE_PAYLOAD_MAX = 256 << 20 };
+
 /* What a turn did in one lane. Arrays have n entries and belong to the caller until the commit ended. */
 struct store_block {
     uint32_t source, partition;

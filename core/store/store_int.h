@@ -69,7 +69,7 @@ struct store_ops {
     void (*lanes_of)(struct store_session *ss, uint32_t instance, store_on_lane_of *each,
                      void *ctx);
 };
-extern const struct store_ops mem_ops;
+extern const struct store_ops mem_ops, pg_ops;
 
 /* Head of every kind's store. */
 struct store {

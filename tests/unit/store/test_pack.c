@@ -42,7 +42,8 @@ static wf_str messages(unsigned n, const char *format)
     char *text = malloc(n * 120 + 1);
     size_t len = 0;
     for (unsigned i = 0; i < n; i++)
-        len += (size_t)sprintf(text + len, format, i * 2654435761u, i);
+        len += (size_t)sprintf(text + len, format, i * 2654435761u, i, i * 40503u * 977u,
+                               i * 69069u + 1);
     return (wf_str){ text, len };
 }
 
@@ -64,8 +65,9 @@ static void payloads_come_back(void **state)
 {
     (void)state;
     struct packer p = { 0 };
-    wf_str in = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"text\":\"the code\"}");
-    wf_str out = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"text\":\"the code\",\"price\":12}");
+    wf_str in = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"from\":\"+%u\",\"to\":\"+%u\"}");
+    wf_str out =
+        messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"from\":\"+%u\",\"to\":\"+%u\",\"price\":12}");
     const size_t sizes[] = { 0, 1, 100, 16383, 16384, 16385, 40000 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
@@ -81,8 +83,9 @@ static void outputs_like_their_inputs_cost_little(void **state)
 {
     (void)state;
     struct packer p = { 0 };
-    wf_str in = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"text\":\"the code\"}");
-    wf_str out = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"text\":\"the code\",\"price\":12}");
+    wf_str in = messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"from\":\"+%u\",\"to\":\"+%u\"}");
+    wf_str out =
+        messages(2000, "{\"id\":\"%08x\",\"n\":%u,\"from\":\"+%u\",\"to\":\"+%u\",\"price\":12}");
     size_t alone = pack(&p, in, (wf_str){ 0 }).len, both = pack(&p, in, out).len;
     assert_true(both < alone + alone / 2);
     packer_fini(&p);
@@ -110,7 +113,7 @@ static void broken_payloads_are_refused(void **state)
     struct packer p = { 0 };
     struct arena a;
     arena_init(&a, NULL, 0);
-    wf_str in = messages(500, "{\"id\":\"%08x\",\"n\":%u}"), back[2];
+    wf_str in = messages(500, "{\"id\":\"%08x\",\"n\":%u,\"from\":%u,\"to\":%u}"), back[2];
     wf_str packed = pack(&p, in, (wf_str){ 0 });
     for (size_t cut = 1; cut < 50; cut++)
         assert_int_equal(
