@@ -10,7 +10,7 @@
 #   release  gcc, every test: unit sim scenario abi integration fault fuzz-replay examples
 #   asan     gcc with address and undefined behaviour sanitizers: unit sim scenario abi
 #   tsan     gcc with the thread sanitizer: loops and workers
-#   clang    clang-14 builds everything, fuzzers included, without a warning
+#   clang    clang-14 builds everything without a warning
 #
 # A bare Debian 12 as root will do. What was installed, fetched and built is kept: a second run is
 # quick and needs no network. A test whose server cannot be had is skipped by name, and counted.
@@ -31,8 +31,13 @@ esac
 
 say() { echo "== $* (at $((SECONDS - began)) s)"; }
 
-# Every 40th line of ninja's progress; every line of what the compiler says.
-progress() { awk '!/^\[[0-9]+\/[0-9]+\]/ || ++n % 40 == 0 { print; fflush() }'; }
+# Every 40th line of ninja's progress, and the first lines of what the compiler has to say.
+progress() {
+    tee "$1" | awk -v whole="$1" '
+        /^\[[0-9]+\/[0-9]+\]/ { if (++n % 40 == 0) { print; fflush() } next }
+        ++said <= 150 { print }
+        said == 151 { print "... the rest is in " whole }'
+}
 
 # build PRESET [TARGET...]
 build() {
@@ -45,7 +50,7 @@ build() {
         return 1
     fi
     rm -f "$log"
-    ninja -C "$dir" -j "$jobs" -k 0 "$@" | progress
+    ninja -C "$dir" -j "$jobs" -k 0 "$@" | progress "$dir/build.log"
 }
 
 # run PRESET CTEST-ARGUMENT...: keeps ctest's closing line for the summary.
