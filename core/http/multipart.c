@@ -72,6 +72,8 @@ static const char *next_param(struct arena *a, const char *at, const char *end, 
 /* A parameter of a header's value; {NULL, 0} when it is not there. */
 static wf_str param_get(struct arena *a, wf_str header, const char *wanted)
 {
+    if (!header.len)
+        return (wf_str){ NULL, 0 };
     const char *end = header.ptr + header.len, *at = memchr(header.ptr, ';', header.len);
     wf_str name, value, wanted_name = str_of(wanted);
     while (at && (at = next_param(a, at, end, &name, &value)))
@@ -83,8 +85,9 @@ static wf_str param_get(struct arena *a, wf_str header, const char *wanted)
 /* filename*=UTF-8''caf%C3%A9.txt (RFC 5987), which some clients send beside the plain one. */
 static wf_str extended_value(struct arena *a, wf_str raw)
 {
-    const char *end = raw.ptr + raw.len;
-    const char *first = raw.len ? memchr(raw.ptr, '\'', raw.len) : NULL;
+    if (!raw.len)
+        return (wf_str){ NULL, 0 };
+    const char *end = raw.ptr + raw.len, *first = memchr(raw.ptr, '\'', raw.len);
     const char *second = first ? memchr(first + 1, '\'', (size_t)(end - first - 1)) : NULL;
     if (!second || !str_eq_nocase((wf_str){ raw.ptr, (size_t)(first - raw.ptr) }, STR("utf-8")))
         return (wf_str){ NULL, 0 };
@@ -218,16 +221,17 @@ static int read_boundary(struct cutter *c, wf_str content_type)
 int http_multipart_parse(struct arena *a, wf_str content_type, wf_str body, size_t max_parts,
                          struct http_part **parts, size_t *n_parts, struct err *err)
 {
-    struct cutter c = {
-        .a = a, .at = body.ptr, .end = body.ptr + body.len, .max = max_parts, .err = err
-    };
+    struct cutter c = { .a = a, .max = max_parts, .err = err };
     if (read_boundary(&c, content_type) != 0)
         return -1;
+    if (!body.len)
+        return err_set(err, ERR_INVALID, "http: multipart: the body is empty");
+    c.end = body.ptr + body.len;
     /* The first boundary may stand at the very start, without a line end before it. */
     if (body.len >= c.mark_len - 2 && !memcmp(body.ptr, c.mark + 2, c.mark_len - 2)) {
         c.at = body.ptr + c.mark_len - 2;
     } else {
-        const char *mark = body.len ? memmem(body.ptr, body.len, c.mark, c.mark_len) : NULL;
+        const char *mark = memmem(body.ptr, body.len, c.mark, c.mark_len);
         if (!mark)
             return err_set(err, ERR_INVALID, "http: multipart: the boundary is not in the body");
         c.at = mark + c.mark_len;
