@@ -111,7 +111,7 @@ static struct json container_without(struct arena *a, const struct json *at, siz
     bool object = at->type == JSON_OBJECT;
     size_t unit = sizeof *at << object, rest = at->len - place - 1;
     struct json left = { .type = at->type, .len = at->len - 1 };
-    if (!left.len)
+    if (!left.len || !at->elements)
         return left;
     char *copy = arena_alloc(a, left.len * unit);
     memcpy(copy, at->elements, place * unit);

@@ -43,7 +43,7 @@ const char *scan_utf8(const char *p, const char *end)
 
 struct json json_of_str(struct arena *a, const char *ptr, size_t len)
 {
-    static const char replacement[] = "\xef\xbf\xbd";
+    static const char replacement[3] = { '\xef', '\xbf', '\xbd' }; /* U+FFFD */
     if (!len)
         return string_of("", 0);
     const char *p = ptr, *end = ptr + len;
@@ -59,8 +59,8 @@ struct json json_of_str(struct arena *a, const char *ptr, size_t len)
         to += bad - p;
         if (bad == end)
             break;
-        memcpy(to, replacement, 3);
-        to += 3;
+        memcpy(to, replacement, sizeof replacement);
+        to += sizeof replacement;
     }
     return string_of(copy, (size_t)(to - copy));
 }

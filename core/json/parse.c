@@ -182,7 +182,7 @@ static inline const char *close_container(struct parser *ps, const char *p)
     if (RARELY(*p != (object ? '}' : ']')))
         return parse_fail(ps, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
     size_t slots = (size_t)(ps->top - ps->frame) - 1;
-    if (object && RARELY(ps->frame->flags || slots > 2 * KEYS_WATCHED))
+    if (object && RARELY(ps->frame->flags || slots > SLOTS_WATCHED))
         slots = parse_drop_equal_keys(ps, slots);
     struct json *frame = ps->frame, *kept = arena_alloc(ps->arena, slots * sizeof *kept);
     memcpy(kept, frame + 1, slots * sizeof *kept);
@@ -198,10 +198,20 @@ static inline const char *close_container(struct parser *ps, const char *p)
     return p == ps->end ? parse_fail(ps, p, "") : skip_space(p);
 }
 
+/* p: where the innermost container must end. Closes it and those that end with it, up to the
+ * outermost or to a ','. Returns that place. */
+static inline const char *close_containers(struct parser *ps, const char *p)
+{
+    do
+        p = close_container(ps, p);
+    while (p && ps->depth && *p != ',');
+    return p;
+}
+
 /* p: at the outermost bracket. Returns the place behind its partner. */
 static const char *read_container(struct parser *ps, const char *p)
 {
-    bool opened = true;
+    bool opened = true; /* its bracket is right before p, so that it may end here */
     p = open_container(ps, p);
     for (;;) {
         p = skip_space(p);
@@ -215,12 +225,10 @@ static const char *read_container(struct parser *ps, const char *p)
             if (opened)
                 continue;
         }
-        do {
-            p = close_container(ps, p);
-            if (RARELY(!p) || !ps->depth)
-                return p;
-        } while (*p != ',');
-        p++;
+        p = close_containers(ps, p);
+        if (RARELY(!p) || !ps->depth)
+            return p;
+        p++; /* the ',' */
         opened = false;
     }
 }

@@ -14,7 +14,8 @@
 
 enum {
     STACK_LOCAL = 512, /* values that wait before memory is allocated for them */
-    KEYS_WATCHED = 32, /* an object with more members is checked for equal keys when it ends */
+    SLOTS_WATCHED =
+        64, /* an object with more keys and values is checked for equal keys in the end */
 };
 
 /* flags of an open object's slot */

@@ -296,7 +296,7 @@ static bool same_key(const struct json *a, const struct json *b)
 
 void parse_look_for_key(struct json *frame, const struct json *key)
 {
-    if (key - frame > 2 * KEYS_WATCHED)
+    if (key - frame > SLOTS_WATCHED)
         return; /* all keys will be looked at in the end */
     for (const struct json *k = frame + 1; k < key; k += 2)
         if (same_key(k, key))

@@ -156,7 +156,7 @@ static int double_digits(double d, char digits[17], int *point)
 static char *put_exponent(char *to, int e)
 {
     *to++ = 'e';
-    *to++ = e < 0 ? '-' : '+';
+    *to++ = (char)(e < 0 ? '-' : '+');
     return put_int(to, e < 0 ? -e : e);
 }
 
@@ -164,7 +164,7 @@ static char *put_exponent(char *to, int e)
 static char *put_double(char *to, double d)
 {
     if (!isfinite(d) || d == 0)
-        return d == 0 ? (*to = '0', to + 1) : (char *)memcpy(to, "null", 4) + 4;
+        return d == 0 ? (*to = '0', to + 1) : put_bytes(to, "null", 4);
     if (d < 0) {
         *to++ = '-';
         d = -d;
@@ -179,14 +179,14 @@ static char *put_double(char *to, double d)
         return put_exponent(to + n - 1, point - 1);
     }
     if (point <= 0) {
-        memcpy(to, "0.00000", 7);
+        put_bytes(to, "0.00000", 7);
         memcpy(to + 2 - point, digits, (size_t)n);
         return to + 2 - point + n;
     }
     for (int i = 0; i < n || i < point; i++) {
         if (i == point)
             *to++ = '.';
-        *to++ = i < n ? digits[i] : '0';
+        *to++ = (char)(i < n ? digits[i] : '0');
     }
     return to;
 }
@@ -203,7 +203,7 @@ static char *put_escape(char *to, unsigned char c)
         *to++ = short_form[c];
         return to;
     }
-    to = (char *)memcpy(to, "u00", 3) + 3;
+    to = put_bytes(to, "u00", 3);
     *to++ = hex[c >> 4];
     *to++ = hex[c & 15];
     return to;
@@ -248,15 +248,15 @@ static inline char *put_scalar(char *to, const struct json *v)
     case JSON_DOUBLE:
         return put_double(to, v->d);
     case JSON_TRUE:
-        return (char *)memcpy(to, "true", 4) + 4;
+        return put_bytes(to, "true", 4);
     case JSON_FALSE:
-        return (char *)memcpy(to, "false", 5) + 5;
+        return put_bytes(to, "false", 5);
     case JSON_ARRAY:
-        return (char *)memcpy(to, "[]", 2) + 2;
+        return put_bytes(to, "[]", 2);
     case JSON_OBJECT:
-        return (char *)memcpy(to, "{}", 2) + 2;
+        return put_bytes(to, "{}", 2);
     default:
-        return (char *)memcpy(to, "null", 4) + 4;
+        return put_bytes(to, "null", 4);
     }
 }
 
