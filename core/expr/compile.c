@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * compile: a parameter text that begins with "=" becomes a constant, a look-up, a template of look-ups
- * or a Lua function.
+ * compile: a parameter text that begins with "=" becomes a constant, a look-up, a template of
+ * look-ups or a Lua function.
  *
- * Text outside {{ }} is kept as it is; "\{{" is a literal "{{". A block is parsed, not searched for its
- * end, so "}}" inside strings and nested objects is no end. A single block that is the whole text keeps
- * its type; otherwise blocks become text: undefined and null as "", objects and arrays as JSON.
+ * Text outside {{ }} is kept as it is; "\{{" is a literal "{{". A block is parsed, not searched for
+ * its end, so "}}" inside strings and nested objects is no end. A single block that is the whole
+ * text keeps its type; otherwise blocks become text: undefined and null as "", objects and arrays
+ * as JSON.
  *
  * How errors of values behave (n8n swallows TypeErrors in production and goes on with undefined): a
  * property of undefined or null is undefined; a method called on undefined or null makes its whole
@@ -20,8 +21,8 @@
 enum { PARTS_MAX = 2000, SOURCE_MAX = 256 << 10, CONST_DEPTH_MAX = 60 };
 
 struct part {
-    wf_str text;             /* of a text part */
-    struct node *tree;       /* of a block; NULL: text, or an empty block */
+    wf_str text;       /* of a text part */
+    struct node *tree; /* of a block; NULL: text, or an empty block */
     bool block;
     wf_str source;
     struct expr_lookup look; /* when root is set */
@@ -91,7 +92,7 @@ static uint32_t split_block(struct compile *c, uint32_t at)
             lex_fail(lex, at, "the block that starts here is not closed with }}");
         else
             lex_fail(lex, end, "'%s' is not expected here",
-                     lex->token.type == TOKEN_NAME ? lex->token.text.ptr
+                     lex->token.type == TOKEN_NAME     ? lex->token.text.ptr
                      : lex->token.type == TOKEN_NUMBER ? "a number"
                      : lex->token.type == TOKEN_STRING ? "a text"
                                                        : token_text(lex->token.type));
@@ -105,7 +106,9 @@ static uint32_t split_block(struct compile *c, uint32_t at)
     uint32_t stop = end;
     while (stop > start && strchr(" \t\r\n", c->source.ptr[stop - 1]))
         stop--;
-    *add_part(c) = (struct part){ .block = true, .tree = tree, .source = { c->source.ptr + start, stop - start } };
+    *add_part(c) = (struct part){ .block = true,
+                                  .tree = tree,
+                                  .source = { c->source.ptr + start, stop - start } };
     return end + 2;
 }
 
@@ -119,7 +122,8 @@ static void split(struct compile *c)
     }
 }
 
-/* --- constants ------------------------------------------------------------------------------------ */
+/* --- constants
+ * ------------------------------------------------------------------------------------ */
 
 static bool const_of(struct arena *a, const struct node *n, struct json *out, unsigned depth);
 
@@ -191,12 +195,10 @@ static bool const_of(struct arena *a, const struct node *n, struct json *out, un
     }
 }
 
-/* --- the kinds ------------------------------------------------------------------------------------ */
+/* --- the kinds
+ * ------------------------------------------------------------------------------------ */
 
-static bool is_single_block(const struct compile *c)
-{
-    return c->n == 1 && c->parts[0].block;
-}
+static bool is_single_block(const struct compile *c) { return c->n == 1 && c->parts[0].block; }
 
 static struct expr *make(struct compile *c, enum expr_kind kind)
 {
@@ -236,7 +238,8 @@ static struct expr *make_const(struct compile *c)
             wf_str text;
             if (!const_text(c, &c->parts[i], &text))
                 return NULL;
-            whole = i ? arena_printf(c->emit.arena, "%.*s%.*s", STR_ARG(whole), STR_ARG(text)) : text;
+            whole =
+                i ? arena_printf(c->emit.arena, "%.*s%.*s", STR_ARG(whole), STR_ARG(text)) : text;
         }
         v = text_value(c, whole);
     }
@@ -297,13 +300,17 @@ static struct expr *make_template(struct compile *c)
     return x;
 }
 
-/* --- Lua ------------------------------------------------------------------------------------------ */
+/* --- Lua
+ * ------------------------------------------------------------------------------------------ */
 
 #define PRELUDE                                                                                    \
-    "local R,M,S,N=...\nlocal null,add,sub,mul,mod,eq,num,typeof,idx,arr,spread,join,cat,key,put,merge," \
+    "local R,M,S,N=...\nlocal "                                                                    \
+    "null,add,sub,mul,mod,eq,num,typeof,idx,arr,spread,join,cat,key,put,merge,"                    \
     "omit,rest,pack,regex,has,instanceof,invoke,apply,band,bor,bxor,shl,shr,ushr,bnot,text,try="   \
-    "R.null,R.add,R.sub,R.mul,R.mod,R.eq,R.num,R.typeof,R.idx,R.arr,R.spread,R.join,R.cat,R.key,R.put," \
-    "R.merge,R.omit,R.rest,R.pack,R.regex,R.has,R.instanceof,R.invoke,R.apply,R.band,R.bor,R.bxor,R.shl," \
+    "R.null,R.add,R.sub,R.mul,R.mod,R.eq,R.num,R.typeof,R.idx,R.arr,R.spread,R.join,R.cat,R.key,"  \
+    "R.put,"                                                                                       \
+    "R.merge,R.omit,R.rest,R.pack,R.regex,R.has,R.instanceof,R.invoke,R.apply,R.band,R.bor,R."     \
+    "bxor,R.shl,"                                                                                  \
     "R.shr,R.ushr,R.bnot,R.text,R.try\n"
 
 static void write_single(struct compile *c, struct strbuf *chunk)
@@ -313,19 +320,23 @@ static void write_single(struct compile *c, struct strbuf *chunk)
     c->emit.out = &body;
     c->emit.locals = 0;
     struct emit_value v = emit_expression(&c->emit, c->parts[0].tree);
-    strbuf_addf(chunk, "return function(J)\n%sreturn %s\nend\n", strbuf_str(&body).ptr, v.text.ptr);
+    strbuf_addf(chunk, "%sreturn function(J)\n%sreturn %s\nend\n",
+                c->emit.constants.len ? c->emit.constants.ptr : "", strbuf_str(&body).ptr,
+                v.text.ptr);
     if (body.failed)
         emit_fail(&c->emit, 0, "the expression is too long");
     strbuf_fini(&body);
 }
 
-/* Each block is a function of its own, so that one that ends as undefined does not end the others. */
+/* Each block is a function of its own, so that one that ends as undefined does not end the others.
+ */
 static void write_template(struct compile *c, struct strbuf *chunk)
 {
     struct emit *e = &c->emit;
     wf_str list = STR("");
     unsigned count = 0;
-    strbuf_adds(chunk, "local b={}\n");
+    struct strbuf blocks;
+    strbuf_init(&blocks, 4 << 20);
     for (uint32_t i = 0; i < c->n && !e->failed; i++) {
         wf_str item;
         if (!c->parts[i].tree) {
@@ -337,7 +348,8 @@ static void write_template(struct compile *c, struct strbuf *chunk)
             e->locals = 0;
             e->throws = false;
             struct emit_value v = emit_expression(e, c->parts[i].tree);
-            strbuf_addf(chunk, "b[%u]=function(J)\n%sreturn %s\nend\n", i + 1, strbuf_str(&body).ptr, v.text.ptr);
+            strbuf_addf(&blocks, "b[%u]=function(J)\n%sreturn %s\nend\n", i + 1,
+                        strbuf_str(&body).ptr, v.text.ptr);
             if (body.failed)
                 emit_fail(e, 0, "the expression is too long");
             strbuf_fini(&body);
@@ -348,10 +360,15 @@ static void write_template(struct compile *c, struct strbuf *chunk)
             list = arena_printf(e->arena, "text(%s)", list.ptr);
         list = arena_printf(e->arena, count++ ? "%s,(%s)" : "%s(%s)", list.ptr, item.ptr);
     }
-    strbuf_addf(chunk, "return function(J)\nreturn text(%s)\nend\n", list.ptr);
+    strbuf_addf(chunk, "%slocal b={}\n%sreturn function(J)\nreturn text(%s)\nend\n",
+                e->constants.len ? e->constants.ptr : "", strbuf_str(&blocks).ptr, list.ptr);
+    if (blocks.failed)
+        emit_fail(e, 0, "the expression is too long");
+    strbuf_fini(&blocks);
 }
 
-/* Lua has limits of its own (nesting, registers): they are met now and not when the plan is loaded. */
+/* Lua has limits of its own (nesting, registers): they are met now and not when the plan is loaded.
+ */
 static void check_loads(struct compile *c, const struct strbuf *chunk)
 {
     lua_State *L = luaL_newstate();
@@ -398,7 +415,8 @@ static struct expr *make_lua(struct compile *c, const char *where)
     if (!c->emit.failed) {
         struct arena *a = c->emit.unit->arena;
         x = make(c, EXPR_LUA);
-        x->lua = add_chunk(c->emit.unit, arena_str(a, chunk.ptr, chunk.len).ptr, arena_strdup(a, where));
+        x->lua =
+            add_chunk(c->emit.unit, arena_str(a, chunk.ptr, chunk.len).ptr, arena_strdup(a, where));
     }
     strbuf_fini(&chunk);
     return x;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * date_int: calendar and time zones. Zones are read from the system's tz database by own code, because
- * the C library knows one zone per process only and a worker must not change that of others.
+ * date_int: calendar and time zones. Zones are read from the system's tz database by own code,
+ * because the C library knows one zone per process only and a worker must not change that of
+ * others.
  */
 #ifndef CATALYST_EXPR_DATE_INT_H
 #define CATALYST_EXPR_DATE_INT_H
@@ -17,10 +18,11 @@ struct date_fields {
     char abbreviation[8];
 };
 
-/* --- zone.c ----------------------------------------------------------------------------------------- */
+/* --- zone.c
+ * ----------------------------------------------------------------------------------------- */
 
-/* The zone by IANA name, "UTC", "local", or an offset like "UTC+2", "+02:00". NULL: unknown. Zones live
- * as long as the expr_lua. */
+/* The zone by IANA name, "UTC", "local", or an offset like "UTC+2", "+02:00". NULL: unknown. Zones
+ * live as long as the expr_lua. */
 struct zone *zone_find(struct expr_lua *lua, const char *name, size_t len);
 struct zone *zone_utc(struct expr_lua *lua);
 /* The zone of the scope; UTC when it is unknown. */
@@ -32,7 +34,8 @@ struct zone *zone_fixed(struct expr_lua *lua, int offset_seconds);
 void zone_at(const struct zone *z, int64_t unix_seconds, struct date_fields *f);
 void zone_free_all(struct zone *zones);
 
-/* --- calendar.c ------------------------------------------------------------------------------------- */
+/* --- calendar.c
+ * ------------------------------------------------------------------------------------- */
 
 int64_t date_days(int64_t year, int month, int day); /* since 1970-01-01 */
 void date_of_days(int64_t days, int64_t *year, int *month, int *day);
@@ -62,12 +65,14 @@ double date_unit_ms(enum date_unit unit); /* days count 24 hours; a month 30 day
 double date_add(double ms, const struct zone *z, enum date_unit unit, double amount);
 double date_floor(double ms, const struct zone *z, enum date_unit unit);
 
-/* --- date_format.c ---------------------------------------------------------------------------------- */
+/* --- date_format.c
+ * ---------------------------------------------------------------------------------- */
 
 /* Adds the moment in Luxon's tokens. */
 void date_format(luaL_Buffer *b, const struct js_date *d, const char *format, size_t len);
 /* Reads a text by Luxon's tokens; NaN when it does not fit. */
-double date_parse_format(const char *s, size_t len, const char *format, size_t format_len, struct zone *zone);
+double date_parse_format(const char *s, size_t len, const char *format, size_t format_len,
+                         struct zone *zone);
 extern const char *const date_month_names[12], *const date_day_names[7];
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * emit: writes the Lua text of an expression tree. Numbers are Lua floats, undefined is nil, null is the
- * runtime's `null`; Lua's own operators are used where metatables of the basic types give them
- * JavaScript's meaning (see ops.c), helper calls where they cannot. Any thread; memory from an arena.
+ * emit: writes the Lua text of an expression tree. Numbers are Lua floats, undefined is nil, null
+ * is the runtime's `null`; Lua's own operators are used where metatables of the basic types give
+ * them JavaScript's meaning (see ops.c), helper calls where they cannot. Any thread; memory from an
+ * arena.
  */
 #include "expr/emit_int.h"
 #include <math.h>
 #include <stdio.h>
+#include "expr/expr_int.h"
 
 void emit_fail(struct emit *e, uint32_t at, const char *format, ...)
 {
@@ -86,8 +88,8 @@ static wf_str truth_of(struct emit *e, struct emit_value v)
         return TEXT("(%s~=\"\")", t);
     if (v.kind == KIND_FLOAT)
         return TEXT("(%s~=0 and %s==%s)", t, t, t);
-    return TEXT("(%s~=nil and %s~=false and %s~=0 and %s~=\"\" and %s~=null and %s==%s)", t, t, t, t, t,
-                t, t);
+    return TEXT("(%s~=nil and %s~=false and %s~=0 and %s~=\"\" and %s~=null and %s==%s)", t, t, t,
+                t, t, t, t);
 }
 
 /* Writes n's statements into a buffer of their own, so that they can be put inside an if. */
@@ -148,7 +150,8 @@ wf_str emit_truth(struct emit *e, const struct node *n)
     return truth_of(e, emit_expression(e, n));
 }
 
-/* --- operators ------------------------------------------------------------------------------------ */
+/* --- operators
+ * ------------------------------------------------------------------------------------ */
 
 /* a + b + c ...: one helper call for the whole chain, so that long chains do not nest. */
 static struct emit_value emit_add(struct emit *e, const struct node *n)
@@ -188,12 +191,15 @@ static struct emit_value emit_loose_equal(struct emit *e, const struct node *n)
 {
     const char *not = n->op == TOKEN_NE ? "not " : "";
     if (is_nullish_literal(n->a) || is_nullish_literal(n->b)) {
-        struct emit_value v = emit_simple(e, emit_expression(e, is_nullish_literal(n->b) ? n->a : n->b));
-        return value_of(TEXT("(%s(%s==nil or %s==null))", not, v.text.ptr, v.text.ptr), KIND_BOOL, false);
+        struct emit_value v =
+            emit_simple(e, emit_expression(e, is_nullish_literal(n->b) ? n->a : n->b));
+        return value_of(TEXT("(%s(%s==nil or %s==null))", not, v.text.ptr, v.text.ptr), KIND_BOOL,
+                        false);
     }
     struct emit_value a = emit_expression(e, n->a), b = emit_expression(e, n->b);
     if (a.kind == b.kind && a.kind != KIND_ANY)
-        return value_of(TEXT("(%s%s%s)", a.text.ptr, *not ? "~=" : "==", b.text.ptr), KIND_BOOL, false);
+        return value_of(TEXT("(%s%s%s)", a.text.ptr, *not ? "~=" : "==", b.text.ptr), KIND_BOOL,
+                        false);
     return value_of(TEXT("(%seq(%s,%s))", not, a.text.ptr, b.text.ptr), KIND_BOOL, false);
 }
 
@@ -203,35 +209,27 @@ static struct emit_value emit_instanceof(struct emit *e, const struct node *n)
     struct emit_value a = emit_expression(e, n->a);
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         if (n->b->type == NODE_NAME && !strcmp(n->b->text.ptr, classes[i]))
-            return value_of(TEXT("instanceof(%s,\"%s\")", a.text.ptr, classes[i]), KIND_BOOL, false);
+            return value_of(TEXT("instanceof(%s,\"%s\")", a.text.ptr, classes[i]), KIND_BOOL,
+                            false);
     emit_fail(e, n->b->at, "instanceof knows Date, Array, Object, Set, RegExp and DateTime");
     return a;
 }
 
 static const struct {
     enum token_type op;
-    const char *lua;      /* operator of Lua with metamethods behind it */
-    const char *helper;   /* function of the runtime */
+    const char *lua;    /* operator of Lua with metamethods behind it */
+    const char *helper; /* function of the runtime */
     enum emit_kind kind;
 } binary_ops[] = {
-    { TOKEN_SUB, "-", "sub", KIND_ANY },
-    { TOKEN_MUL, "*", "mul", KIND_ANY },
-    { TOKEN_DIV, "/", NULL, KIND_FLOAT },
-    { TOKEN_POWER, "^", NULL, KIND_FLOAT },
-    { TOKEN_MOD, NULL, "mod", KIND_FLOAT },
-    { TOKEN_LT, "<", NULL, KIND_BOOL },
-    { TOKEN_LE, "<=", NULL, KIND_BOOL },
-    { TOKEN_GT, ">", NULL, KIND_BOOL },
-    { TOKEN_GE, ">=", NULL, KIND_BOOL },
-    { TOKEN_STRICT_EQ, "==", NULL, KIND_BOOL },
-    { TOKEN_STRICT_NE, "~=", NULL, KIND_BOOL },
-    { TOKEN_BITAND, NULL, "band", KIND_FLOAT },
-    { TOKEN_BITOR, NULL, "bor", KIND_FLOAT },
-    { TOKEN_XOR, NULL, "bxor", KIND_FLOAT },
-    { TOKEN_SHL, NULL, "shl", KIND_FLOAT },
-    { TOKEN_SHR, NULL, "shr", KIND_FLOAT },
-    { TOKEN_USHR, NULL, "ushr", KIND_FLOAT },
-    { TOKEN_IN, NULL, "has", KIND_BOOL },
+    { TOKEN_SUB, "-", "sub", KIND_ANY },        { TOKEN_MUL, "*", "mul", KIND_ANY },
+    { TOKEN_DIV, "/", NULL, KIND_FLOAT },       { TOKEN_POWER, "^", NULL, KIND_FLOAT },
+    { TOKEN_MOD, NULL, "mod", KIND_FLOAT },     { TOKEN_LT, "<", NULL, KIND_BOOL },
+    { TOKEN_LE, "<=", NULL, KIND_BOOL },        { TOKEN_GT, ">", NULL, KIND_BOOL },
+    { TOKEN_GE, ">=", NULL, KIND_BOOL },        { TOKEN_STRICT_EQ, "==", NULL, KIND_BOOL },
+    { TOKEN_STRICT_NE, "~=", NULL, KIND_BOOL }, { TOKEN_BITAND, NULL, "band", KIND_FLOAT },
+    { TOKEN_BITOR, NULL, "bor", KIND_FLOAT },   { TOKEN_XOR, NULL, "bxor", KIND_FLOAT },
+    { TOKEN_SHL, NULL, "shl", KIND_FLOAT },     { TOKEN_SHR, NULL, "shr", KIND_FLOAT },
+    { TOKEN_USHR, NULL, "ushr", KIND_FLOAT },   { TOKEN_IN, NULL, "has", KIND_BOOL },
 };
 
 static struct emit_value emit_binary(struct emit *e, const struct node *n)
@@ -247,10 +245,11 @@ static struct emit_value emit_binary(struct emit *e, const struct node *n)
     while (binary_ops[i].op != n->op)
         i++;
     /* two integers beyond 2^53 could overflow: only the helper checks that */
-    bool native = binary_ops[i].lua && (!binary_ops[i].helper || a.kind == KIND_FLOAT || b.kind == KIND_FLOAT);
+    bool native = binary_ops[i].lua &&
+                  (!binary_ops[i].helper || a.kind == KIND_FLOAT || b.kind == KIND_FLOAT);
     if (!native)
-        return value_of(TEXT("%s(%s,%s)", binary_ops[i].helper, a.text.ptr, b.text.ptr), binary_ops[i].kind,
-                        false);
+        return value_of(TEXT("%s(%s,%s)", binary_ops[i].helper, a.text.ptr, b.text.ptr),
+                        binary_ops[i].kind, false);
     return value_of(TEXT("(%s%s%s)", a.text.ptr, binary_ops[i].lua, b.text.ptr),
                     binary_ops[i].helper ? KIND_FLOAT : binary_ops[i].kind, false);
 }
@@ -266,7 +265,8 @@ static struct emit_value emit_unary(struct emit *e, const struct node *n)
     case TOKEN_SUB:
         if (n->a->type == NODE_NUMBER)
             return emit_number(e, -n->a->number);
-        return value_of(TEXT("(-%s)", v.text.ptr), v.kind == KIND_FLOAT ? KIND_FLOAT : KIND_ANY, false);
+        return value_of(TEXT("(-%s)", v.text.ptr), v.kind == KIND_FLOAT ? KIND_FLOAT : KIND_ANY,
+                        false);
     case TOKEN_ADD:
         return v.kind == KIND_FLOAT ? v : emit_any(TEXT("num(%s)", v.text.ptr));
     case TOKEN_BITNOT:
@@ -296,8 +296,8 @@ static struct emit_value emit_logical(struct emit *e, const struct node *n)
     return value_of(t, a.kind == b.kind ? a.kind : KIND_ANY, true);
 }
 
-static struct emit_value emit_choice(struct emit *e, const struct node *test, const struct node *yes,
-                                     const struct node *no)
+static struct emit_value emit_choice(struct emit *e, const struct node *test,
+                                     const struct node *yes, const struct node *no)
 {
     wf_str t = emit_local(e, test->at);
     strbuf_addf(e->out, "local %s\n", t.ptr);
@@ -313,7 +313,8 @@ static struct emit_value emit_choice(struct emit *e, const struct node *test, co
     return value_of(t, a.kind == b.kind ? a.kind : KIND_ANY, true);
 }
 
-/* --- literals ------------------------------------------------------------------------------------- */
+/* --- literals
+ * ------------------------------------------------------------------------------------- */
 
 static struct emit_value emit_template(struct emit *e, const struct node *n)
 {
@@ -424,9 +425,11 @@ static struct emit_value emit_object(struct emit *e, const struct node *n)
     return emit_any(text);
 }
 
-/* --- members and calls ---------------------------------------------------------------------------- */
+/* --- members and calls
+ * ---------------------------------------------------------------------------- */
 
-/* The object of a link; where the link is optional the rest of the chain runs only when it is there. */
+/* The object of a link; where the link is optional the rest of the chain runs only when it is
+ * there. */
 static struct emit_value emit_base(struct emit *e, const struct node *n)
 {
     struct emit_value v = emit_expression(e, n->a);
@@ -487,8 +490,8 @@ static struct emit_value emit_method(struct emit *e, const struct node *n)
     const char *name = member->text.ptr;
     if (!runtime_has_method(name)) {
         const char *near = runtime_nearest_method(name);
-        emit_fail(e, member->at, "there is no method '%.60s'%s%s%s", name, near ? ": did you mean '" : "",
-                  near ? near : "", near ? "'?" : "");
+        emit_fail(e, member->at, "there is no method '%.60s'%s%s%s", name,
+                  near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
         return emit_any(STR("nil"));
     }
     struct emit_value object = emit_base(e, member);
@@ -525,7 +528,8 @@ static struct emit_value emit_call(struct emit *e, const struct node *n)
     struct emit_value callee = emit_base(e, n);
     e->throws = true;
     if (emit_has_spread(n->b))
-        return emit_any(TEXT("apply(%s,%s)", callee.text.ptr, emit_list(e, n->b, (wf_str){ 0 }).ptr));
+        return emit_any(
+            TEXT("apply(%s,%s)", callee.text.ptr, emit_list(e, n->b, (wf_str){ 0 }).ptr));
     return emit_any(TEXT("invoke(%s%s)", callee.text.ptr, emit_args(e, n->b).ptr));
 }
 
@@ -533,10 +537,23 @@ static struct emit_value emit_new(struct emit *e, const struct node *n)
 {
     wf_str name = TEXT("new %s", n->a->text.ptr);
     if (!runtime_has_static(name.ptr)) {
-        emit_fail(e, n->a->at, "new knows Date, Set, RegExp and Array, not '%.60s'", n->a->text.ptr);
+        emit_fail(e, n->a->at, "new knows Date, Set, RegExp and Array, not '%.60s'",
+                  n->a->text.ptr);
         return emit_any(STR("nil"));
     }
     return emit_call_value(e, n, TEXT("S[%s]", emit_quote(e, name).ptr));
+}
+
+/* Made once, when the chunk is loaded. */
+static struct emit_value emit_regex(struct emit *e, const struct node *n)
+{
+    char why[200];
+    if (regex_check(n->text, n->flags.ptr, why, sizeof why) != 0)
+        emit_fail(e, n->at, "%s", why);
+    e->constants =
+        TEXT("%sX[%u]=regex(%s,%s)\n", e->constants.len ? e->constants.ptr : "local X={}\n",
+             ++e->n_constants, emit_quote(e, n->text).ptr, emit_quote(e, n->flags).ptr);
+    return emit_any(TEXT("X[%u]", e->n_constants));
 }
 
 static struct emit_value emit_node(struct emit *e, const struct node *n)
@@ -556,7 +573,7 @@ static struct emit_value emit_node(struct emit *e, const struct node *n)
     case NODE_TEMPLATE:
         return emit_template(e, n);
     case NODE_REGEX:
-        return emit_any(TEXT("regex(%s,%s)", emit_quote(e, n->text).ptr, emit_quote(e, n->flags).ptr));
+        return emit_regex(e, n);
     case NODE_ARRAY:
         return emit_any(emit_list(e, n->a, (wf_str){ 0 }));
     case NODE_OBJECT:

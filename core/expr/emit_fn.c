@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * emit_fn: arrow functions: parameters, patterns and the few statements of block bodies. A JavaScript
- * name becomes a numbered Lua local, so it never meets Lua's keywords.
+ * emit_fn: arrow functions: parameters, patterns and the few statements of block bodies. A
+ * JavaScript name becomes a numbered Lua local, so it never meets Lua's keywords.
  */
 #include "expr/emit_int.h"
 
@@ -56,8 +56,9 @@ static void bind(struct emit *e, const struct node *target, wf_str value)
         } else if (target->type == NODE_ARRAY) {
             bind(e, p, TEXT("idx(%s,%u)", t.ptr, i));
         } else {
-            wf_str key = p->a->type == NODE_STRING ? emit_quote(e, p->a->text)
-                                                   : TEXT("key(%s)", emit_expression(e, p->a).text.ptr);
+            wf_str key = p->a->type == NODE_STRING
+                             ? emit_quote(e, p->a->text)
+                             : TEXT("key(%s)", emit_expression(e, p->a).text.ptr);
             taken = TEXT("%s,%s", taken.ptr, key.ptr);
             bind(e, p->b, TEXT("idx(%s,%s)", t.ptr, key.ptr));
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * emit_name: what names mean: variables of n8n ($json, $('Node'), $now ...), globals of JavaScript, and
- * which trees are plain look-ups that need no Lua at all.
+ * emit_name: what names mean: variables of n8n ($json, $('Node'), $now ...), globals of JavaScript,
+ * and which trees are plain look-ups that need no Lua at all.
  */
 #include "expr/emit_int.h"
 #include <stdlib.h>
@@ -14,13 +14,14 @@ static const struct {
 #define X(name, text) { text, EXPR_META_##name },
     EXPR_META_MAP(X)
 #undef X
-    { "$position", EXPR_META_ITEM_INDEX },
+        { "$position", EXPR_META_ITEM_INDEX },
 };
 
 static const char *const variables[] = {
-    "$json",   "$binary",   "$input",    "$node",   "$now",      "$today",   "$items", "$item",
-    "$if",     "$ifEmpty",  "$min",      "$max",    "$average",  "$not",     "$workflow", "$execution",
-    "$prevNode", "$vars",   "$env",      "$parameter", "$itemIndex", "$runIndex", "$position", "$",
+    "$json",    "$binary",    "$input",     "$node",      "$now",      "$today",
+    "$items",   "$item",      "$if",        "$ifEmpty",   "$min",      "$max",
+    "$average", "$not",       "$workflow",  "$execution", "$prevNode", "$vars",
+    "$env",     "$parameter", "$itemIndex", "$runIndex",  "$position", "$",
 };
 
 /* Known in n8n, not here: a sentence instead of a guess. */
@@ -61,7 +62,8 @@ static bool is_variable(const struct emit *e, const struct node *n, const char *
     return n && n->type == NODE_NAME && !strcmp(n->text.ptr, name) && !emit_find(e, n->text);
 }
 
-/* --- nodes ---------------------------------------------------------------------------------------- */
+/* --- nodes
+ * ---------------------------------------------------------------------------------------- */
 
 /* A node somebody names: by an index known now, or by Lua text that finds it when it runs. */
 struct node_ref {
@@ -75,7 +77,8 @@ static bool resolve_node(struct emit *e, const struct node *name, struct node_re
     if (name->type == NODE_STRING) {
         ref->index = e->unit->node_index ? e->unit->node_index(e->unit->ctx, name->text) : -1;
         if (ref->index < 0)
-            emit_fail(e, name->at, "there is no node named '%.80s' in this workflow", name->text.ptr);
+            emit_fail(e, name->at, "there is no node named '%.80s' in this workflow",
+                      name->text.ptr);
         ref->lua = TEXT("%d", ref->index);
         return true;
     }
@@ -115,8 +118,9 @@ static bool match_node(struct emit *e, const struct node *n, struct node_ref *re
     return false;
 }
 
-static const char *const node_members[] = { "item",     "first",      "last",   "all",     "itemMatching",
-                                            "pairedItem", "isExecuted", "params", "context" };
+static const char *const node_members[] = { "item",       "first",        "last",
+                                            "all",        "itemMatching", "pairedItem",
+                                            "isExecuted", "params",       "context" };
 
 static wf_str member_name(const struct node *n)
 {
@@ -133,7 +137,8 @@ static bool is_word(wf_str s, const char *word)
 }
 
 /* ref.member without a call. */
-static struct emit_value emit_node_member(struct emit *e, const struct node *n, const struct node_ref *ref)
+static struct emit_value emit_node_member(struct emit *e, const struct node *n,
+                                          const struct node_ref *ref)
 {
     wf_str name = member_name(n);
     if (is_word(name, "item"))
@@ -148,7 +153,8 @@ static struct emit_value emit_node_member(struct emit *e, const struct node *n, 
         return emit_any(TEXT("N.binary(%s)", ref->lua.ptr));
     const char *near = name.ptr ? str_nearest(name.ptr, node_members, 9) : NULL;
     emit_fail(e, n->at, "a node has no '%.40s'%s%s%s", name.ptr ? name.ptr : "[...]",
-              near ? ": did you mean '" : ": it has item, first(), last(), all(), params, isExecuted",
+              near ? ": did you mean '"
+                   : ": it has item, first(), last(), all(), params, isExecuted",
               near ? near : "", near ? "'?" : "");
     return emit_any(STR("nil"));
 }
@@ -180,8 +186,8 @@ static bool emit_node_call(struct emit *e, const struct node *n, struct emit_val
 static bool emit_item_at(struct emit *e, const struct node *n, struct emit_value *out)
 {
     const struct node *base = n->a;
-    if (n->type == NODE_MEMBER && base->type == NODE_CALL && is_variable(e, base->a, "$item") && base->b &&
-        is_word(n->text, "$json")) {
+    if (n->type == NODE_MEMBER && base->type == NODE_CALL && is_variable(e, base->a, "$item") &&
+        base->b && is_word(n->text, "$json")) {
         wf_str index = emit_expression(e, base->b).text;
         *out = emit_any(TEXT("(N.at(-1,%s))[\"json\"]", index.ptr));
         return true;
@@ -276,11 +282,12 @@ bool emit_special(struct emit *e, const struct node *n, struct emit_value *out)
     return false;
 }
 
-/* --- globals -------------------------------------------------------------------------------------- */
+/* --- globals
+ * -------------------------------------------------------------------------------------- */
 
 bool emit_is_namespace(const struct emit *e, const struct node *n)
 {
-    static const char *const names[] = { "Math", "JSON",   "Object",  "Array",    "Number",
+    static const char *const names[] = { "Math",   "JSON", "Object",   "Array",    "Number",
                                          "String", "Date", "DateTime", "Duration", "Boolean" };
     if (n->type != NODE_NAME || emit_find(e, n->text))
         return false;
@@ -298,8 +305,9 @@ static void fail_unknown(struct emit *e, const struct node *n)
             emit_fail(e, n->at, "%s is not supported: %s", name, unsupported[i].why);
             return;
         }
-    const char *near = name[0] == '$' ? str_nearest(name, variables, sizeof variables / sizeof *variables)
-                                      : runtime_nearest_static(name);
+    const char *near = name[0] == '$'
+                           ? str_nearest(name, variables, sizeof variables / sizeof *variables)
+                           : runtime_nearest_static(name);
     if (near && !strcmp(near, "$"))
         near = NULL;
     if (near)
@@ -337,7 +345,8 @@ struct emit_value emit_global(struct emit *e, const struct node *n)
     return emit_any(TEXT("S[%s]", emit_quote(e, name).ptr));
 }
 
-/* --- plain look-ups ------------------------------------------------------------------------------- */
+/* --- plain look-ups
+ * ------------------------------------------------------------------------------- */
 
 /* $('X').first() and .last() without arguments. */
 static bool match_end_of(struct emit *e, const struct node *n, struct expr_lookup *look)
@@ -346,7 +355,8 @@ static bool match_end_of(struct emit *e, const struct node *n, struct expr_looku
     if (n->type != NODE_CALL || n->b || n->a->type != NODE_MEMBER)
         return false;
     bool first = is_word(n->a->text, "first");
-    if ((!first && !is_word(n->a->text, "last")) || !match_node(e, n->a->a, &ref) || ref.index == -2)
+    if ((!first && !is_word(n->a->text, "last")) || !match_node(e, n->a->a, &ref) ||
+        ref.index == -2)
         return false;
     look->root = first ? EXPR_ROOT_FIRST_OF : EXPR_ROOT_LAST_OF;
     look->node = (uint32_t)ref.index;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * expr_int: what the files of the runtime share.
  *
- * A struct expr_lua holds two Lua states over one memory budget: `js` runs compiled expressions and gives
- * Lua's basic types JavaScript's meaning by metatables; `lua` runs the scripts of Lua steps with Lua's
- * own meaning. One state could not be both.
+ * A struct expr_lua holds two Lua states over one memory budget: `js` runs compiled expressions and
+ * gives Lua's basic types JavaScript's meaning by metatables; `lua` runs the scripts of Lua steps
+ * with Lua's own meaning. One state could not be both.
  *
  * JavaScript values in `js`:
  *   undefined nil; null a light userdata of NULL; true, false, strings, functions: Lua's own
- *   number    a float; integers of JSON beyond 2^53 stay Lua integers, so they are handed on exactly
- *   JSON arrays and objects: a light userdata of their `struct json`, nothing is copied
- *   array     a table with the array metatable, elements from 1, undefined as a mark
- *   object    a table without metatable: its keys in order from 1, its values under their names
- *   Date, DateTime, RegExp, Set: full userdata that begins with struct js_box
- * A value never outlives its evaluation: compiled code has no place to keep one.
+ *   number    a float; integers of JSON beyond 2^53 stay Lua integers, so they are handed on
+ * exactly JSON arrays and objects: a light userdata of their `struct json`, nothing is copied array
+ * a table with the array metatable, elements from 1, undefined as a mark object    a table without
+ * metatable: its keys in order from 1, its values under their names Date, DateTime, RegExp, Set:
+ * full userdata that begins with struct js_box A value never outlives its evaluation: compiled code
+ * has no place to keep one.
  */
 #ifndef CATALYST_EXPR_INT_H
 #define CATALYST_EXPR_INT_H
@@ -53,13 +53,13 @@ struct expr_lua {
     lua_State *js, *lua;
     size_t bytes, limit_bytes;
     uint64_t limit_steps;
-    int64_t fuel;             /* steps left of the running evaluation */
-    bool hooked;              /* the count hook of `js` is set */
-    int64_t hook_us;          /* CPU time when the hook of `lua` last ran; 0: not yet */
-    bool exhausted;           /* the step limit was hit: no pcall of a script may catch that */
+    int64_t fuel;    /* steps left of the running evaluation */
+    bool hooked;     /* the count hook of `js` is set */
+    int64_t hook_us; /* CPU time when the hook of `lua` last ran; 0: not yet */
+    bool exhausted;  /* the step limit was hit: no pcall of a script may catch that */
     const struct expr_scope *scope;
-    size_t arena_start;       /* scope->arena->total_bytes when it began */
-    const void *array_mt;     /* for a fast type check */
+    size_t arena_start;   /* scope->arena->total_bytes when it began */
+    const void *array_mt; /* for a fast type check */
     const void *script_array_mt;
     struct zone *zones;
     struct regex_cache *regexes;
@@ -73,15 +73,18 @@ static inline struct expr_lua *js_lua(lua_State *L)
     return *(struct expr_lua **)lua_getextraspace(L);
 }
 
-/* --- lookup.c --------------------------------------------------------------------------------------- */
+/* --- lookup.c
+ * --------------------------------------------------------------------------------------- */
 
-int lookup_value(const struct expr_lookup *look, const struct expr_scope *s, const struct json **out,
-                 struct err *err);
-int lookup_template(const struct expr *x, const struct expr_scope *s, struct json *out, struct err *err);
+int lookup_value(const struct expr_lookup *look, const struct expr_scope *s,
+                 const struct json **out, struct err *err);
+int lookup_template(const struct expr *x, const struct expr_scope *s, struct json *out,
+                    struct err *err);
 /* A value as text of a template: undefined and null are empty, arrays and objects JSON. */
 wf_str lookup_text(struct arena *a, const struct json *v);
 
-/* --- value.c: JavaScript values ----------------------------------------------------------------------- */
+/* --- value.c: JavaScript values
+ * ----------------------------------------------------------------------- */
 
 enum js_type js_type(lua_State *L, int at);
 const char *js_type_name(enum js_type type); /* "string", "array" ... */
@@ -138,24 +141,20 @@ void js_call(lua_State *L, int n);
 int js_type_error(lua_State *L);
 bool js_is_type_error(lua_State *L, int at);
 
-static inline struct arena *js_arena(lua_State *L)
-{
-    return js_lua(L)->scope->arena;
-}
+static inline struct arena *js_arena(lua_State *L) { return js_lua(L)->scope->arena; }
 
-/* --- arguments of methods: `this` is 1 ------------------------------------------------------------------ */
+/* --- arguments of methods: `this` is 1
+ * ------------------------------------------------------------------ */
 
 double js_arg_number(lua_State *L, int at, double missing);
 /* Converts like JavaScript's ToIntegerOrInfinity and clamps into int64. */
 int64_t js_arg_integer(lua_State *L, int at, int64_t missing);
 const char *js_arg_string(lua_State *L, int at, size_t *len); /* converted in place */
 bool js_arg_function(lua_State *L, int at); /* raises an error unless it is a function */
-static inline bool js_is_missing(lua_State *L, int at)
-{
-    return lua_isnoneornil(L, at);
-}
+static inline bool js_is_missing(lua_State *L, int at) { return lua_isnoneornil(L, at); }
 
-/* --- registry.c ----------------------------------------------------------------------------------------- */
+/* --- registry.c
+ * ----------------------------------------------------------------------------------------- */
 
 void runtime_open_methods(lua_State *L); /* pushes M */
 void runtime_open_statics(lua_State *L); /* pushes S */
@@ -164,49 +163,63 @@ struct js_table {
     enum js_type type;
     const struct js_method *methods;
 };
-extern const struct js_method js_string_methods[], js_string_search[], js_string_ext[], js_array_methods[],
-    js_array_more[], js_array_ext[], js_object_methods[], js_object_ext[], js_number_methods[], js_number_ext[],
-    js_boolean_ext[], js_regex_methods[], js_set_methods[], js_date_methods[], js_date_ext[],
-    js_function_methods[], js_duration_methods[];
-extern const struct js_method js_math_statics[], js_object_statics[], js_core_statics[], js_ext_statics[],
-    js_date_statics[];
+extern const struct js_method js_string_methods[], js_string_search[], js_string_ext[],
+    js_array_methods[], js_array_more[], js_array_ext[], js_object_methods[], js_object_ext[],
+    js_number_methods[], js_number_ext[], js_boolean_ext[], js_regex_methods[], js_set_methods[],
+    js_date_methods[], js_date_ext[], js_function_methods[], js_duration_methods[];
+extern const struct js_method js_math_statics[], js_object_statics[], js_core_statics[],
+    js_ext_statics[], js_date_statics[];
 struct js_constant {
     const char *name;
     double value;
 };
 extern const struct js_constant js_constants[];
 
-/* --- ops.c, nodes.c ------------------------------------------------------------------------------------- */
+/* --- ops.c, nodes.c
+ * ------------------------------------------------------------------------------------- */
 
 void runtime_open_operators(lua_State *L); /* pushes R; sets the metatables of the basic types */
 void runtime_open_nodes(lua_State *L);     /* pushes N */
 
-/* --- regex.c -------------------------------------------------------------------------------------------- */
+/* --- regex.c
+ * -------------------------------------------------------------------------------------------- */
 
 struct regex_cache;
 void regex_cache_free(struct regex_cache *cache);
 int regex_new(lua_State *L); /* (pattern, flags) -> RegExp */
+/* Whether a literal is right, without a state. -1 with a sentence. */
+int regex_check(wf_str source, const char *flags, char *why, size_t why_size);
 struct regex;
 /* The regular expression at `at`, or NULL. */
 struct regex *regex_at(lua_State *L, int at);
 bool regex_is_global(const struct regex *re);
 wf_str regex_source(const struct regex *re);
 const char *regex_flags(const struct regex *re);
-/* Matches from byte `start`; pairs of byte offsets, -1 for groups without a match. Number of groups with
- * the whole, or 0 for no match. Raises an error at the match limit. */
-int regex_exec(lua_State *L, struct regex *re, const char *s, size_t len, size_t start, int64_t *pairs,
-               int max_groups);
+/* Matches from byte `start`; pairs of byte offsets, -1 for groups without a match. Number of groups
+ * with the whole, or 0 for no match. Raises an error at the match limit. */
+int regex_exec(lua_State *L, struct regex *re, const char *s, size_t len, size_t start,
+               int64_t *pairs, int max_groups);
 /* Name of group i, or NULL. */
 const char *regex_group_name(const struct regex *re, int i);
 bool regex_has_names(const struct regex *re);
 enum { REGEX_GROUPS_MAX = 100 };
+void regex_open(lua_State *L);
+/* Pushes what match() gives: the groups as an array with .index and .groups. */
+void regex_push_match(lua_State *L, const struct regex *re, const char *s, const int64_t *pairs,
+                      int n);
 
-/* --- dates ---------------------------------------------------------------------------------------------- */
+/* --- string_methods.c
+ * ----------------------------------------------------------------------------------- */
+
+void js_push_case(lua_State *L, const char *s, size_t len, bool upper);
+
+/* --- dates
+ * ---------------------------------------------------------------------------------------------- */
 
 struct js_date {
     struct js_box box;
-    bool luxon;           /* DateTime; else JavaScript's Date */
-    double ms;            /* since 1970 UTC; NaN: invalid */
+    bool luxon; /* DateTime; else JavaScript's Date */
+    double ms;  /* since 1970 UTC; NaN: invalid */
     struct zone *zone;
 };
 struct js_date *date_at(lua_State *L, int at); /* NULL: not a date */
@@ -216,8 +229,10 @@ int date_index(lua_State *L);
 /* ISO text as toISOString (Date) or toISO (DateTime) give it; returns the length. */
 enum { DATE_TEXT_MAX = 64 };
 size_t date_iso(const struct js_date *d, char to[DATE_TEXT_MAX]);
-/* Milliseconds of an ISO or RFC 2822 text; NaN when it is none. zone: for texts without an offset. */
-double date_parse(const char *s, size_t len, struct zone *zone, struct zone **found, struct expr_lua *lua);
+/* Milliseconds of an ISO or RFC 2822 text; NaN when it is none. zone: for texts without an offset.
+ */
+double date_parse(const char *s, size_t len, struct zone *zone, struct zone **found,
+                  struct expr_lua *lua);
 int duration_index(lua_State *L);
 
 #endif

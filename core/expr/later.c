@@ -3,31 +3,12 @@
 #include "expr/date_int.h"
 #include "expr/script_int.h"
 #define T(x) const struct js_method x[] = { { 0 } };
-T(js_string_methods)
-T(js_string_search) T(js_string_ext) T(js_array_methods) T(js_array_more) T(js_array_ext)
-    T(js_object_methods) T(js_object_ext) T(js_number_methods) T(js_number_ext) T(js_boolean_ext)
-        T(js_regex_methods) T(js_set_methods) T(js_date_methods) T(js_date_ext)
-            T(js_function_methods) T(js_duration_methods) T(js_math_statics) T(js_object_statics)
-                T(js_core_statics) T(js_ext_statics) T(js_date_statics) const
+T(js_string_ext)
+T(js_array_ext) T(js_object_methods) T(js_object_ext) T(js_number_methods) T(js_number_ext)
+    T(js_boolean_ext) T(js_set_methods) T(js_date_methods) T(js_date_ext) T(js_function_methods)
+        T(js_duration_methods) T(js_math_statics) T(js_object_statics) T(js_core_statics)
+            T(js_ext_statics) T(js_date_statics) const
     struct js_constant js_constants[] = { { 0 } };
-void regex_cache_free(struct regex_cache *c) { (void)c; }
-int regex_new(lua_State *L) { return luaL_error(L, "x"); }
-struct regex *regex_at(lua_State *L, int a)
-{
-    (void)L;
-    (void)a;
-    return 0;
-}
-wf_str regex_source(const struct regex *r)
-{
-    (void)r;
-    return STR("");
-}
-const char *regex_flags(const struct regex *r)
-{
-    (void)r;
-    return "";
-}
 struct js_date *date_at(lua_State *L, int a)
 {
     (void)L;
@@ -52,7 +33,7 @@ int duration_index(lua_State *L)
     (void)L;
     return 0;
 }
-size_t date_iso(const struct js_date *d, char *t)
+size_t date_iso(const struct js_date *d, char t[DATE_TEXT_MAX])
 {
     (void)d;
     (void)t;

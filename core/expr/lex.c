@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * lex: tokens of the JavaScript subset, read on demand because what "/" and "}" mean is the parser's
- * knowledge. Any thread; memory from the arena given; no I/O.
+ * lex: tokens of the JavaScript subset, read on demand because what "/" and "}" mean is the
+ * parser's knowledge. Any thread; memory from the arena given; no I/O.
  */
 #include "expr/syntax_int.h"
 #include <ctype.h>
@@ -55,15 +55,9 @@ static int peek(const struct lexer *lex, uint32_t ahead)
     return lex->pos + ahead < lex->len ? (unsigned char)lex->src[lex->pos + ahead] : -1;
 }
 
-static bool is_name_start(int c)
-{
-    return isalpha(c) || c == '_' || c == '$' || c >= 0x80;
-}
+static bool is_name_start(int c) { return isalpha(c) || c == '_' || c == '$' || c >= 0x80; }
 
-static bool is_name_part(int c)
-{
-    return is_name_start(c) || (c >= '0' && c <= '9');
-}
+static bool is_name_part(int c) { return is_name_start(c) || (c >= '0' && c <= '9'); }
 
 /* White space and comments. */
 static void skip_blank(struct lexer *lex)
@@ -316,8 +310,9 @@ static void read_number(struct lexer *lex)
         read_decimal(lex);
     }
     if (!lex->failed && is_name_part(peek(lex, 0)))
-        lex_fail(lex, lex->token.at, peek(lex, 0) == 'n' ? "BigInt literals are not supported"
-                                                         : "a number is followed by letters");
+        lex_fail(lex, lex->token.at,
+                 peek(lex, 0) == 'n' ? "BigInt literals are not supported"
+                                     : "a number is followed by letters");
 }
 
 void lex_next(struct lexer *lex)
@@ -350,7 +345,8 @@ void lex_next(struct lexer *lex)
         return;
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (lex->len - lex->pos < ops[i].len || memcmp(lex->src + lex->pos, ops[i].text, ops[i].len))
+        if (lex->len - lex->pos < ops[i].len ||
+            memcmp(lex->src + lex->pos, ops[i].text, ops[i].len))
             continue;
         /* "a?.5:1" is a condition with a number */
         if (ops[i].type == TOKEN_CHAIN && peek(lex, 2) >= '0' && peek(lex, 2) <= '9')

@@ -11,13 +11,14 @@ static const struct json *item_part(const struct expr_item *item, bool binary)
     return binary ? item->binary : item->json;
 }
 
-static int item_of(const struct expr_lookup *look, const struct expr_scope *s, struct expr_item *item,
-                   struct err *err)
+static int item_of(const struct expr_lookup *look, const struct expr_scope *s,
+                   struct expr_item *item, struct err *err)
 {
     char why[200] = "it has not run";
     int node = (int)look->node;
     if (look->root == EXPR_ROOT_ITEM_OF) {
-        if (!s->view || !s->view->paired || s->view->paired(s->of, node, item, why, sizeof why) != 0)
+        if (!s->view || !s->view->paired ||
+            s->view->paired(s->of, node, item, why, sizeof why) != 0)
             return err_set(err, ERR_INVALID, "%s: %s", look->text, why);
         return 0;
     }
@@ -33,8 +34,8 @@ static int item_of(const struct expr_lookup *look, const struct expr_scope *s, s
     return 0;
 }
 
-static int root_of(const struct expr_lookup *look, const struct expr_scope *s, const struct json **root,
-                   struct err *err)
+static int root_of(const struct expr_lookup *look, const struct expr_scope *s,
+                   const struct json **root, struct err *err)
 {
     struct expr_item item = { 0 };
     switch (look->root) {
@@ -75,8 +76,8 @@ static const struct json *walk(const struct json *v, const struct json_path *pat
     return v;
 }
 
-int lookup_value(const struct expr_lookup *look, const struct expr_scope *s, const struct json **out,
-                 struct err *err)
+int lookup_value(const struct expr_lookup *look, const struct expr_scope *s,
+                 const struct json **out, struct err *err)
 {
     const struct json *root = NULL;
     if (root_of(look, s, &root, err) != 0)
@@ -94,8 +95,8 @@ wf_str lookup_text(struct arena *a, const struct json *v)
     if (v->type == JSON_STRING)
         return (wf_str){ v->s, v->len };
     if (v->type == JSON_DOUBLE ||
-        (v->type == JSON_NUMBER && (memchr(v->s, '.', v->len) || memchr(v->s, 'e', v->len) ||
-                                    memchr(v->s, 'E', v->len)))) {
+        (v->type == JSON_NUMBER &&
+         (memchr(v->s, '.', v->len) || memchr(v->s, 'e', v->len) || memchr(v->s, 'E', v->len)))) {
         json_double(v, &d);
         size_t len = text_of_number(d, number);
         return arena_str(a, number, len);
@@ -103,7 +104,8 @@ wf_str lookup_text(struct arena *a, const struct json *v)
     return json_to_str(a, v);
 }
 
-int lookup_template(const struct expr *x, const struct expr_scope *s, struct json *out, struct err *err)
+int lookup_template(const struct expr *x, const struct expr_scope *s, struct json *out,
+                    struct err *err)
 {
     wf_str small[16], *texts = small;
     size_t total = 0;

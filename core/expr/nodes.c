@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * nodes: what expressions see of their execution (table N of compiled code): items of other nodes,
- * $workflow and the like, the time. Everything is asked through the scope's expr_view, which answers
- * from memory. The worker's thread.
+ * $workflow and the like, the time. Everything is asked through the scope's expr_view, which
+ * answers from memory. The worker's thread.
  */
 #include "expr/date_int.h"
 #include "expr/expr_int.h"
 
-static const struct expr_scope *scope_of(lua_State *L)
-{
-    return js_lua(L)->scope;
-}
+static const struct expr_scope *scope_of(lua_State *L) { return js_lua(L)->scope; }
 
 static const struct expr_view *view_of(lua_State *L)
 {
@@ -79,7 +76,8 @@ static int node_matching(lua_State *L)
     return push_item(L, &item);
 }
 
-/* Items of an output; raises an error when the node has not run. Branch and run are arguments 2 and 3. */
+/* Items of an output; raises an error when the node has not run. Branch and run are arguments 2
+ * and 3. */
 static int64_t count_items(lua_State *L, int node, unsigned *branch, int *run)
 {
     *branch = (unsigned)js_arg_integer(L, 2, 0);
@@ -90,7 +88,8 @@ static int64_t count_items(lua_State *L, int node, unsigned *branch, int *run)
     return n;
 }
 
-static bool item_at(lua_State *L, int node, unsigned branch, int run, int64_t i, struct expr_item *item)
+static bool item_at(lua_State *L, int node, unsigned branch, int run, int64_t i,
+                    struct expr_item *item)
 {
     *item = (struct expr_item){ 0 };
     return view_of(L)->at && view_of(L)->at(scope_of(L)->of, node, branch, run, i, item) == 0;
@@ -109,15 +108,9 @@ static int push_end(lua_State *L, bool last)
     return push_item(L, &item);
 }
 
-static int node_first(lua_State *L)
-{
-    return push_end(L, false);
-}
+static int node_first(lua_State *L) { return push_end(L, false); }
 
-static int node_last(lua_State *L)
-{
-    return push_end(L, true);
-}
+static int node_last(lua_State *L) { return push_end(L, true); }
 
 static int node_all(lua_State *L)
 {
@@ -154,7 +147,9 @@ static int node_by_name(lua_State *L)
 {
     size_t len;
     const char *name = js_arg_string(L, 1, &len);
-    int node = view_of(L)->node_index ? view_of(L)->node_index(scope_of(L)->of, (wf_str){ name, len }) : -1;
+    int node = view_of(L)->node_index
+                   ? view_of(L)->node_index(scope_of(L)->of, (wf_str){ name, len })
+                   : -1;
     if (node < 0)
         return luaL_error(L, "there is no node named '%s'", name);
     lua_pushinteger(L, node);
@@ -164,7 +159,8 @@ static int node_by_name(lua_State *L)
 static int node_meta(lua_State *L)
 {
     const struct expr_view *v = view_of(L);
-    js_push(L, v->meta ? v->meta(scope_of(L)->of, (enum expr_meta)lua_tointeger(L, 1), (int)lua_tointeger(L, 2))
+    js_push(L, v->meta ? v->meta(scope_of(L)->of, (enum expr_meta)lua_tointeger(L, 1),
+                                 (int)lua_tointeger(L, 2))
                        : NULL);
     return 1;
 }
@@ -188,13 +184,11 @@ static int node_today(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "item", node_item },   { "json", node_json }, { "binary", node_binary }, { "matching", node_matching },
-    { "first", node_first }, { "last", node_last }, { "all", node_all },       { "at", node_at },
-    { "ran", node_ran },     { "node", node_by_name }, { "meta", node_meta },  { "now", node_now },
-    { "today", node_today }, { NULL, NULL },
+    { "item", node_item },         { "json", node_json },   { "binary", node_binary },
+    { "matching", node_matching }, { "first", node_first }, { "last", node_last },
+    { "all", node_all },           { "at", node_at },       { "ran", node_ran },
+    { "node", node_by_name },      { "meta", node_meta },   { "now", node_now },
+    { "today", node_today },       { NULL, NULL },
 };
 
-void runtime_open_nodes(lua_State *L)
-{
-    luaL_newlib(L, functions);
-}
+void runtime_open_nodes(lua_State *L) { luaL_newlib(L, functions); }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops: JavaScript's operators for Lua. Numbers with numbers and strings with strings run on Lua's own
- * operators; for everything else Lua looks for metamethods, and here they are, on the metatables of the
- * basic types. The helpers of compiled code (table R) are here too. The worker's thread.
+ * ops: JavaScript's operators for Lua. Numbers with numbers and strings with strings run on Lua's
+ * own operators; for everything else Lua looks for metamethods, and here they are, on the
+ * metatables of the basic types. The helpers of compiled code (table R) are here too. The worker's
+ * thread.
  */
 #include "expr/expr_int.h"
 #include <math.h>
 
-/* --- arithmetic ----------------------------------------------------------------------------------- */
+/* --- arithmetic
+ * ----------------------------------------------------------------------------------- */
 
 static bool is_text(enum js_type t)
 {
-    return t == JS_STRING || t == JS_ARRAY || t == JS_OBJECT || t == JS_DATE || t == JS_REGEX || t == JS_SET ||
-           t == JS_FUNCTION;
+    return t == JS_STRING || t == JS_ARRAY || t == JS_OBJECT || t == JS_DATE || t == JS_REGEX ||
+           t == JS_SET || t == JS_FUNCTION;
 }
 
 /* Pushes a + b. */
@@ -143,7 +145,8 @@ static int op_bnot(lua_State *L)
     return 1;
 }
 
-/* --- properties ----------------------------------------------------------------------------------- */
+/* --- properties
+ * ----------------------------------------------------------------------------------- */
 
 static int index_none(lua_State *L)
 {
@@ -184,6 +187,7 @@ static int index_string(lua_State *L)
     return 1;
 }
 
+/* .index and .groups of a match are raw fields and never come here. */
 static int index_array(lua_State *L)
 {
     if (!is_length(L, 2))
@@ -269,8 +273,10 @@ static int op_has(lua_State *L)
 
 static int op_typeof(lua_State *L)
 {
-    static const char *const names[JS_TYPES] = { [JS_UNDEFINED] = "undefined", [JS_BOOLEAN] = "boolean",
-                                                 [JS_NUMBER] = "number",       [JS_STRING] = "string",
+    static const char *const names[JS_TYPES] = { [JS_UNDEFINED] = "undefined",
+                                                 [JS_BOOLEAN] = "boolean",
+                                                 [JS_NUMBER] = "number",
+                                                 [JS_STRING] = "string",
                                                  [JS_FUNCTION] = "function" };
     const char *name = names[js_type(L, 1)];
     lua_pushstring(L, name ? name : "object");
@@ -292,7 +298,8 @@ static int op_instanceof(lua_State *L)
     return 1;
 }
 
-/* --- arrays, objects, text -------------------------------------------------------------------------- */
+/* --- arrays, objects, text
+ * -------------------------------------------------------------------------- */
 
 /* arr({a, b, ...}, n): makes the table an array. */
 static int op_arr(lua_State *L)
@@ -425,7 +432,8 @@ static int op_text(lua_State *L)
     return 1;
 }
 
-/* --- calls ---------------------------------------------------------------------------------------- */
+/* --- calls
+ * ---------------------------------------------------------------------------------------- */
 
 /* try(f, J): a block of a template; a TypeError in it gives undefined. */
 static int op_try(lua_State *L)
@@ -467,20 +475,29 @@ static int op_apply(lua_State *L)
 }
 
 static const luaL_Reg operators[] = {
-    { "add", op_add },     { "sub", op_sub },       { "mul", op_mul },       { "mod", op_mod },
-    { "eq", op_eq },       { "num", op_num },       { "typeof", op_typeof }, { "idx", op_idx },
-    { "arr", op_arr },     { "spread", op_spread }, { "join", op_join },     { "cat", op_cat },
-    { "key", op_key },     { "put", op_put },       { "merge", op_merge },   { "omit", op_omit },
-    { "rest", op_rest },   { "pack", op_pack },     { "regex", regex_new },  { "has", op_has },
-    { "band", op_band },   { "bor", op_bor },       { "bxor", op_bxor },     { "shl", op_shl },
-    { "shr", op_shr },     { "ushr", op_ushr },     { "bnot", op_bnot },     { "text", op_text },
-    { "try", op_try },     { "invoke", op_invoke }, { "apply", op_apply },   { "instanceof", op_instanceof },
+    { "add", op_add },       { "sub", op_sub },
+    { "mul", op_mul },       { "mod", op_mod },
+    { "eq", op_eq },         { "num", op_num },
+    { "typeof", op_typeof }, { "idx", op_idx },
+    { "arr", op_arr },       { "spread", op_spread },
+    { "join", op_join },     { "cat", op_cat },
+    { "key", op_key },       { "put", op_put },
+    { "merge", op_merge },   { "omit", op_omit },
+    { "rest", op_rest },     { "pack", op_pack },
+    { "regex", regex_new },  { "has", op_has },
+    { "band", op_band },     { "bor", op_bor },
+    { "bxor", op_bxor },     { "shl", op_shl },
+    { "shr", op_shr },       { "ushr", op_ushr },
+    { "bnot", op_bnot },     { "text", op_text },
+    { "try", op_try },       { "invoke", op_invoke },
+    { "apply", op_apply },   { "instanceof", op_instanceof },
     { NULL, NULL },
 };
 
 static const luaL_Reg metamethods[] = {
-    { "__add", op_add }, { "__sub", op_sub }, { "__mul", op_mul }, { "__div", op_div }, { "__pow", op_pow },
-    { "__unm", op_unm }, { "__lt", op_lt },   { "__le", op_le },   { NULL, NULL },
+    { "__add", op_add }, { "__sub", op_sub }, { "__mul", op_mul },
+    { "__div", op_div }, { "__pow", op_pow }, { "__unm", op_unm },
+    { "__lt", op_lt },   { "__le", op_le },   { NULL, NULL },
 };
 
 static void push_metatable(lua_State *L, lua_CFunction index)
@@ -516,6 +533,7 @@ void runtime_open_operators(lua_State *L)
     push_metatable(L, index_array);
     js_lua(L)->array_mt = lua_topointer(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, js_lua(L)->array_mt);
+    regex_open(L);
     push_metatable(L, date_index);
     lua_setfield(L, LUA_REGISTRYINDEX, "date");
     push_metatable(L, duration_index);

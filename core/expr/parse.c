@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * parse: a Pratt parser of the JavaScript subset of expressions: everything that computes a value.
- * Statements exist in the block bodies of arrow functions only: const, let, if, return. What changes a
- * variable is refused with a sentence that says so. Any thread; depth is limited, so hostile text
- * cannot exhaust the C stack.
+ * Statements exist in the block bodies of arrow functions only: const, let, if, return. What
+ * changes a variable is refused with a sentence that says so. Any thread; depth is limited, so
+ * hostile text cannot exhaust the C stack.
  */
 #include "expr/syntax_int.h"
 
@@ -26,10 +26,7 @@ static void next(struct parser *p)
     lex_next(p->lex);
 }
 
-static bool at(const struct parser *p, enum token_type type)
-{
-    return p->lex->token.type == type;
-}
+static bool at(const struct parser *p, enum token_type type) { return p->lex->token.type == type; }
 
 static bool at_word(const struct parser *p, const char *word)
 {
@@ -49,7 +46,9 @@ static void unexpected(struct parser *p)
     const struct token *t = &p->lex->token;
     if (t->type == TOKEN_NAME || t->type == TOKEN_NUMBER || t->type == TOKEN_STRING)
         lex_fail(p->lex, t->at, "%s%.40s%s is not expected here",
-                 t->type == TOKEN_NAME ? "'" : t->type == TOKEN_STRING ? "the text '" : "a number",
+                 t->type == TOKEN_NAME     ? "'"
+                 : t->type == TOKEN_STRING ? "the text '"
+                                           : "a number",
                  t->type == TOKEN_NUMBER ? "" : t->text.ptr, t->type == TOKEN_NUMBER ? "" : "'");
     else if (t->type == TOKEN_END)
         lex_fail(p->lex, t->at, "the expression ends too early");
@@ -184,7 +183,8 @@ static struct node *parse_object(struct parser *p)
     return n;
 }
 
-/* --- arrow functions ------------------------------------------------------------------------------ */
+/* --- arrow functions
+ * ------------------------------------------------------------------------------ */
 
 static struct node *parse_with_default(struct parser *p)
 {
@@ -335,14 +335,16 @@ static struct node *parse_statement(struct parser *p)
         if (!at(p, TOKEN_SEMICOLON) && !at(p, TOKEN_RBRACE) && !p->lex->token.newline)
             n->a = parse_assigned(p);
     } else if (at_word(p, "for") || at_word(p, "while") || at_word(p, "switch") ||
-               at_word(p, "try") || at_word(p, "throw") || at_word(p, "function") || at_word(p, "do")) {
+               at_word(p, "try") || at_word(p, "throw") || at_word(p, "function") ||
+               at_word(p, "do")) {
         lex_fail(p->lex, n->at,
                  "'%s' is not supported in expressions: use array methods, or a Lua step",
                  p->lex->token.text.ptr);
     } else {
         n->a = parse_assigned(p);
     }
-    if (!take(p, TOKEN_SEMICOLON) && !at(p, TOKEN_RBRACE) && !p->lex->token.newline && !p->lex->failed)
+    if (!take(p, TOKEN_SEMICOLON) && !at(p, TOKEN_RBRACE) && !p->lex->token.newline &&
+        !p->lex->failed)
         unexpected(p);
     return n;
 }
@@ -365,7 +367,8 @@ static struct node *parse_block(struct parser *p)
     return n;
 }
 
-/* --- expressions ---------------------------------------------------------------------------------- */
+/* --- expressions
+ * ---------------------------------------------------------------------------------- */
 
 enum { POWER_COND = 2, POWER_UNARY = 15, POWER_POSTFIX = 17 };
 
@@ -521,8 +524,8 @@ static struct node *parse_name(struct parser *p)
         return parse_unary(p, TOKEN_TYPEOF);
     if (at_word(p, "void"))
         return parse_unary(p, TOKEN_VOID);
-    if (at_word(p, "function") || at_word(p, "async") || at_word(p, "await") || at_word(p, "delete") ||
-        at_word(p, "this") || at_word(p, "class") || at_word(p, "yield")) {
+    if (at_word(p, "function") || at_word(p, "async") || at_word(p, "await") ||
+        at_word(p, "delete") || at_word(p, "this") || at_word(p, "class") || at_word(p, "yield")) {
         lex_fail(p->lex, n->at, "'%s' is not supported in expressions%s", n->text.ptr,
                  at_word(p, "function") ? ": write an arrow function" : "");
         return n;
@@ -550,7 +553,7 @@ static struct node *parse_parenthesis(struct parser *p)
         n = parse_assigned(p);
     expect(p, TOKEN_RPAREN);
     if (n->type == NODE_ARROW)
-        n->constant = true; /* (x => x)(1): may be called at once */
+        n->constant = true;    /* (x => x)(1): may be called at once */
     if (n->type == NODE_CHAIN) /* (a?.b).c: the chain ends at the parenthesis */
         n = node_ab(p, NODE_CHAIN, n->at, n, NULL);
     return n;
@@ -597,7 +600,8 @@ static struct node *parse_prefix(struct parser *p)
         return parse_unary(p, t.type);
     case TOKEN_INCREMENT:
     case TOKEN_DECREMENT:
-        lex_fail(p->lex, t.at, "'%s' changes a variable: expressions only compute", token_text(t.type));
+        lex_fail(p->lex, t.at, "'%s' changes a variable: expressions only compute",
+                 token_text(t.type));
         return n;
     default:
         unexpected(p);
@@ -678,8 +682,8 @@ static struct node *parse_assigned(struct parser *p)
     case TOKEN_USHR_ASSIGN:
     case TOKEN_INCREMENT:
     case TOKEN_DECREMENT:
-        lex_fail(p->lex, p->lex->token.at, "'%s' assigns: expressions only compute%s", token_text(t),
-                 t == TOKEN_ASSIGN ? "; to compare, write == or ===" : "");
+        lex_fail(p->lex, p->lex->token.at, "'%s' assigns: expressions only compute%s",
+                 token_text(t), t == TOKEN_ASSIGN ? "; to compare, write == or ===" : "");
         break;
     default:
         break;

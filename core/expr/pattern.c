@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pattern: Lua's pattern language (reference manual 6.4.1) with a step budget. The library's own matcher
- * can take exponential time inside one call, where no hook of the interpreter sees it; here each tried
- * position costs a step.
+ * pattern: Lua's pattern language (reference manual 6.4.1) with a step budget. The library's own
+ * matcher can take exponential time inside one call, where no hook of the interpreter sees it; here
+ * each tried position costs a step.
  */
 #include "expr/pattern_int.h"
 #include <ctype.h>
@@ -158,7 +158,8 @@ static const char *match_frontier(struct match *m, const char *s, const char *p)
     if (p >= m->pat_end || *p != '[')
         luaL_error(m->L, "missing '[' after '%%f' in pattern");
     const char *end = item_end(m, p);
-    int before = s == m->src ? 0 : (unsigned char)s[-1], here = s < m->src_end ? (unsigned char)*s : 0;
+    int before = s == m->src ? 0 : (unsigned char)s[-1],
+        here = s < m->src_end ? (unsigned char)*s : 0;
     if (in_set(before, p, end) || !in_set(here, p, end))
         return NULL;
     return try_match(m, s, end);
@@ -202,7 +203,8 @@ static const char *match_close(struct match *m, const char *s, const char *p)
 }
 
 /* item*, item+ (least is 0 or 1): as many as there are, then fewer. */
-static const char *match_most(struct match *m, const char *s, const char *p, const char *end, ptrdiff_t least)
+static const char *match_most(struct match *m, const char *s, const char *p, const char *end,
+                              ptrdiff_t least)
 {
     ptrdiff_t n = 0;
     while (matches_one(m, s + n, p, end))
@@ -227,13 +229,15 @@ static const char *match_least(struct match *m, const char *s, const char *p, co
     }
 }
 
-/* One step of the pattern at p. `again` is set when the match goes on at *s, *p without recursion. */
+/* One step of the pattern at p. `again` is set when the match goes on at *s, *p without recursion.
+ */
 static const char *match_step(struct match *m, const char **s, const char **p, bool *again)
 {
     const char *at = *p;
     bool more = at + 1 < m->pat_end;
     if (*at == '(')
-        return more && at[1] == ')' ? match_open(m, *s, at + 2, POSITION) : match_open(m, *s, at + 1, OPEN);
+        return more && at[1] == ')' ? match_open(m, *s, at + 2, POSITION)
+                                    : match_open(m, *s, at + 1, OPEN);
     if (*at == ')')
         return match_close(m, *s, at);
     if (*at == '$' && !more)
@@ -285,7 +289,8 @@ static const char *try_match(struct match *m, const char *s, const char *p)
     return found;
 }
 
-/* --- captures ------------------------------------------------------------------------------------- */
+/* --- captures
+ * ------------------------------------------------------------------------------------- */
 
 static void push_capture(struct match *m, int i, const char *s, const char *end)
 {
@@ -313,7 +318,8 @@ static int push_captures(struct match *m, const char *s, const char *end, bool w
     return n;
 }
 
-static struct match start_match(lua_State *L, const char *src, size_t src_len, const char *pat, size_t pat_len)
+static struct match start_match(lua_State *L, const char *src, size_t src_len, const char *pat,
+                                size_t pat_len)
 {
     return (struct match){ .L = L, .src = src, .src_end = src + src_len, .pat_end = pat + pat_len };
 }
@@ -324,7 +330,8 @@ static const char *match_at(struct match *m, const char *s, const char *p)
     return try_match(m, s, p);
 }
 
-/* --- find and match ------------------------------------------------------------------------------- */
+/* --- find and match
+ * ------------------------------------------------------------------------------- */
 
 static size_t start_position(lua_Integer at, size_t len)
 {
@@ -335,7 +342,8 @@ static size_t start_position(lua_Integer at, size_t len)
     return len - (size_t)-at;
 }
 
-static int find_plain(lua_State *L, const char *s, size_t len, const char *p, size_t p_len, size_t from)
+static int find_plain(lua_State *L, const char *s, size_t len, const char *p, size_t p_len,
+                      size_t from)
 {
     const char *found = p_len ? memmem(s + from, len - from, p, p_len) : s + from;
     js_charge(L, (found ? (size_t)(found - s) - from : len - from) >> 4);
@@ -378,15 +386,9 @@ static int find_or_match(lua_State *L, bool find)
     return 1;
 }
 
-static int pattern_find(lua_State *L)
-{
-    return find_or_match(L, true);
-}
+static int pattern_find(lua_State *L) { return find_or_match(L, true); }
 
-static int pattern_match(lua_State *L)
-{
-    return find_or_match(L, false);
-}
+static int pattern_match(lua_State *L) { return find_or_match(L, false); }
 
 /* Upvalues: text, pattern, where to go on, where the last match ended. */
 static int gmatch_step(lua_State *L)
@@ -420,7 +422,8 @@ static int pattern_gmatch(lua_State *L)
     return 1;
 }
 
-/* --- gsub ----------------------------------------------------------------------------------------- */
+/* --- gsub
+ * ----------------------------------------------------------------------------------------- */
 
 /* Adds a replacement text with %1, %0 and %% resolved. */
 static void add_text(struct match *m, luaL_Buffer *b, const char *s, const char *end)
@@ -477,8 +480,9 @@ static int pattern_gsub(lua_State *L)
     size_t len, p_len;
     const char *s = luaL_checklstring(L, 1, &len), *p = luaL_checklstring(L, 2, &p_len);
     int type = lua_type(L, 3);
-    luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE ||
-                            type == LUA_TLIGHTUSERDATA,
+    luaL_argexpected(L,
+                     type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
+                         type == LUA_TTABLE || type == LUA_TLIGHTUSERDATA,
                      3, "string/function/table");
     if (type == LUA_TNUMBER)
         lua_tostring(L, 3);
@@ -511,8 +515,10 @@ static int pattern_gsub(lua_State *L)
 
 void pattern_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = { { "find", pattern_find },     { "match", pattern_match },
-                                          { "gmatch", pattern_gmatch }, { "gsub", pattern_gsub },
+    static const luaL_Reg functions[] = { { "find", pattern_find },
+                                          { "match", pattern_match },
+                                          { "gmatch", pattern_gmatch },
+                                          { "gsub", pattern_gsub },
                                           { NULL, NULL } };
     luaL_setfuncs(L, functions, 0);
 }

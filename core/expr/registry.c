@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * registry: all methods and global functions by name. The compiler asks it whether a name exists; the
- * runtime makes one Lua function per method name that picks the code by the type of its object.
+ * registry: all methods and global functions by name. The compiler asks it whether a name exists;
+ * the runtime makes one Lua function per method name that picks the code by the type of its object.
  */
 #include "expr/emit_int.h"
 #include "expr/expr_int.h"
@@ -8,17 +8,29 @@
 
 /* Earlier tables win where two of one type have the same name. */
 static const struct js_table tables[] = {
-    { JS_STRING, js_string_methods },   { JS_STRING, js_string_search }, { JS_ARRAY, js_array_methods },
-    { JS_ARRAY, js_array_more },        { JS_OBJECT, js_object_methods }, { JS_NUMBER, js_number_methods },
-    { JS_REGEX, js_regex_methods },     { JS_SET, js_set_methods },      { JS_DATE, js_date_methods },
-    { JS_FUNCTION, js_function_methods }, { JS_DURATION, js_duration_methods }, { JS_STRING, js_string_ext },
-    { JS_ARRAY, js_array_ext },         { JS_OBJECT, js_object_ext },    { JS_NUMBER, js_number_ext },
-    { JS_BOOLEAN, js_boolean_ext },     { JS_DATE, js_date_ext },
+    { JS_STRING, js_string_methods },
+    { JS_STRING, js_string_search },
+    { JS_ARRAY, js_array_methods },
+    { JS_ARRAY, js_array_more },
+    { JS_OBJECT, js_object_methods },
+    { JS_NUMBER, js_number_methods },
+    { JS_REGEX, js_regex_methods },
+    { JS_SET, js_set_methods },
+    { JS_DATE, js_date_methods },
+    { JS_FUNCTION, js_function_methods },
+    { JS_DURATION, js_duration_methods },
+    { JS_STRING, js_string_ext },
+    { JS_ARRAY, js_array_ext },
+    { JS_OBJECT, js_object_ext },
+    { JS_NUMBER, js_number_ext },
+    { JS_BOOLEAN, js_boolean_ext },
+    { JS_DATE, js_date_ext },
 };
 enum { TABLES = sizeof tables / sizeof *tables, TABLE_FIRST_EXTENSION = 11 };
 
-static const struct js_method *const statics[] = { js_core_statics, js_math_statics, js_object_statics,
-                                                   js_ext_statics, js_date_statics };
+static const struct js_method *const statics[] = { js_core_statics, js_math_statics,
+                                                   js_object_statics, js_ext_statics,
+                                                   js_date_statics };
 enum { STATICS = sizeof statics / sizeof *statics };
 
 static lua_CFunction find(const struct js_method *m, const char *name)
@@ -66,12 +78,10 @@ const char *runtime_nearest_method(const char *name)
     return nearest(name, list, TABLES);
 }
 
-const char *runtime_nearest_static(const char *name)
-{
-    return nearest(name, statics, STATICS);
-}
+const char *runtime_nearest_static(const char *name) { return nearest(name, statics, STATICS); }
 
-/* --- calling -------------------------------------------------------------------------------------- */
+/* --- calling
+ * -------------------------------------------------------------------------------------- */
 
 /* A method name with its code for each type. */
 struct entry {
@@ -115,7 +125,8 @@ static int call_method(lua_State *L)
 }
 
 /* Adds code to the entry of a name in M (on top), making it when it is new. */
-static void add_method(lua_State *L, const struct js_table *table, const struct js_method *m, bool extension)
+static void add_method(lua_State *L, const struct js_table *table, const struct js_method *m,
+                       bool extension)
 {
     struct entry *e;
     if (lua_getfield(L, -1, m->name) == LUA_TFUNCTION) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * script: runs Lua steps. A script is loaded once for each worker; a run takes an idle coroutine, so a run
- * that does not wait makes no garbage of its own. A run that waits (http.request, sleep ...) keeps its
- * coroutine until it is resumed or cancelled.
+ * script: runs Lua steps. A script is loaded once for each worker; a run takes an idle coroutine,
+ * so a run that does not wait makes no garbage of its own. A run that waits (http.request, sleep
+ * ...) keeps its coroutine until it is resumed or cancelled.
  *
  * The worker's thread; nothing blocks.
  */
@@ -12,7 +12,8 @@
 
 enum { HOOK_STEPS = 1000 };
 
-/* --- steps ---------------------------------------------------------------------------------------- */
+/* --- steps
+ * ---------------------------------------------------------------------------------------- */
 
 static int64_t cpu_us(void)
 {
@@ -21,8 +22,8 @@ static int64_t cpu_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* One step can be a long piece of work in C (joining or comparing large strings): steps that took longer
- * than 100 to a microsecond are counted by their time. */
+/* One step can be a long piece of work in C (joining or comparing large strings): steps that took
+ * longer than 100 to a microsecond are counted by their time. */
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
@@ -39,7 +40,8 @@ static void on_count(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
-/* --- coroutines ----------------------------------------------------------------------------------- */
+/* --- coroutines
+ * ----------------------------------------------------------------------------------- */
 
 int script_open(lua_State *L)
 {
@@ -138,7 +140,8 @@ void script_close(struct expr_lua *lua)
     }
 }
 
-/* --- compiling ------------------------------------------------------------------------------------ */
+/* --- compiling
+ * ------------------------------------------------------------------------------------ */
 
 /* What a script sees as locals; on its first line, so that line numbers stay. */
 struct source {
@@ -167,7 +170,8 @@ static int fail_text(struct err *err, enum err_code code, const char *text)
 
 static int load_script(lua_State *L, wf_str source, bool each)
 {
-    struct source s = { .parts = { each ? STR("local item,json=... ") : STR("local items=... "), source } };
+    struct source s = { .parts = { each ? STR("local item,json=... ") : STR("local items=... "),
+                                   source } };
     return lua_load(L, read_source, &s, "=L", "t");
 }
 
@@ -196,8 +200,8 @@ static int keep_script(lua_State *L)
     return 0;
 }
 
-struct expr_script *script_compile(struct expr_lua *lua, wf_str source, const char *name, bool each_item,
-                                   struct err *err)
+struct expr_script *script_compile(struct expr_lua *lua, wf_str source, const char *name,
+                                   bool each_item, struct err *err)
 {
     struct expr_script *script = xcalloc(1, sizeof *script);
     script->each = each_item;
@@ -224,7 +228,8 @@ void script_free(struct expr_lua *lua, struct expr_script *script)
     free(script);
 }
 
-/* --- results -------------------------------------------------------------------------------------- */
+/* --- results
+ * -------------------------------------------------------------------------------------- */
 
 static enum script_status fail(struct script_run *run, enum err_code code, const char *text)
 {
@@ -259,10 +264,12 @@ static struct output *add_output(struct results *r)
     return &r->list[r->n++];
 }
 
-static int add_json(struct results *r, struct json v, int64_t from, bool pass, const struct json *same)
+static int add_json(struct results *r, struct json v, int64_t from, bool pass,
+                    const struct json *same)
 {
     if (v.type != JSON_OBJECT) {
-        snprintf(r->why, sizeof r->why, "the json of an item must be a table with named fields, not %s",
+        snprintf(r->why, sizeof r->why,
+                 "the json of an item must be a table with named fields, not %s",
                  json_type_name(&v));
         return -1;
     }
@@ -302,7 +309,8 @@ static struct view *result_view(struct results *r, int at)
 {
     uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(r->L, at);
     uint32_t id = (uint32_t)handle - 1u;
-    if (lua_type(r->L, at) != LUA_TLIGHTUSERDATA || handle >> 32 != r->t->generation || id >= r->t->n_views)
+    if (lua_type(r->L, at) != LUA_TLIGHTUSERDATA || handle >> 32 != r->t->generation ||
+        id >= r->t->n_views)
         return NULL;
     return r->t->views[id];
 }
@@ -331,11 +339,12 @@ static int add_table(struct results *r, int at)
         lua_pop(r->L, 1);
     }
     if (from >= (int64_t)t->run->n_items || from < -1) {
-        snprintf(r->why, sizeof r->why, "pairedItem is %lld, but there are %zu items", (long long)from,
-                 t->run->n_items);
+        snprintf(r->why, sizeof r->why, "pairedItem is %lld, but there are %zu items",
+                 (long long)from, t->run->n_items);
         return -1;
     }
-    int result = script_to_json(r->L, t, wrapped ? lua_gettop(r->L) : at, &v, 0, r->why, sizeof r->why);
+    int result =
+        script_to_json(r->L, t, wrapped ? lua_gettop(r->L) : at, &v, 0, r->why, sizeof r->why);
     lua_pop(r->L, 1);
     return result != 0 ? -1 : add_json(r, v, from, false, NULL);
 }
@@ -477,7 +486,8 @@ static enum script_status fail_run(struct expr_lua *lua, struct script_thread *t
     return SCRIPT_FAILED;
 }
 
-/* --- running -------------------------------------------------------------------------------------- */
+/* --- running
+ * -------------------------------------------------------------------------------------- */
 
 static enum script_status resume(struct expr_lua *lua, struct script_thread *t, int n_args)
 {
@@ -506,7 +516,8 @@ static enum script_status resume(struct expr_lua *lua, struct script_thread *t, 
     return result;
 }
 
-enum script_status script_start(struct expr_lua *lua, struct expr_script *script, struct script_run *run)
+enum script_status script_start(struct expr_lua *lua, struct expr_script *script,
+                                struct script_run *run)
 {
     struct script_thread *t = thread_take(lua);
     if (!t)
@@ -530,8 +541,8 @@ enum script_status script_start(struct expr_lua *lua, struct expr_script *script
     return resume(lua, t, 1);
 }
 
-enum script_status script_resume(struct expr_lua *lua, struct script_run *run, const struct json *answer,
-                                 const char *error)
+enum script_status script_resume(struct expr_lua *lua, struct script_run *run,
+                                 const struct json *answer, const char *error)
 {
     struct script_thread *t = run->thread;
     BUG_IF(!t || t->run != run || !t->waits);

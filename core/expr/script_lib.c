@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * script_lib: the environment of Lua steps. Libraries are read-only for scripts, so nothing of one run is
- * seen by another; what is global in a script lives in its run. What could run code unseen, block, or loop
- * in C without end is left out or wrapped.
+ * script_lib: the environment of Lua steps. Libraries are read-only for scripts, so nothing of one
+ * run is seen by another; what is global in a script lives in its run. What could run code unseen,
+ * block, or loop in C without end is left out or wrapped.
  *
  * The worker's thread. Only require() reads files, once for each module of a state.
  */
@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include "expr/pattern_int.h"
 
-/* --- base functions ------------------------------------------------------------------------------- */
+/* --- base functions
+ * ------------------------------------------------------------------------------- */
 
 static int lib_type(lua_State *L)
 {
@@ -78,7 +79,8 @@ static int lib_pcall(lua_State *L)
     return pcall_end(L, status, 0);
 }
 
-/* --- wrapped libraries ---------------------------------------------------------------------------- */
+/* --- wrapped libraries
+ * ---------------------------------------------------------------------------- */
 
 static int lib_rep(lua_State *L)
 {
@@ -87,7 +89,8 @@ static int lib_rep(lua_State *L)
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_optlstring(L, 3, "", &sep_len);
     if (n > 0 && (double)n * (double)(len + sep_len + 1) > (double)js_lua(L)->limit_bytes)
-        return luaL_error(L, "string.rep of %I times %I bytes is too large", (LUAI_UACINT)n, (LUAI_UACINT)len);
+        return luaL_error(L, "string.rep of %I times %I bytes is too large", (LUAI_UACINT)n,
+                          (LUAI_UACINT)len);
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
@@ -111,7 +114,8 @@ static int lib_ranged(lua_State *L)
 
 static int lib_concat(lua_State *L)
 {
-    lua_Integer from = luaL_optinteger(L, 3, 1), to = luaL_opt(L, luaL_checkinteger, 4, luaL_len(L, 1));
+    lua_Integer from = luaL_optinteger(L, 3, 1),
+                to = luaL_opt(L, luaL_checkinteger, 4, luaL_len(L, 1));
     if (to > from)
         js_charge(L, (size_t)to - (size_t)from);
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
@@ -184,8 +188,9 @@ static void open_libraries(lua_State *L, int builtins)
 
 static void open_base(lua_State *L, int builtins)
 {
-    static const char *const kept[] = { "assert", "error",  "ipairs",   "pairs",    "select",      "tonumber",
-                                        "tostring", "rawequal", "rawlen", "rawget", "getmetatable" };
+    static const char *const kept[] = { "assert", "error",    "ipairs",      "pairs",
+                                        "select", "tonumber", "tostring",    "rawequal",
+                                        "rawlen", "rawget",   "getmetatable" };
     luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         lua_getfield(L, -1, kept[i]);
@@ -194,7 +199,8 @@ static void open_base(lua_State *L, int builtins)
     lua_pop(L, 1);
 }
 
-/* --- items of nodes ------------------------------------------------------------------------------- */
+/* --- items of nodes
+ * ------------------------------------------------------------------------------- */
 
 static int push_foreign(lua_State *L, struct script_thread *t, const struct expr_item *item)
 {
@@ -206,7 +212,8 @@ static int push_foreign(lua_State *L, struct script_thread *t, const struct expr
     return 1;
 }
 
-/* The node a function of node("X") belongs to; x:first() is x.first(), so a table in front is dropped. */
+/* The node a function of node("X") belongs to; x:first() is x.first(), so a table in front is
+ * dropped. */
 static int node_of(lua_State *L)
 {
     if (lua_istable(L, 1))
@@ -239,22 +246,17 @@ static int push_node_item(lua_State *L, int node, bool last)
     unsigned branch;
     int run;
     int64_t n = count_of(L, node, &branch, &run);
-    if (!n || view_of_run(L)->at(t->run->scope.of, node, branch, run, last ? n - 1 : 0, &item) != 0) {
+    if (!n ||
+        view_of_run(L)->at(t->run->scope.of, node, branch, run, last ? n - 1 : 0, &item) != 0) {
         lua_pushnil(L);
         return 1;
     }
     return push_foreign(L, t, &item);
 }
 
-static int node_first(lua_State *L)
-{
-    return push_node_item(L, node_of(L), false);
-}
+static int node_first(lua_State *L) { return push_node_item(L, node_of(L), false); }
 
-static int node_last(lua_State *L)
-{
-    return push_node_item(L, node_of(L), true);
-}
+static int node_last(lua_State *L) { return push_node_item(L, node_of(L), true); }
 
 static int node_all(lua_State *L)
 {
@@ -279,15 +281,19 @@ static int node_item(lua_State *L)
     struct expr_item item = { 0 };
     char why[200] = "there is no such item";
     const struct expr_view *v = view_of_run(L);
-    if (!v->paired || v->paired(t->run->scope.of, (int)lua_tointeger(L, lua_upvalueindex(1)), &item, why, sizeof why))
+    if (!v->paired || v->paired(t->run->scope.of, (int)lua_tointeger(L, lua_upvalueindex(1)), &item,
+                                why, sizeof why))
         return luaL_error(L, "%s", why);
     return push_foreign(L, t, &item);
 }
 
 static int node_index(lua_State *L)
 {
-    static const luaL_Reg members[] = { { "first", node_first }, { "last", node_last }, { "all", node_all },
-                                        { "item", node_item },   { NULL, NULL } };
+    static const luaL_Reg members[] = { { "first", node_first },
+                                        { "last", node_last },
+                                        { "all", node_all },
+                                        { "item", node_item },
+                                        { NULL, NULL } };
     const char *name = luaL_checkstring(L, 2);
     for (const luaL_Reg *m = members; m->name; m++) {
         if (strcmp(m->name, name) != 0)
@@ -310,7 +316,8 @@ static int lib_node(lua_State *L)
     size_t len;
     const char *name = luaL_checklstring(L, 1, &len);
     const struct expr_view *v = view_of_run(L);
-    int node = v->node_index ? v->node_index(script_running(L)->run->scope.of, (wf_str){ name, len }) : -1;
+    int node =
+        v->node_index ? v->node_index(script_running(L)->run->scope.of, (wf_str){ name, len }) : -1;
     if (node < 0)
         return luaL_error(L, "there is no node named '%s'", name);
     lua_newtable(L);
@@ -350,17 +357,12 @@ static int push_input(lua_State *L, bool last)
     return 1;
 }
 
-static int input_first(lua_State *L)
-{
-    return push_input(L, false);
-}
+static int input_first(lua_State *L) { return push_input(L, false); }
 
-static int input_last(lua_State *L)
-{
-    return push_input(L, true);
-}
+static int input_last(lua_State *L) { return push_input(L, true); }
 
-/* --- waiting -------------------------------------------------------------------------------------- */
+/* --- waiting
+ * -------------------------------------------------------------------------------------- */
 
 static int wait_end(lua_State *L, int status, lua_KContext context)
 {
@@ -410,12 +412,14 @@ static int redis_call(lua_State *L)
 {
     struct arena *a = script_running(L)->run->scope.arena;
     int n = lua_gettop(L);
-    struct json *args, list = json_array(a, (size_t)n, &args), object = json_object(a, 0, &(struct json_member *){ 0 });
+    struct json *args, list = json_array(a, (size_t)n, &args),
+                       object = json_object(a, 0, &(struct json_member *){ 0 });
     if (!n)
         return luaL_error(L, "redis.call takes a command");
     for (int i = 1; i <= n; i++) {
         if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER)
-            return luaL_error(L, "redis.call takes strings and numbers, not a %s", luaL_typename(L, i));
+            return luaL_error(L, "redis.call takes strings and numbers, not a %s",
+                              luaL_typename(L, i));
         args[i - 1] = script_json(L, i);
     }
     return wait_for(L, "redis", json_set_key(a, &object, STR("args"), &list));
@@ -432,7 +436,8 @@ static int lib_sleep(lua_State *L)
     return wait_for(L, "sleep", json_set_key(a, &object, STR("ms"), &value));
 }
 
-/* --- the rest ------------------------------------------------------------------------------------- */
+/* --- the rest
+ * ------------------------------------------------------------------------------------- */
 
 static int lib_now(lua_State *L)
 {
@@ -503,7 +508,8 @@ static void load_module(lua_State *L, const char *name)
     size_t len = strlen(name);
     if (!dir)
         luaL_error(L, "require: no folder of modules is configured");
-    if (!len || len > 100 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != len)
+    if (!len || len > 100 ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != len)
         luaL_error(L, "require: '%s' is not the name of a module", name);
     snprintf(path, sizeof path, "%s/%s.lua", dir, name);
     snprintf(chunk, sizeof chunk, "=%s.lua", name);
@@ -541,15 +547,16 @@ static int lib_require(lua_State *L)
     return 1;
 }
 
-/* --- globals -------------------------------------------------------------------------------------- */
+/* --- globals
+ * -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     enum expr_meta meta;
 } metas[] = {
-    { "workflow", EXPR_META_WORKFLOW },   { "execution", EXPR_META_EXECUTION },
-    { "vars", EXPR_META_VARS },           { "env", EXPR_META_ENV },
-    { "prevNode", EXPR_META_PREV_NODE },  { "parameter", EXPR_META_PARAMETER },
+    { "workflow", EXPR_META_WORKFLOW },  { "execution", EXPR_META_EXECUTION },
+    { "vars", EXPR_META_VARS },          { "env", EXPR_META_ENV },
+    { "prevNode", EXPR_META_PREV_NODE }, { "parameter", EXPR_META_PARAMETER },
     { "runIndex", EXPR_META_RUN_INDEX },
 };
 
@@ -600,8 +607,8 @@ static int write_global(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, "builtins");
     lua_pushvalue(L, 2);
     if (lua_rawget(L, -2) != LUA_TNIL)
-        return luaL_error(L, "'%s' is part of the language here: write local %s", lua_tostring(L, 2),
-                          lua_tostring(L, 2));
+        return luaL_error(L, "'%s' is part of the language here: write local %s",
+                          lua_tostring(L, 2), lua_tostring(L, 2));
     if (!t)
         return luaL_error(L, "a global outside of a run");
     if (t->globals == LUA_NOREF) {
@@ -616,14 +623,24 @@ static int write_global(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "type", lib_type },     { "next", lib_next },           { "setmetatable", lib_setmetatable },
-    { "pcall", lib_pcall },   { "node", lib_node },           { "sleep", lib_sleep },
-    { "now", lib_now },       { "log", lib_log },             { "print", lib_log },
-    { "array", lib_array },   { "json_encode", lib_encode },  { "json_decode", lib_decode },
-    { "require", lib_require }, { NULL, NULL },
+    { "type", lib_type },
+    { "next", lib_next },
+    { "setmetatable", lib_setmetatable },
+    { "pcall", lib_pcall },
+    { "node", lib_node },
+    { "sleep", lib_sleep },
+    { "now", lib_now },
+    { "log", lib_log },
+    { "print", lib_log },
+    { "array", lib_array },
+    { "json_encode", lib_encode },
+    { "json_decode", lib_decode },
+    { "require", lib_require },
+    { NULL, NULL },
 };
-static const luaL_Reg input_functions[] = { { "all", input_all }, { "first", input_first }, { "last", input_last },
-                                            { NULL, NULL } };
+static const luaL_Reg input_functions[] = {
+    { "all", input_all }, { "first", input_first }, { "last", input_last }, { NULL, NULL }
+};
 static const luaL_Reg http_functions[] = { { "request", http_request }, { NULL, NULL } };
 static const luaL_Reg kafka_functions[] = { { "send", kafka_send }, { NULL, NULL } };
 static const luaL_Reg redis_functions[] = { { "call", redis_call }, { NULL, NULL } };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * script_value: values of a script as JSON. Only raw reads are made and nothing is allocated in Lua, so
- * these functions raise no errors and work on a finished coroutine too. Names of a table are sorted:
- * Lua's own order changes from state to state, and the same message must give the same bytes.
+ * script_value: values of a script as JSON. Only raw reads are made and nothing is allocated in
+ * Lua, so these functions raise no errors and work on a finished coroutine too. Names of a table
+ * are sorted: Lua's own order changes from state to state, and the same message must give the same
+ * bytes.
  */
 #include "expr/script_int.h"
 #include <stdio.h>
@@ -9,8 +10,8 @@
 
 #define FAIL(...) (snprintf(why, why_size, __VA_ARGS__), -1)
 
-static int cell_to_json(lua_State *L, struct script_thread *t, struct cell *c, struct json *out, unsigned depth,
-                        char *why, size_t why_size)
+static int cell_to_json(lua_State *L, struct script_thread *t, struct cell *c, struct json *out,
+                        unsigned depth, char *why, size_t why_size)
 {
     *out = c->value;
     if (c->child)
@@ -27,8 +28,8 @@ static int cell_to_json(lua_State *L, struct script_thread *t, struct cell *c, s
 }
 
 /* An item as a value, when a script puts one into another. */
-static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out, unsigned depth,
-                        char *why, size_t why_size)
+static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out,
+                        unsigned depth, char *why, size_t why_size)
 {
     struct json_member *members;
     struct json part;
@@ -46,8 +47,8 @@ static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, s
     return 0;
 }
 
-int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out, unsigned depth,
-                 char *why, size_t why_size)
+int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out,
+                 unsigned depth, char *why, size_t why_size)
 {
     struct arena *a = t->run->scope.arena;
     if (depth > JSON_DEPTH_MAX)
@@ -75,7 +76,8 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
             if (!list)
                 c.key = v->base->members[i].key;
         }
-        if (cell_to_json(L, t, &c, list ? &elements[i] : &members[i].value, depth, why, why_size) != 0)
+        if (cell_to_json(L, t, &c, list ? &elements[i] : &members[i].value, depth, why, why_size) !=
+            0)
             return -1;
         if (!list)
             members[i].key = c.key;
@@ -83,7 +85,8 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
     return 0;
 }
 
-/* --- tables --------------------------------------------------------------------------------------- */
+/* --- tables
+ * --------------------------------------------------------------------------------------- */
 
 /* What the keys of a table say it is. */
 struct shape {
@@ -115,13 +118,14 @@ static struct shape shape_of(lua_State *L, int at)
 
 static int compare_members(const void *a, const void *b)
 {
-    const struct json *x = &((const struct json_member *)a)->key, *y = &((const struct json_member *)b)->key;
+    const struct json *x = &((const struct json_member *)a)->key,
+                      *y = &((const struct json_member *)b)->key;
     int order = memcmp(x->s, y->s, x->len < y->len ? x->len : y->len);
     return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-static int array_to_json(lua_State *L, struct script_thread *t, int at, lua_Integer n, struct json *out,
-                         unsigned depth, char *why, size_t why_size)
+static int array_to_json(lua_State *L, struct script_thread *t, int at, lua_Integer n,
+                         struct json *out, unsigned depth, char *why, size_t why_size)
 {
     struct json *elements;
     *out = json_array(t->run->scope.arena, (size_t)n, &elements);
@@ -177,8 +181,8 @@ bool script_is_array(lua_State *L, int at)
     return is;
 }
 
-static int table_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth,
-                         char *why, size_t why_size)
+static int table_to_json(lua_State *L, struct script_thread *t, int at, struct json *out,
+                         unsigned depth, char *why, size_t why_size)
 {
     struct shape s = shape_of(L, at);
     bool array = script_is_array(L, at);
@@ -192,8 +196,8 @@ static int table_to_json(lua_State *L, struct script_thread *t, int at, struct j
     return object_to_json(L, t, at, s.integers + s.strings, out, depth, why, why_size);
 }
 
-int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth, char *why,
-                   size_t why_size)
+int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth,
+                   char *why, size_t why_size)
 {
     size_t len;
     if (depth > JSON_DEPTH_MAX || !lua_checkstack(L, 8))
@@ -208,7 +212,8 @@ int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *o
         *out = json_of_bool(lua_toboolean(L, at));
         return 0;
     case LUA_TNUMBER:
-        *out = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at)) : json_of_double(lua_tonumber(L, at));
+        *out = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at))
+                                    : json_of_double(lua_tonumber(L, at));
         return 0;
     case LUA_TSTRING: {
         const char *s = lua_tolstring(L, at, &len);

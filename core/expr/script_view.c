@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * script_view: how scripts read and write items (see script_int.h for the idea). Lists count from 1.
- * The worker's thread; nothing blocks.
+ * script_view: how scripts read and write items (see script_int.h for the idea). Lists count
+ * from 1. The worker's thread; nothing blocks.
  */
 #include "expr/script_int.h"
 #include <stdio.h>
@@ -9,9 +9,11 @@ enum { GENERATION_BITS = 31 };
 
 static int view_next(lua_State *L);
 
-/* --- handles -------------------------------------------------------------------------------------- */
+/* --- handles
+ * -------------------------------------------------------------------------------------- */
 
-struct view *view_new(struct script_thread *t, enum view_kind kind, const struct json *base, struct view *parent)
+struct view *view_new(struct script_thread *t, enum view_kind kind, const struct json *base,
+                      struct view *parent)
 {
     if (t->n_views == t->size_views) {
         t->size_views = t->size_views ? t->size_views * 2 : 64;
@@ -46,7 +48,8 @@ struct view *view_at(lua_State *L, int at)
     return t->views[id];
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading
+ * -------------------------------------------------------------------------------------- */
 
 static bool push_scalar(lua_State *L, const struct json *v)
 {
@@ -86,8 +89,8 @@ void view_push_json(lua_State *L, struct script_thread *t, const struct json *v)
         view_push(L, t, view_new(t, VIEW_JSON, v, NULL));
 }
 
-/* Pushes slot `i` of a view that was not written to; the child is remembered, so that a write through one
- * reference is seen through all. */
+/* Pushes slot `i` of a view that was not written to; the child is remembered, so that a write
+ * through one reference is seen through all. */
 static void push_slot(lua_State *L, struct script_thread *t, struct view *v, uint32_t i)
 {
     const struct json *value = v->array ? &v->base->elements[i] : &v->base->members[i].value;
@@ -147,7 +150,7 @@ static int64_t find_key(lua_State *L, const struct view *v, const char *key, siz
         if (v->base->len > 64)
             js_charge(L, v->base->len >> 4);
         return value ? (int64_t)((const struct json_member *)((const char *)value -
-                                                             offsetof(struct json_member, value)) -
+                                                              offsetof(struct json_member, value)) -
                                  v->base->members)
                      : -1;
     }
@@ -221,7 +224,8 @@ static int view_length(lua_State *L)
     return 1;
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing
+ * -------------------------------------------------------------------------------------- */
 
 static void mark_dirty(struct view *v)
 {
@@ -277,7 +281,8 @@ static void set_cell(lua_State *L, struct script_thread *t, struct cell *c, int 
         c->value = json_of_bool(lua_toboolean(L, at));
         break;
     case LUA_TNUMBER:
-        c->value = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at)) : json_of_double(lua_tonumber(L, at));
+        c->value = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at))
+                                        : json_of_double(lua_tonumber(L, at));
         break;
     case LUA_TSTRING: {
         const char *s = lua_tolstring(L, at, &len);
@@ -386,7 +391,8 @@ static int view_write(lua_State *L)
     return 0;
 }
 
-/* --- walking -------------------------------------------------------------------------------------- */
+/* --- walking
+ * -------------------------------------------------------------------------------------- */
 
 /* Pushes key and value of place i, or nil. */
 static int push_pair(lua_State *L, struct script_thread *t, struct view *v, uint32_t i)
@@ -477,16 +483,17 @@ static int view_text(lua_State *L)
 static int fail_operator(lua_State *L)
 {
     int at = lua_type(L, 1) == LUA_TLIGHTUSERDATA ? 1 : 2;
-    return luaL_error(L, "attempt to calculate with a %s value", lua_touserdata(L, at) ? "table" : "null");
+    return luaL_error(L, "attempt to calculate with a %s value",
+                      lua_touserdata(L, at) ? "table" : "null");
 }
 
 static const luaL_Reg metamethods[] = {
-    { "__index", view_index },   { "__newindex", view_write }, { "__len", view_length },
-    { "__pairs", view_pairs },   { "__tostring", view_text },  { "__next", view_next },
-    { "__add", fail_operator },  { "__sub", fail_operator },   { "__mul", fail_operator },
-    { "__div", fail_operator },  { "__mod", fail_operator },   { "__pow", fail_operator },
-    { "__unm", fail_operator },  { "__idiv", fail_operator },  { "__concat", fail_operator },
-    { "__lt", fail_operator },   { "__le", fail_operator },    { NULL, NULL },
+    { "__index", view_index },  { "__newindex", view_write }, { "__len", view_length },
+    { "__pairs", view_pairs },  { "__tostring", view_text },  { "__next", view_next },
+    { "__add", fail_operator }, { "__sub", fail_operator },   { "__mul", fail_operator },
+    { "__div", fail_operator }, { "__mod", fail_operator },   { "__pow", fail_operator },
+    { "__unm", fail_operator }, { "__idiv", fail_operator },  { "__concat", fail_operator },
+    { "__lt", fail_operator },  { "__le", fail_operator },    { NULL, NULL },
 };
 
 void view_open(lua_State *L)
@@ -500,12 +507,10 @@ void view_open(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* --- items ---------------------------------------------------------------------------------------- */
+/* --- items
+ * ---------------------------------------------------------------------------------------- */
 
-struct view *view_items(struct script_thread *t)
-{
-    return view_new(t, VIEW_ITEMS, NULL, NULL);
-}
+struct view *view_items(struct script_thread *t) { return view_new(t, VIEW_ITEMS, NULL, NULL); }
 
 static struct view *new_item(struct script_thread *t, int64_t index)
 {
@@ -521,7 +526,8 @@ static struct view *new_item(struct script_thread *t, int64_t index)
     return v;
 }
 
-/* Views 0 is the item of a script per item, or the list of items, which keeps its views by place. */
+/* Views 0 is the item of a script per item, or the list of items, which keeps its views by place.
+ */
 struct view *view_of_item(struct script_thread *t, int64_t index)
 {
     if (t->script->each)

@@ -2,9 +2,10 @@
  * state: a worker's two Lua states, their limits, and the evaluation of compiled expressions.
  *
  * Memory: both states share one allocator with a limit; what an expression puts into its arena is
- * counted too where it can grow. Steps: a compiled expression has no loops of its own; they come from
- * functions that call back (map, sort ...). So the count hook, which slows every instruction, is set
- * when the first callback runs and taken away at the end. Work done in C is charged by its size.
+ * counted too where it can grow. Steps: a compiled expression has no loops of its own; they come
+ * from functions that call back (map, sort ...). So the count hook, which slows every instruction,
+ * is set when the first callback runs and taken away at the end. Work done in C is charged by its
+ * size.
  *
  * The worker's thread; nothing blocks.
  */
@@ -17,7 +18,7 @@ enum { HOOK_STEPS = 1000 };
 
 struct expr_loaded {
     uint32_t n;
-    int *refs;      /* of the functions, in the registry */
+    int *refs; /* of the functions, in the registry */
     char **names;
 };
 
@@ -38,7 +39,8 @@ static void *limited_alloc(void *ud, void *ptr, size_t old, size_t size)
     return p;
 }
 
-/* --- steps ---------------------------------------------------------------------------------------- */
+/* --- steps
+ * ---------------------------------------------------------------------------------------- */
 
 static void fail_steps(lua_State *L)
 {
@@ -77,7 +79,8 @@ void js_call(lua_State *L, int n)
     lua_call(L, n, 1);
 }
 
-/* --- creation ------------------------------------------------------------------------------------- */
+/* --- creation
+ * ------------------------------------------------------------------------------------- */
 
 static int open_runtime(lua_State *L)
 {
@@ -108,7 +111,8 @@ static lua_State *open_state(struct expr_lua *lua, lua_CFunction open, struct er
     return NULL;
 }
 
-struct expr_lua *expr_lua_create(const struct expr_limits *limits, const char *require_dir, struct err *err)
+struct expr_lua *expr_lua_create(const struct expr_limits *limits, const char *require_dir,
+                                 struct err *err)
 {
     struct expr_lua *lua = xcalloc(1, sizeof *lua);
     lua->limit_steps = limits && limits->steps ? limits->steps : 10000000;
@@ -141,12 +145,10 @@ void expr_lua_destroy(struct expr_lua *lua)
     free(lua);
 }
 
-size_t expr_lua_bytes(const struct expr_lua *lua)
-{
-    return lua->bytes;
-}
+size_t expr_lua_bytes(const struct expr_lua *lua) { return lua->bytes; }
 
-/* --- plans ---------------------------------------------------------------------------------------- */
+/* --- plans
+ * ---------------------------------------------------------------------------------------- */
 
 /* (chunk text, name): leaves the function of the chunk. */
 static int load_chunk(lua_State *L)
@@ -181,7 +183,8 @@ struct expr_loaded *expr_load(struct expr_lua *lua, const struct expr_unit *unit
         }
         loaded->refs[loaded->n] = (int)lua_tointeger(L, -1);
         lua_pop(L, 1);
-        loaded->names[loaded->n] = xstrdup(unit->names[loaded->n] ? unit->names[loaded->n] : "expression");
+        loaded->names[loaded->n] =
+            xstrdup(unit->names[loaded->n] ? unit->names[loaded->n] : "expression");
     }
     return loaded;
 }
@@ -199,7 +202,8 @@ void expr_unload(struct expr_lua *lua, struct expr_loaded *loaded)
     free(loaded);
 }
 
-/* --- evaluation ----------------------------------------------------------------------------------- */
+/* --- evaluation
+ * ----------------------------------------------------------------------------------- */
 
 /* "x:12: attempt ..." of Lua itself: the place in generated code says nothing to anybody. */
 static const char *without_place(const char *text)
@@ -215,9 +219,11 @@ static int fail_lua(struct expr_lua *lua, int status, const char *where, struct 
     lua_State *L = lua->js;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "it failed";
     if (status == LUA_ERRMEM || !strcmp(text, "not enough memory"))
-        err_set(err, ERR_LIMIT, "%s: memory limit of %zu KiB reached", where, lua->limit_bytes >> 10);
+        err_set(err, ERR_LIMIT, "%s: memory limit of %zu KiB reached", where,
+                lua->limit_bytes >> 10);
     else
-        err_set(err, lua->exhausted ? ERR_LIMIT : ERR_INVALID, "%s: %s", where, without_place(text));
+        err_set(err, lua->exhausted ? ERR_LIMIT : ERR_INVALID, "%s: %s", where,
+                without_place(text));
     return -1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * syntax_int: tokens and tree of the JavaScript subset that expressions are written in. The tree lives
- * in an arena and is thrown away after its code is written.
+ * syntax_int: tokens and tree of the JavaScript subset that expressions are written in. The tree
+ * lives in an arena and is thrown away after its code is written.
  */
 #ifndef CATALYST_EXPR_SYNTAX_INT_H
 #define CATALYST_EXPR_SYNTAX_INT_H
@@ -9,17 +9,24 @@
 
 /* Operators and punctuation: name, spelling. Longer spellings come before their prefixes. */
 #define TOKEN_OPS(X)                                                                               \
-    X(USHR_ASSIGN, ">>>=") X(ELLIPSIS, "...") X(STRICT_EQ, "===") X(STRICT_NE, "!==")              \
-    X(POWER_ASSIGN, "**=") X(USHR, ">>>") X(AND_ASSIGN, "&&=") X(OR_ASSIGN, "||=")                 \
-    X(NULLISH_ASSIGN, "?" "?=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(ARROW, "=>") X(EQ, "==")  \
-    X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??") X(CHAIN, "?.")   \
-    X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=") X(SUB_ASSIGN, "-=")   \
-    X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=") X(BITAND_ASSIGN, "&=")             \
-    X(BITOR_ASSIGN, "|=") X(XOR_ASSIGN, "^=") X(SHL, "<<") X(SHR, ">>") X(LPAREN, "(")             \
-    X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]") X(LBRACE, "{") X(RBRACE, "}") X(DOT, ".")     \
-    X(COMMA, ",") X(SEMICOLON, ";") X(COLON, ":") X(QUESTION, "?") X(ASSIGN, "=") X(LT, "<")       \
-    X(GT, ">") X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "%") X(NOT, "!")             \
-    X(BITNOT, "~") X(BITAND, "&") X(BITOR, "|") X(XOR, "^") X(BACKTICK, "`")
+    X(USHR_ASSIGN, ">>>=")                                                                         \
+    X(ELLIPSIS, "...") X(STRICT_EQ, "===") X(STRICT_NE, "!==") X(POWER_ASSIGN, "**=")              \
+        X(USHR, ">>>") X(AND_ASSIGN, "&&=") X(OR_ASSIGN, "||=") X(NULLISH_ASSIGN, "?"              \
+                                                                                  "?=")            \
+            X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(ARROW, "=>") X(EQ, "==") X(NE, "!=")       \
+                X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??") X(CHAIN, "?.")   \
+                    X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=")       \
+                        X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=")                \
+                            X(MOD_ASSIGN, "%=") X(BITAND_ASSIGN, "&=") X(BITOR_ASSIGN, "|=")       \
+                                X(XOR_ASSIGN, "^=") X(SHL, "<<") X(SHR, ">>") X(LPAREN, "(")       \
+                                    X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]")               \
+                                        X(LBRACE, "{") X(RBRACE, "}") X(DOT, ".") X(COMMA, ",")    \
+                                            X(SEMICOLON, ";") X(COLON, ":") X(QUESTION, "?")       \
+                                                X(ASSIGN, "=") X(LT, "<") X(GT, ">") X(ADD, "+")   \
+                                                    X(SUB, "-") X(MUL, "*") X(DIV, "/")            \
+                                                        X(MOD, "%") X(NOT, "!") X(BITNOT, "~")     \
+                                                            X(BITAND, "&") X(BITOR, "|")           \
+                                                                X(XOR, "^") X(BACKTICK, "`")
 
 enum token_type {
     TOKEN_END = 1,
@@ -38,10 +45,10 @@ enum token_type {
 
 struct token {
     enum token_type type;
-    bool newline;   /* a line break before it */
-    uint32_t at;    /* offset in the source */
+    bool newline; /* a line break before it */
+    uint32_t at;  /* offset in the source */
     double number;
-    wf_str text;    /* a name; a string's value */
+    wf_str text; /* a name; a string's value */
 };
 
 struct lexer {
@@ -101,16 +108,16 @@ enum node_type {
 struct node {
     enum node_type type;
     enum token_type op;
-    bool optional;   /* ?. */
-    bool constant;   /* NODE_DECLARE: const */
+    bool optional; /* ?. */
+    bool constant; /* NODE_DECLARE: const */
     uint32_t at;
     struct node *a, *b, *c, *next;
     double number;
     wf_str text, flags;
 };
 
-/* Parses the expression that starts at lex->pos and leaves lex->token at what follows it. Never NULL;
- * look at lex->failed. */
+/* Parses the expression that starts at lex->pos and leaves lex->token at what follows it. Never
+ * NULL; look at lex->failed. */
 struct node *parse_expression(struct lexer *lex);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * text: UTF-8 stepping and the two-way trip between numbers and text by JavaScript's rules. Pure
- * functions; any thread. strtod and printf are called in the C locale, which the program never leaves.
+ * functions; any thread. strtod and printf are called in the C locale, which the program never
+ * leaves.
  */
 #include "expr/text_int.h"
 #include "json/json.h"
@@ -79,8 +80,8 @@ size_t text_offset(const char *s, size_t len, size_t index)
 bool text_is_space(uint32_t c)
 {
     return c == ' ' || (c >= 9 && c <= 13) || c == 0xA0 || c == 0xFEFF || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+           c == 0x205F || c == 0x3000;
 }
 
 bool text_is_valid(const char *s, size_t len)
@@ -99,7 +100,10 @@ bool text_is_valid(const char *s, size_t len)
 
 size_t text_of_number(double d, char to[TEXT_NUMBER_MAX])
 {
-    const char *word = d != d ? "NaN" : isinf(d) && d > 0 ? "Infinity" : isinf(d) ? "-Infinity" : NULL;
+    const char *word = d != d              ? "NaN"
+                       : isinf(d) && d > 0 ? "Infinity"
+                       : isinf(d)          ? "-Infinity"
+                                           : NULL;
     size_t len;
     if (word) {
         len = strlen(word);

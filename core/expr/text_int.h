@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * text_int: UTF-8 and numbers as text, the way JavaScript sees them. Positions in strings are counted in
- * code points, not in UTF-16 units: they differ from JavaScript behind characters above U+FFFF only.
+ * text_int: UTF-8 and numbers as text, the way JavaScript sees them. Positions in strings are
+ * counted in code points, not in UTF-16 units: they differ from JavaScript behind characters above
+ * U+FFFF only.
  */
 #ifndef CATALYST_EXPR_TEXT_INT_H
 #define CATALYST_EXPR_TEXT_INT_H
@@ -23,7 +24,8 @@ bool text_is_space(uint32_t code);
 bool text_is_valid(const char *s, size_t len);
 
 enum { TEXT_NUMBER_MAX = 48 };
-/* A number as JavaScript prints it: shortest digits that read back. Returns the length; NUL-ended. */
+/* A number as JavaScript prints it: shortest digits that read back. Returns the length; NUL-ended.
+ */
 size_t text_of_number(double d, char to[TEXT_NUMBER_MAX]);
 /* JavaScript's Number("..."): NaN when it is none; "" is 0. */
 double text_to_number(const char *s, size_t len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * value: JavaScript values on a Lua stack (the table of forms is in expr_int.h): types, conversions,
- * arrays and objects in both their forms. The worker's thread; nothing blocks.
+ * value: JavaScript values on a Lua stack (the table of forms is in expr_int.h): types,
+ * conversions, arrays and objects in both their forms. The worker's thread; nothing blocks.
  */
 #include "expr/expr_int.h"
 #include <math.h>
@@ -37,7 +37,10 @@ enum js_type js_type(lua_State *L, int at)
         return JS_FUNCTION;
     case LUA_TLIGHTUSERDATA:
         v = lua_touserdata(L, at);
-        return !v ? JS_NULL : v->type == JSON_ARRAY ? JS_ARRAY : v->type == JSON_OBJECT ? JS_OBJECT : JS_UNDEFINED;
+        return !v                       ? JS_NULL
+               : v->type == JSON_ARRAY  ? JS_ARRAY
+               : v->type == JSON_OBJECT ? JS_OBJECT
+                                        : JS_UNDEFINED;
     case LUA_TUSERDATA:
         return ((const struct js_box *)lua_touserdata(L, at))->kind;
     case LUA_TTABLE:
@@ -54,9 +57,12 @@ enum js_type js_type(lua_State *L, int at)
 const char *js_type_name(enum js_type type)
 {
     static const char *const names[JS_TYPES] = {
-        [JS_UNDEFINED] = "undefined", [JS_NULL] = "null",     [JS_BOOLEAN] = "boolean", [JS_NUMBER] = "number",
-        [JS_STRING] = "string",       [JS_ARRAY] = "array",   [JS_OBJECT] = "object",   [JS_DATE] = "date",
-        [JS_REGEX] = "RegExp",        [JS_SET] = "Set",       [JS_FUNCTION] = "function", [JS_DURATION] = "duration",
+        [JS_UNDEFINED] = "undefined", [JS_NULL] = "null",
+        [JS_BOOLEAN] = "boolean",     [JS_NUMBER] = "number",
+        [JS_STRING] = "string",       [JS_ARRAY] = "array",
+        [JS_OBJECT] = "object",       [JS_DATE] = "date",
+        [JS_REGEX] = "RegExp",        [JS_SET] = "Set",
+        [JS_FUNCTION] = "function",   [JS_DURATION] = "duration",
     };
     return type < JS_TYPES && names[type] ? names[type] : "value";
 }
@@ -69,10 +75,7 @@ static void push_integer(lua_State *L, int64_t i)
         lua_pushinteger(L, i);
 }
 
-void js_push_number(lua_State *L, double d)
-{
-    lua_pushnumber(L, d);
-}
+void js_push_number(lua_State *L, double d) { lua_pushnumber(L, d); }
 
 void js_push(lua_State *L, const struct json *v)
 {
@@ -108,7 +111,8 @@ void js_push(lua_State *L, const struct json *v)
     }
 }
 
-/* --- arrays --------------------------------------------------------------------------------------- */
+/* --- arrays
+ * --------------------------------------------------------------------------------------- */
 
 size_t js_len(lua_State *L, int at)
 {
@@ -150,10 +154,7 @@ void js_array_set(lua_State *L, int at, size_t i)
     lua_rawseti(L, at, (lua_Integer)i + 1);
 }
 
-void js_array_add(lua_State *L, int at)
-{
-    js_array_set(L, at, lua_rawlen(L, at));
-}
+void js_array_add(lua_State *L, int at) { js_array_set(L, at, lua_rawlen(L, at)); }
 
 static void spread_string(lua_State *L, int at)
 {
@@ -194,17 +195,12 @@ void js_spread(lua_State *L, int at)
     }
 }
 
-/* --- objects -------------------------------------------------------------------------------------- */
+/* --- objects
+ * -------------------------------------------------------------------------------------- */
 
-void js_object_new(lua_State *L)
-{
-    lua_createtable(L, 4, 4);
-}
+void js_object_new(lua_State *L) { lua_createtable(L, 4, 4); }
 
-size_t js_members(lua_State *L, int at)
-{
-    return js_len(L, at);
-}
+size_t js_members(lua_State *L, int at) { return js_len(L, at); }
 
 void js_member(lua_State *L, int at, size_t i)
 {
@@ -315,7 +311,8 @@ void js_merge(lua_State *L, int to, int from)
     }
 }
 
-/* --- conversions ---------------------------------------------------------------------------------- */
+/* --- conversions
+ * ---------------------------------------------------------------------------------- */
 
 bool js_truth(lua_State *L, int at)
 {
@@ -454,15 +451,9 @@ double js_to_number(lua_State *L, int at)
     }
 }
 
-static bool is_primitive(enum js_type t)
-{
-    return t <= JS_STRING;
-}
+static bool is_primitive(enum js_type t) { return t <= JS_STRING; }
 
-bool js_strict_equal(lua_State *L, int a, int b)
-{
-    return lua_rawequal(L, a, b);
-}
+bool js_strict_equal(lua_State *L, int a, int b) { return lua_rawequal(L, a, b); }
 
 bool js_same(lua_State *L, int a, int b)
 {
@@ -477,7 +468,8 @@ bool js_same(lua_State *L, int a, int b)
 bool js_loose_equal(lua_State *L, int a, int b)
 {
     enum js_type ta = js_type(L, a), tb = js_type(L, b);
-    bool nothing_a = ta == JS_UNDEFINED || ta == JS_NULL, nothing_b = tb == JS_UNDEFINED || tb == JS_NULL;
+    bool nothing_a = ta == JS_UNDEFINED || ta == JS_NULL,
+         nothing_b = tb == JS_UNDEFINED || tb == JS_NULL;
     if (nothing_a || nothing_b)
         return nothing_a && nothing_b;
     if (ta == tb || (!is_primitive(ta) && !is_primitive(tb)))
@@ -552,12 +544,10 @@ static bool deep_equal(lua_State *L, int a, int b, unsigned depth)
     return same;
 }
 
-bool js_deep_equal(lua_State *L, int a, int b)
-{
-    return deep_equal(L, a, b, 0);
-}
+bool js_deep_equal(lua_State *L, int a, int b) { return deep_equal(L, a, b, 0); }
 
-/* --- to JSON -------------------------------------------------------------------------------------- */
+/* --- to JSON
+ * -------------------------------------------------------------------------------------- */
 
 static bool array_to_json(lua_State *L, int at, struct json *out, unsigned depth)
 {
@@ -610,7 +600,8 @@ bool js_to_json(lua_State *L, int at, struct json *out, unsigned depth)
         *out = json_of_bool(lua_toboolean(L, at));
         return true;
     case JS_NUMBER:
-        *out = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at)) : json_of_double(lua_tonumber(L, at));
+        *out = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at))
+                                    : json_of_double(lua_tonumber(L, at));
         return true;
     case JS_STRING: {
         const char *s = lua_tolstring(L, at, &len);
@@ -663,7 +654,8 @@ struct json js_json(lua_State *L, int at)
     return out;
 }
 
-/* --- arguments ------------------------------------------------------------------------------------ */
+/* --- arguments
+ * ------------------------------------------------------------------------------------ */
 
 double js_arg_number(lua_State *L, int at, double missing)
 {
