@@ -37,28 +37,24 @@ fail() {
     exit 1
 }
 
-step "2. Start: $catalyst serve --kafka embedded $workflow"
-"$catalyst" serve --kafka embedded --store "sqlite:$dir/catalyst.db" --http 127.0.0.1:0 \
-    "$workflow" >"$dir/log" 2>&1 &
-engine=$!
-
-# The engine tells both addresses in its log when it is ready.
-wait_for() {
-    for _ in $(seq 100); do
-        found=$(grep -oE "$1" "$dir/log" | grep -oE '127\.0\.0\.1:[0-9]+' | head -1) || true
-        [ -z "$found" ] || return 0
-        kill -0 "$engine" 2>/dev/null || fail "the engine ended"
-        sleep 0.1
-    done
-    fail "no line like '$1' in 10 s"
+step "2. Start: $catalyst serve --kafka embedded --workflows $workflow"
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
-wait_for 'embedded broker.*127\.0\.0\.1:[0-9]+' && broker=$found
-wait_for 'http.*127\.0\.0\.1:[0-9]+' && http=$found
+admin=127.0.0.1:$(free_port)
+"$catalyst" serve --kafka embedded --workflows "$workflow" --store "sqlite:$dir/catalyst.db" \
+    --http-port "$(free_port)" --admin-port "${admin#*:}" >"$dir/log" 2>&1 &
+engine=$!
 for _ in $(seq 100); do
-    curl -fsS "http://$http/readyz" >/dev/null 2>&1 && break
+    kill -0 "$engine" 2>/dev/null || fail "the engine ended"
+    curl -fsS "http://$admin/readyz" >/dev/null 2>&1 && break
     sleep 0.1
 done
-echo "Kafka listens on $broker, metrics are at http://$http/metrics"
+curl -fsS "http://$admin/readyz" >/dev/null || fail "not ready after 10 s"
+# The engine's log tells where the embedded broker listens.
+broker=$(grep -i embedded "$dir/log" | grep -oE '127\.0\.0\.1:[0-9]+' | head -1) ||
+    fail "the log does not tell the address of the embedded broker"
+echo "Kafka listens on $broker, metrics are at http://$admin/metrics"
 
 step "3. A message goes in, its result comes out"
 echo "in   $topic_in:  $message"

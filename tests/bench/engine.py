@@ -14,24 +14,26 @@ import servers
 DONE_METRIC = "catalyst_executions_total"
 
 
-def command(binary, workflow, store, kafka, group, workers, port):
+def command(binary, workflow, store, kafka, workers, http_port, admin_port):
     """`catalyst serve` for one workflow."""
-    words = [binary, "serve", "--store", store, "--workers", str(workers),
-             "--http", f"127.0.0.1:{port}"]
+    words = [binary, "serve", "--workflows", workflow, "--store", store, "--workers", workers,
+             "--http-port", http_port, "--admin-port", admin_port]
     if kafka:
-        words += ["--kafka", kafka, "--kafka-group", group]
-    return [str(word) for word in [*words, workflow]]
+        words += ["--kafka", kafka]
+    return [str(word) for word in words]
 
 
 class Engine:
-    """A running engine with a workflow of its own: topics and durability are put into a copy."""
+    """A running engine with a copy of a workflow: `replace` puts topics and a consumer group into
+    its text, `durability` into its settings. `webhook` is the address of webhooks."""
 
     def __init__(self, directory, binary, workflow, replace, durability, store, kafka=None,
-                 group="bench", workers=1):
+                 workers=1):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.port = servers.free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        http_port, admin_port = servers.free_port(), servers.free_port()
+        self.webhook = f"http://127.0.0.1:{http_port}/webhook"
+        self.admin = f"http://127.0.0.1:{admin_port}"
         self.log = self.dir / "log.txt"
         text = Path(workflow).read_text()
         for old, new in replace.items():
@@ -41,7 +43,7 @@ class Engine:
         self.nodes = len(definition["nodes"])
         copy = self.dir / Path(workflow).name
         copy.write_text(json.dumps(definition))
-        words = command(binary, copy, store, kafka, group, workers, self.port)
+        words = command(binary, copy, store, kafka, workers, http_port, admin_port)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(words, cwd=self.dir, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
@@ -50,7 +52,7 @@ class Engine:
     def get(self, path):
         """(status, body); status 0 when nobody listens."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.admin + path, timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -107,9 +107,10 @@ class Bench:
         if not self.binary.exists():
             raise Absent(f"{self.binary} is not built")
         name = self.name("bench")
-        return Engine(self.dir / name, self.binary, self.workflow(workflow), topics, durability,
+        return Engine(self.dir / name, self.binary, self.workflow(workflow),
+                      {**topics, "bench.group": name}, durability,
                       self.postgres.create_database(name), self.kafka.url() if kafka else None,
-                      name, self.options.workers)
+                      self.options.workers)
 
     def cpu(self, engine=None):
         used = {"broker": cpu_s(self.kafka.pid), "postgres": cpu_family_s(self.postgres.pid)}
@@ -255,7 +256,7 @@ def webhook(bench, load, workflow):
     try:
         engine.wait_ready()
         before = bench.cpu(engine)
-        seen = _wrk(bench, engine.url + "/webhook/bench")
+        seen = _wrk(bench, engine.webhook + "/bench")
         cpu = per_message(before, bench.cpu(engine), seen["requests"])
         return _webhook_record(load, "exactly_once", engine.nodes, seen, cpu)
     finally:
@@ -294,15 +295,11 @@ def nginx(bench, load):
 
 
 def engine_only(bench, load):
-    """The engine without broker and database: every line bench_pipe prints is a record. A rate is
-    taken from `per_s`, else from `per_second`, else from nanoseconds per execution."""
-    done = subprocess.run([bench.program("bench_pipe")], capture_output=True, text=True)
+    """The engine without broker and database, one core: every line of bench_engine is a record."""
+    done = subprocess.run([bench.program("bench_engine")], capture_output=True, text=True,
+                          env={**os.environ, "CATALYST_PLUGINS": str(bench.build / "plugins")})
     if done.returncode != 0:
-        raise servers.Failed(f"bench_pipe: {done.stderr.strip()}")
-    records = []
-    for line in done.stdout.splitlines():
-        if line.startswith("{"):
-            row = json.loads(line)
-            name = row.pop("load", row.pop("bench", row.pop("name", "pipe")))
-            records.append({**row, "load": f"{load} {name}", "durability": "-"})
-    return records
+        raise servers.Failed(f"bench_engine: {done.stderr.strip()}")
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [{**row, "load": f"{load} {row.pop('bench').removeprefix('engine.')}",
+             "durability": "-"} for row in rows]
