@@ -28,6 +28,7 @@ LIBRARIES = [
     (r"sqlite3\.h", ["core/store/sqlite*"]),
     (r"librdkafka/.*|rdkafka.*\.h", ["core/trigger/kafka*", "plugins/kafka*"]),
     (r"lua\.h|lualib\.h|lauxlib\.h|lua5\.4/.*", ["core/expr/*"]),
+    (r"pcre2\.h", ["core/expr/regex*"]),
     (r"jansson\.h", ["core/workflow/*", "core/plugin/*", "core/admin/*", "core/main/*"]),
     (r"dlfcn\.h", ["core/plugin/*"]),
     (r"curl/.*", ["core/http/*"]),
