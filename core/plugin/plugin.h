@@ -151,7 +151,7 @@ void docs_node(struct strbuf *b, const struct node_type *type);
 
 /* The values table behind wf_host.v works on core/json values: wf_value is struct json. The
  * functions that need an arena get it from the item through this hook. There is one table in a
- * process: call this before threads start, always with the same hook. */
+ * process, so every caller gives the same hook. */
 const wf_values *values_table(struct arena *(*arena_of)(wf_item *));
 /* wf_host.build over the same. NULL when the shape is wrong. */
 const struct json *values_build(struct arena *a, const char *shape, va_list args);

@@ -8,7 +8,13 @@
  */
 #include "plugin/plugin_int.h"
 
-static struct arena *(*arena_of_item)(wf_item *); /* set once, before threads start */
+/* The same for all threads; each worker may set it once more to what it is. */
+static struct arena *(*arena_hook)(wf_item *);
+
+static struct arena *arena_of_item(wf_item *it)
+{
+    return __atomic_load_n(&arena_hook, __ATOMIC_RELAXED)(it);
+}
 
 static const struct json *js(const wf_value *v) { return (const struct json *)v; }
 
@@ -240,6 +246,6 @@ const wf_values *values_table(struct arena *(*arena_of)(wf_item *))
         .unset = value_unset,
         .set_key = value_set_key,
     };
-    arena_of_item = arena_of;
+    __atomic_store_n(&arena_hook, arena_of, __ATOMIC_RELAXED);
     return &table;
 }
