@@ -65,6 +65,7 @@ struct expr_lua {
     struct regex_cache *regexes;
     struct script_thread *threads, *running; /* of `lua`: idle ones, and the one that runs */
     uint32_t generation;
+    uint64_t random; /* state of Math.random() */
     char *require_dir;
 };
 
@@ -210,6 +211,23 @@ void regex_push_match(lua_State *L, const struct regex *re, const char *s, const
 
 /* --- string_methods.c
  * ----------------------------------------------------------------------------------- */
+
+/* --- globals.c, numbers.c, objects.c
+ * -------------------------------------------------------------------- */
+
+void set_open(lua_State *L);
+/* Leaves an array with the different values of the array at `at`, in order. */
+void js_push_unique(lua_State *L, int at);
+int js_encode_component(lua_State *L);
+int js_decode_component(lua_State *L);
+int js_encode_uri(lua_State *L);
+int js_decode_uri(lua_State *L);
+int js_json_parse(lua_State *L);
+int js_object_keys(lua_State *L);
+int js_object_values(lua_State *L);
+double js_round(double d);
+/* Pushes 1,234.5 with that many digits behind the point. */
+void js_push_grouped(lua_State *L, double d, int min_digits, int max_digits);
 
 void js_push_case(lua_State *L, const char *s, size_t len, bool upper);
 

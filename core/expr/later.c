@@ -4,10 +4,9 @@
 #include "expr/script_int.h"
 #define T(x) const struct js_method x[] = { { 0 } };
 T(js_string_ext)
-T(js_array_ext) T(js_object_methods) T(js_object_ext) T(js_number_methods) T(js_number_ext)
-    T(js_boolean_ext) T(js_set_methods) T(js_date_methods) T(js_date_ext) T(js_function_methods)
-        T(js_duration_methods) T(js_math_statics) T(js_object_statics) T(js_core_statics)
-            T(js_ext_statics) T(js_date_statics) const
+T(js_array_ext)
+T(js_object_ext) T(js_number_ext) T(js_boolean_ext) T(js_date_methods) T(js_date_ext)
+    T(js_duration_methods) T(js_ext_statics) T(js_date_statics) const
     struct js_constant js_constants[] = { { 0 } };
 struct js_date *date_at(lua_State *L, int a)
 {

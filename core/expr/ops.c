@@ -534,6 +534,7 @@ void runtime_open_operators(lua_State *L)
     js_lua(L)->array_mt = lua_topointer(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, js_lua(L)->array_mt);
     regex_open(L);
+    set_open(L);
     push_metatable(L, date_index);
     lua_setfield(L, LUA_REGISTRYINDEX, "date");
     push_metatable(L, duration_index);
