@@ -6,7 +6,7 @@
 T(js_string_ext)
 T(js_array_ext)
 T(js_object_ext) T(js_number_ext) T(js_boolean_ext) T(js_date_methods) T(js_date_ext)
-    T(js_duration_methods) T(js_ext_statics) T(js_date_statics) const
+    T(js_duration_methods) T(js_ext_statics) T(js_date_statics)
 struct js_date *date_at(lua_State *L, int a)
 {
     (void)L;
