@@ -7,7 +7,7 @@
  */
 #include "merge_int.h"
 
-enum { NONE = SIZE_MAX };
+#define NONE SIZE_MAX /* the end of a chain */
 
 struct join {
     struct merge *m;
