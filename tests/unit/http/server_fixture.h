@@ -117,12 +117,11 @@ static inline void answer_big(struct http_request *req)
 static inline void answer_status(struct http_request *req, wf_str code)
 {
     const struct http_header headers[] = {
-        { STR("Retry-After"), STR("7") },
-        { STR("X-Forged"), STR("a\r\nX-Evil: b") },
-        { STR("Content-Length"), STR("999") },
-        { STR("X-Good"), STR("yes") },
+        { STR("Retry-After"), STR("7") },         { STR("X-Forged"), STR("a\r\nX-Evil: b") },
+        { STR("X-Forged"), STR("a\rX-Evil: b") }, { STR("X-Evil: x"), STR("c") },
+        { STR("Content-Length"), STR("999") },    { STR("X-Good"), STR("yes") },
     };
-    http_respond(req, (int)strtol(code.ptr, NULL, 10), headers, 4, STR("text"));
+    http_respond(req, (int)strtol(code.ptr, NULL, 10), headers, 6, STR("text"));
 }
 
 static inline void answer_redirect(struct http_request *req, wf_str to)
@@ -214,6 +213,13 @@ static inline void on_drain_mail(struct mail *m)
 {
     (void)m;
     http_server_drain(fx.server, fx.grace_ms, on_drained, NULL);
+}
+
+/* Busy for a moment first, so that the kernel takes connections that the loop has not seen. */
+static inline void on_late_drain_mail(struct mail *m)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    on_drain_mail(m);
 }
 
 static inline void fixture_drain(void)

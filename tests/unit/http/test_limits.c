@@ -162,6 +162,20 @@ static void test_too_large(void **state)
     close(fd);
 }
 
+/* Closing at once would reset the connection while the client still sends, and the answer with it.
+ */
+static void test_client_still_sending_can_read_its_413(void **state)
+{
+    (void)state;
+    static char piece[64 << 10];
+    int fd = dial();
+    say(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 16777216\r\n\r\n");
+    for (int i = 0; i < 256; i++)
+        assert_int_equal(send(fd, piece, sizeof piece, MSG_NOSIGNAL), sizeof piece);
+    expect(fd, 413, NULL);
+    expect_end(fd);
+}
+
 /* Answers before a bad request still come, and before its own. */
 static void test_reject_keeps_the_order(void **state)
 {
@@ -320,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_malformed),
         TEST(test_too_large),
+        TEST(test_client_still_sending_can_read_its_413),
         TEST(test_reject_keeps_the_order),
         TEST(test_slow_headers),
         TEST(test_slow_body),

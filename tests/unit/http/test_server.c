@@ -204,9 +204,10 @@ static void test_continue(void **state)
     say(fd, "ok");
     expect(fd, 200, "POST /echo ? ok");
     /* Behind a request without an answer it waits for its turn. */
-    say(fd, "GET /later/30 HTTP/1.1\r\n" HOST "\r\n"
+    say(fd, "GET /later/30 HTTP/1.1\r\n" HOST "\r\nGET /later/60 HTTP/1.1\r\n" HOST "\r\n"
             "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     expect(fd, 200, "30");
+    expect(fd, 200, "60");
     assert_true(hear(fd, &a));
     assert_int_equal(a.status, 100);
     answer_fini(&a);
@@ -366,6 +367,19 @@ static void test_drain(void **state)
     wait_for(&fx.n_drained, 1);
 }
 
+static void test_drain_takes_in_who_is_at_the_door(void **state)
+{
+    (void)state;
+    fx.mail.fn = on_late_drain_mail;
+    assert_int_equal(loop_post(fx.loop, &fx.mail), 0);
+    nap_ms(20);
+    int fd = dial(); /* the loop does not look */
+    say(fd, "GET /now HTTP/1.1\r\n" HOST "\r\n");
+    expect(fd, 202, "");
+    expect_end(fd);
+    wait_for(&fx.n_drained, 1);
+}
+
 static void test_drain_cuts_after_its_grace(void **state)
 {
     (void)state;
@@ -486,6 +500,7 @@ int main(void)
         TEST(test_destroy_with_open_requests),
         TEST(test_half_closed_client_gets_its_answers),
         TEST(test_drain),
+        TEST(test_drain_takes_in_who_is_at_the_door),
         TEST(test_drain_cuts_after_its_grace),
         TEST(test_drain_of_nothing),
         TEST(test_port_taken),

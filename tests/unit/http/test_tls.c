@@ -3,6 +3,7 @@
  */
 #include "server_fixture.h"
 #include "tls_fixture.h"
+#include <openssl/err.h>
 
 #define HOST "Host: x\r\n"
 
@@ -169,8 +170,12 @@ static void test_old_version_and_plain_text(void **state)
 {
     (void)state;
     SSL *ssl = tls_dial();
+    SSL_set_security_level(ssl, 0);
+    SSL_set_min_proto_version(ssl, TLS1_VERSION);
     SSL_set_max_proto_version(ssl, TLS1_1_VERSION);
     assert_int_not_equal(SSL_connect(ssl), 1);
+    assert_int_equal(ERR_GET_REASON(ERR_get_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+    ERR_clear_error();
     tls_hang_up(ssl);
     int fd = dial();
     char bytes[64];

@@ -136,6 +136,38 @@ static void test_callbacks_start_and_stop(void **state)
     assert_int_equal(victim.n_fired, 0);
 }
 
+/* One that is always due does not keep the loop from its turns. */
+static unsigned n_due, n_turns;
+
+static void on_due(void *arg)
+{
+    if (++n_due < 100)
+        timer_start_at(l, arg, 1);
+    else
+        loop_stop(l);
+}
+
+static void on_turn(void *arg)
+{
+    (void)arg;
+    n_turns++;
+}
+
+static void test_always_due_leaves_turns(void **state)
+{
+    (void)state;
+    struct timer due = { .fn = on_due };
+    struct loop_hook hook = { .fn = on_turn };
+    due.arg = &due;
+    n_due = n_turns = 0;
+    loop_hook_add(l, LOOP_TURN, &hook);
+    timer_start_at(l, &due, 1);
+    loop_run(l);
+    loop_hook_remove(&hook);
+    assert_int_equal(n_due, 100);
+    assert_true(n_turns >= 100);
+}
+
 enum { MANY = 100000 };
 
 static uint32_t seed = 7;
@@ -287,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fire_in_order_and_never_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_and_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_callbacks_start_and_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_always_due_leaves_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_hundred_thousand, setup, teardown),
         cmocka_unit_test_setup_teardown(test_destroy_forgets_timers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch_a_pipe, setup, teardown),
