@@ -237,6 +237,23 @@ static void lists(void **state)
     assert_int_equal(with(f, "'rows':{}")->rows.n, 0);
 }
 
+static void lists_have_an_end(void **state)
+{
+    struct fixture *f = *state;
+    struct strbuf b;
+    strbuf_init(&b, 1 << 20);
+    strbuf_adds(&b, "{\"needed\":\"n\",\"tags\":[");
+    for (int i = 0; i <= 10000; i++)
+        strbuf_adds(&b, i ? ",1" : "1");
+    strbuf_adds(&b, "]}");
+    struct json given = parse(&f->arena, strbuf_str(&b).ptr);
+    assert_int_equal(
+        params_bind(&f->arena, table, sizeof(struct config), &given, NULL, &f->hooks, &f->params),
+        -1);
+    assert_string_equal(f->reports, "tags: has 10001 rows; 10000 is the most");
+    strbuf_fini(&b);
+}
+
 static void lists_of_plain_values(void **state)
 {
     struct fixture *f = *state;
@@ -352,6 +369,19 @@ static void show_if_on_an_expression(void **state)
     assert_string_equal(((const struct config *)f->params.base)->text.ptr, "given");
 }
 
+/* Tables of plugins are checked at load; one that was not must still end. */
+static void show_if_in_a_circle_ends(void **state)
+{
+    struct fixture *f = *state;
+    static const wf_param circle[] = {
+        { WF_P_STR(struct config, text), .flags = WF_REQUIRED, .show_if = "same=x" },
+        { WF_P_STR(struct config, same), .flags = WF_REQUIRED, .show_if = "text=x" },
+        WF_END,
+    };
+    assert_int_equal(bind_to(f, circle, sizeof(struct config), "{'text':'x','same':'x'}"), 0);
+    assert_string_equal(((const struct config *)f->params.base)->text.ptr, "");
+}
+
 /* --- credentials ------------------------------------------------------------------------------ */
 
 static const wf_cred *stub_credential(void *ctx, const char *path, const char *types,
@@ -460,6 +490,7 @@ int main(void)
         UNIT(unknown_names),
         UNIT(lists),
         UNIT(lists_of_plain_values),
+        UNIT(lists_have_an_end),
         UNIT(collections_are_unwrapped),
         UNIT(locators),
         UNIT(secrets_stay_secret),
@@ -467,6 +498,7 @@ int main(void)
         UNIT(show_if_picks_rows),
         UNIT(hidden_rows_are_not_looked_at),
         UNIT(show_if_on_an_expression),
+        UNIT(show_if_in_a_circle_ends),
         UNIT(credentials),
         UNIT(required_credential),
         UNIT(units),
