@@ -155,6 +155,11 @@ const struct plan *engine_plan_get(const struct engine_plan *ep)
     return ep->plan;
 }
 
+bool engine_plan_retired(const struct engine_plan *ep)
+{
+    return ep->retired;
+}
+
 /* Retired plans go when nothing runs on them. */
 static void sweep_plans(struct engine *en)
 {

@@ -99,6 +99,7 @@ struct engine_plan *engine_plan_add(struct engine *en, struct plan *plan, struct
 void engine_plan_retire(struct engine *en, struct engine_plan *ep);
 struct engine_plan *engine_plan_of(struct engine *en, uint64_t version); /* NULL: not here */
 const struct plan *engine_plan_get(const struct engine_plan *ep);
+bool engine_plan_retired(const struct engine_plan *ep);
 
 struct lane_config {
     struct store_lane at;       /* as assigned; for durability none and at_least_once only source, partition, position */

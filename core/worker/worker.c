@@ -121,6 +121,7 @@ static void free_parts(struct worker *w)
     worker_requests_cancel(w);
     if (w->engine)
         engine_destroy(w->engine);
+    takeover_free(w);
     if (w->sink)
         kafka_sink_destroy(w->sink, 1000);
     if (w->client)
@@ -151,6 +152,7 @@ struct worker *worker_start(const struct worker_config *config, struct err *err)
     list_init(&w->plans);
     list_init(&w->requests);
     list_init(&w->orphans);
+    list_init(&w->heirs);
     w->loop = loop_create(err);
     if (!w->loop || make_engine(w, err) != 0 || make_clients(w, err) != 0 || make_server(w, err) != 0)
         goto fail;
@@ -183,6 +185,7 @@ struct letter {
     uint32_t *sources;
     char *name;
     int64_t grace_ms;
+    uint32_t instance;
     void (*ask)(void *arg, struct worker *w);
     void *arg;
 };
@@ -273,6 +276,16 @@ void worker_retire(struct worker *w, const char *workflow_id)
     post(w, &(struct letter){ .fn = do_retire, .name = xstrdup(workflow_id) });
 }
 
+static void do_takeover(struct worker *w, struct letter *letter)
+{
+    takeover_start(w, letter->instance);
+}
+
+void worker_takeover(struct worker *w, uint32_t instance)
+{
+    post(w, &(struct letter){ .fn = do_takeover, .instance = instance });
+}
+
 static void do_ask(struct worker *w, struct letter *letter)
 {
     letter->ask(letter->arg, w);
@@ -293,6 +306,11 @@ uint32_t worker_number(const struct worker *w)
 struct engine *worker_engine(struct worker *w)
 {
     return w->engine;
+}
+
+int worker_http_port(const struct worker *w)
+{
+    return w->http ? http_server_port(w->http) : 0;
 }
 
 const struct http_stats *worker_http_stats(const struct worker *w)

@@ -46,6 +46,11 @@ void worker_deploy(struct worker *w, struct plan *plan, const uint32_t *sources)
 /* The workflow shall not run any more: triggers stop, what runs ends. */
 void worker_retire(struct worker *w, const char *workflow_id);
 
+/* An engine died: its webhook and schedule lanes are taken, what was left is resent and run to its end. [any] */
+void worker_takeover(struct worker *w, uint32_t instance);
+/* The port its server listens on; 0: no HTTP. */
+int worker_http_port(const struct worker *w);
+
 /* Calls fn(arg, worker) on the worker's thread: for metrics and state. [any] */
 int worker_post(struct worker *w, void (*fn)(void *arg, struct worker *w), void *arg);
 

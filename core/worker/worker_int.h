@@ -52,12 +52,11 @@ struct worker {
     struct timer timer;      /* the engine's next */
     struct timer grace;
     struct link plans;       /* struct deployed */
-    struct link requests, orphans;
+    struct link requests, orphans, heirs;
     bool store_up;
     char store_trouble[496];
     bool draining, stopped;
     bool http_gone;
-    bool committed_all;
 };
 
 /* turn.c */
@@ -76,5 +75,9 @@ bool deploy_all_gone(const struct worker *w);
 void deploy_adopt(struct worker *w, struct lane *lane, const struct store_exec *exec);
 void deploy_orphans(struct worker *w);
 void deploy_free_all(struct worker *w);
+
+/* takeover.c */
+void takeover_start(struct worker *w, uint32_t instance);
+void takeover_free(struct worker *w);
 
 #endif

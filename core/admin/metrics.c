@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Metrics as Prometheus text (exposition format 0.0.4). One table of names; every worker writes its samples on its
+ * own thread, with a label `worker`; the answer puts those of one name together.
+ */
+#include "admin/admin_int.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* id, name, type, help */
+#define METRICS(X)                                                                                                     \
+    X(STARTED, "catalyst_executions_started_total", "counter", "Executions started")                                  \
+    X(ENDED, "catalyst_executions_total", "counter", "Executions ended, by outcome")                                  \
+    X(LATENCY, "catalyst_execution_seconds", "histogram", "Time from start to end of executions")                     \
+    X(LIVE, "catalyst_executions_live", "gauge", "Executions in memory")                                              \
+    X(PARKED, "catalyst_executions_parked", "gauge", "Executions in memory that wait for something")                  \
+    X(CALLS, "catalyst_node_calls_total", "counter", "Calls of a node")                                               \
+    X(ITEMS, "catalyst_node_items_total", "counter", "Items a node was called with")                                  \
+    X(NODE_FAILED, "catalyst_node_failed_total", "counter", "Items that failed at a node")                            \
+    X(NODE_RETRIED, "catalyst_node_retried_total", "counter", "Items that got another try")                           \
+    X(NODE_BUSY, "catalyst_node_busy_seconds_total", "counter", "Time inside a node's calls")                         \
+    X(NODE_METRIC, "catalyst_node_metric", "untyped", "Metrics that plugins declare")                                 \
+    X(FRAMES, "catalyst_frame_items", "histogram", "Items of a frame")                                                \
+    X(COMMITS, "catalyst_commits_total", "counter", "Turns committed")                                                \
+    X(COMMIT_TIME, "catalyst_commit_seconds_total", "counter", "Time that commits took")                              \
+    X(FENCED, "catalyst_commits_fenced_total", "counter", "Commits refused because another engine owns a lane")       \
+    X(BAD_ROWS, "catalyst_rows_refused_total", "counter", "Rows of plugins that the database refused")                \
+    X(RESTORED, "catalyst_executions_restored_total", "counter", "Executions taken back from the store")              \
+    X(LAG, "catalyst_trigger_lag", "gauge", "Messages waiting outside for a trigger")                                 \
+    X(SENT, "catalyst_outputs_sent_total", "counter", "Output messages handed to the broker client")                  \
+    X(ACKED, "catalyst_outputs_acknowledged_total", "counter", "Output messages acknowledged")                        \
+    X(WAITING, "catalyst_outputs_waiting", "gauge", "Output messages not acknowledged yet")                           \
+    X(HTTP, "catalyst_http_requests_total", "counter", "Requests of the webhook server")                              \
+    X(REJECTED, "catalyst_http_rejected_total", "counter", "Requests the webhook server refused by itself")           \
+    X(CONNECTIONS, "catalyst_http_connections", "gauge", "Open connections of the webhook server")                    \
+    X(CLIENT, "catalyst_http_client_calls_total", "counter", "Outside calls of nodes")                                \
+    X(LUA, "catalyst_lua_bytes", "gauge", "Memory of scripts")                                                        \
+    X(UP, "catalyst_worker_ready", "gauge", "1: the worker can take work")
+
+enum {
+#define X(id, name, type, help) M_##id,
+    METRICS(X)
+#undef X
+        N_METRICS
+};
+
+struct part {
+    struct strbuf lines[N_METRICS];
+    uint32_t worker;
+};
+
+/* --- samples ------------------------------------------------------------------------------------------------ */
+
+static void add_label(struct strbuf *b, const char *name, const char *value)
+{
+    strbuf_addf(b, ",%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '\\' || *value == '"')
+            strbuf_addc(b, '\\');
+        if (*value == '\n')
+            strbuf_adds(b, "\\n");
+        else
+            strbuf_addc(b, *value);
+    }
+    strbuf_addc(b, '"');
+}
+
+static const char *metric_name(unsigned id)
+{
+    static const char *const names[] = {
+#define X(id, name, type, help) name,
+        METRICS(X)
+#undef X
+    };
+    return names[id];
+}
+
+/* name<suffix>{worker="0",a="..",b=".."} value */
+static void sample(struct part *p, unsigned id, const char *suffix, double value, const char *a, const char *a_value,
+                   const char *b, const char *b_value)
+{
+    struct strbuf *line = &p->lines[id];
+    strbuf_addf(line, "%s%s{worker=\"%u\"", metric_name(id), suffix, p->worker);
+    if (a)
+        add_label(line, a, a_value);
+    if (b)
+        add_label(line, b, b_value);
+    strbuf_addf(line, "} %.17g\n", value);
+}
+
+static void plain(struct part *p, unsigned id, double value)
+{
+    sample(p, id, "", value, NULL, NULL, NULL, NULL);
+}
+
+static void add_latency(struct part *p, const char *workflow, const struct plan_counters *c)
+{
+    uint64_t sum = 0;
+    char bound[32];
+    for (int i = 0; i < 19; i++) {
+        sum += c->latency_le[i];
+        snprintf(bound, sizeof bound, "%.6f", (double)(64ull << i) / 1e6);
+        sample(p, M_LATENCY, "_bucket", (double)sum, "workflow", workflow, "le", bound);
+    }
+    sum += c->latency_le[19];
+    sample(p, M_LATENCY, "_bucket", (double)sum, "workflow", workflow, "le", "+Inf");
+    sample(p, M_LATENCY, "_sum", (double)c->latency_us_sum / 1e6, "workflow", workflow, NULL, NULL);
+    sample(p, M_LATENCY, "_count", (double)sum, "workflow", workflow, NULL, NULL);
+}
+
+static void add_node(struct part *p, const struct engine_plan *ep, const struct plan *plan, uint32_t i)
+{
+    const struct node_counters *c = engine_node_counters(ep, i);
+    const char *node = plan->nodes[i].name;
+    sample(p, M_CALLS, "", (double)c->calls, "workflow", plan->id, "node", node);
+    sample(p, M_ITEMS, "", (double)c->items, "workflow", plan->id, "node", node);
+    sample(p, M_NODE_FAILED, "", (double)c->failed, "workflow", plan->id, "node", node);
+    sample(p, M_NODE_RETRIED, "", (double)c->retried, "workflow", plan->id, "node", node);
+    sample(p, M_NODE_BUSY, "", (double)c->busy_ns / 1e9, "workflow", plan->id, "node", node);
+    const struct node_type *type = plan->nodes[i].type;
+    for (unsigned m = 0; type && m < type->n_metrics; m++) {
+        int64_t value;
+        uint64_t count;
+        char name[200];
+        engine_node_metric(ep, i, m, &value, &count);
+        snprintf(name, sizeof name, "%s/%s", node, type->node.metrics[m].name);
+        sample(p, M_NODE_METRIC, "", (double)value, "workflow", plan->id, "metric", name);
+    }
+}
+
+static void add_plan(struct part *p, const struct engine_plan *ep)
+{
+    const struct plan *plan = engine_plan_get(ep);
+    const struct plan_counters *c = engine_plan_counters(ep);
+    char version[32];
+    snprintf(version, sizeof version, "%llu", (unsigned long long)plan->version);
+    sample(p, M_STARTED, "", (double)c->started, "workflow", plan->id, "version", version);
+    sample(p, M_ENDED, "", (double)c->succeeded, "workflow", plan->id, "outcome", "success");
+    sample(p, M_ENDED, "", (double)c->failed, "workflow", plan->id, "outcome", "error");
+    sample(p, M_ENDED, "", (double)c->canceled, "workflow", plan->id, "outcome", "canceled");
+    add_latency(p, plan->id, c);
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        add_node(p, ep, plan, i);
+}
+
+static void add_engine(struct part *p, struct engine *en)
+{
+    const struct engine_counters *c = engine_counters_get(en);
+    plain(p, M_LIVE, c->live);
+    plain(p, M_PARKED, c->parked);
+    plain(p, M_COMMITS, (double)c->commits);
+    plain(p, M_COMMIT_TIME, (double)c->commit_us_sum / 1e6);
+    plain(p, M_FENCED, (double)c->fenced);
+    plain(p, M_BAD_ROWS, (double)c->bad_rows);
+    plain(p, M_RESTORED, (double)c->restored);
+    uint64_t sum = 0;
+    char bound[16];
+    for (int i = 0; i < 11; i++) {
+        sum += c->frame_le[i];
+        snprintf(bound, sizeof bound, "%u", 1u << i);
+        sample(p, M_FRAMES, "_bucket", (double)sum, "le", bound, NULL, NULL);
+    }
+    sample(p, M_FRAMES, "_bucket", (double)sum, "le", "+Inf", NULL, NULL);
+    sample(p, M_FRAMES, "_sum", (double)c->frame_items, NULL, NULL, NULL, NULL);
+    sample(p, M_FRAMES, "_count", (double)c->frames, NULL, NULL, NULL, NULL);
+    for (struct engine_plan *ep = NULL; (ep = engine_plan_next(en, ep));)
+        if (!engine_plan_retired(ep))
+            add_plan(p, ep);
+}
+
+static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble)
+{
+    (void)trouble;
+    if (lag >= 0)
+        sample(ctx, M_LAG, "", (double)lag, "workflow", workflow, "node", node);
+}
+
+static void add_http(struct part *p, struct worker *w)
+{
+    const struct http_stats *http = worker_http_stats(w);
+    plain(p, M_CLIENT, (double)worker_client_stats(w)->calls);
+    if (!http)
+        return;
+    plain(p, M_HTTP, (double)http->requests);
+    plain(p, M_CONNECTIONS, http->connections);
+    for (int i = 1; i < HTTP_REJECT_COUNT; i++)
+        sample(p, M_REJECTED, "", (double)http->rejected[i], "reason", http_reject_name((enum http_reject)i), NULL, NULL);
+}
+
+void *metrics_collect(struct worker *w)
+{
+    struct part *p = xcalloc(1, sizeof *p);
+    for (int i = 0; i < N_METRICS; i++)
+        strbuf_init(&p->lines[i], 16u << 20);
+    p->worker = worker_number(w);
+    add_engine(p, worker_engine(w));
+    add_http(p, w);
+    worker_triggers(w, on_trigger, p);
+    const struct kafka_sink_stats *kafka = worker_kafka_stats(w);
+    if (kafka) {
+        plain(p, M_SENT, (double)kafka->sent);
+        plain(p, M_ACKED, (double)kafka->acknowledged);
+        plain(p, M_WAITING, (double)kafka->waiting);
+    }
+    plain(p, M_LUA, (double)worker_lua_bytes(w));
+    plain(p, M_UP, worker_trouble(w) ? 0 : 1);
+    return p;
+}
+
+void metrics_free(void *part)
+{
+    struct part *p = part;
+    for (int i = 0; i < N_METRICS; i++)
+        strbuf_fini(&p->lines[i]);
+    free(p);
+}
+
+/* --- the answer ------------------------------------------------------------------------------------------------ */
+
+static void add_process(struct strbuf *b, const char *version)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f) {
+        if (fscanf(f, "%*s %ld", &pages) != 1)
+            pages = 0;
+        fclose(f);
+    }
+    strbuf_addf(b,
+                "# HELP process_resident_memory_bytes Resident memory\n# TYPE process_resident_memory_bytes gauge\n"
+                "process_resident_memory_bytes %lld\n"
+                "# HELP catalyst_info Version\n# TYPE catalyst_info gauge\ncatalyst_info{version=\"%s\"} 1\n",
+                (long long)pages * sysconf(_SC_PAGESIZE), version);
+}
+
+void metrics_answer(struct gather *g)
+{
+    static const char *const heads[] = {
+#define X(id, name, type, help) "# HELP " name " " help "\n# TYPE " name " " type "\n",
+        METRICS(X)
+#undef X
+    };
+    struct strbuf b;
+    strbuf_init(&b, 256u << 20);
+    for (int m = 0; m < N_METRICS; m++) {
+        bool any = false;
+        for (uint32_t i = 0; i < g->admin->config.n_workers; i++) {
+            const struct part *p = g->parts[i];
+            if (!p || !p->lines[m].len)
+                continue;
+            if (!any)
+                strbuf_adds(&b, heads[m]);
+            any = true;
+            strbuf_add(&b, p->lines[m].ptr, p->lines[m].len);
+        }
+    }
+    add_process(&b, g->admin->config.version);
+    const struct http_header type = { STR("content-type"), STR("text/plain; version=0.0.4; charset=utf-8") };
+    http_respond(g->req, 200, &type, 1, strbuf_str(&b));
+    strbuf_fini(&b);
+}

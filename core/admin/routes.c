@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The routes of the admin server: health, readiness, metrics, state.
+ */
+#include "admin/admin_int.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct http_header json_type = { { "content-type", 12 }, { "application/json", 16 } };
+
+/* --- ready -------------------------------------------------------------------------------------------------- */
+
+struct reasons {
+    struct strbuf text; /* JSON texts with commas */
+    uint32_t n;
+};
+
+static void add_reason(struct reasons *r, const char *text)
+{
+    if (r->n++)
+        strbuf_addc(&r->text, ',');
+    strbuf_add_json(&r->text, text, strlen(text));
+}
+
+static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble)
+{
+    (void)lag;
+    if (!trouble)
+        return;
+    char text[800];
+    snprintf(text, sizeof text, "workflow '%s' node '%s': %s", workflow, node, trouble);
+    add_reason(ctx, text);
+}
+
+static void *collect_reasons(struct worker *w)
+{
+    struct reasons *r = xcalloc(1, sizeof *r);
+    strbuf_init(&r->text, 1u << 20);
+    const char *trouble = worker_trouble(w);
+    if (trouble)
+        add_reason(r, trouble);
+    worker_triggers(w, on_trigger, r);
+    return r;
+}
+
+static void free_reasons(void *part)
+{
+    struct reasons *r = part;
+    strbuf_fini(&r->text);
+    free(r);
+}
+
+static void answer_ready(struct gather *g)
+{
+    struct strbuf b;
+    strbuf_init(&b, 16u << 20);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->admin->config.n_workers; i++) {
+        const struct reasons *r = g->parts[i];
+        if (!r || !r->n)
+            continue;
+        if (n)
+            strbuf_addc(&b, ',');
+        strbuf_add(&b, r->text.ptr, r->text.len);
+        n += r->n;
+    }
+    if (g->admin->draining)
+        strbuf_adds(&b, n++ ? ",\"draining\"" : "\"draining\"");
+    struct strbuf body;
+    strbuf_init(&body, 16u << 20);
+    strbuf_addf(&body, "{\"ready\":%s,\"reasons\":[%s]}\n", n ? "false" : "true", b.ptr ? b.ptr : "");
+    http_respond(g->req, n ? 503 : 200, &json_type, 1, strbuf_str(&body));
+    strbuf_fini(&b);
+    strbuf_fini(&body);
+}
+
+/* --- state ---------------------------------------------------------------------------------------------------- */
+
+static void *collect_state(struct worker *w)
+{
+    struct strbuf *b = xcalloc(1, sizeof *b);
+    strbuf_init(b, 64u << 20);
+    engine_dump(b, worker_engine(w));
+    return b;
+}
+
+static void free_state(void *part)
+{
+    strbuf_fini(part);
+    free(part);
+}
+
+static void answer_state(struct gather *g)
+{
+    struct strbuf body;
+    strbuf_init(&body, 256u << 20);
+    strbuf_adds(&body, "{\"workers\":[");
+    for (uint32_t i = 0, n = 0; i < g->admin->config.n_workers; i++) {
+        const struct strbuf *part = g->parts[i];
+        if (!part)
+            continue;
+        if (n++)
+            strbuf_addc(&body, ',');
+        strbuf_add(&body, part->ptr, part->len);
+    }
+    strbuf_adds(&body, "]}\n");
+    http_respond(g->req, 200, &json_type, 1, strbuf_str(&body));
+    strbuf_fini(&body);
+}
+
+/* --- server --------------------------------------------------------------------------------------------------- */
+
+static void on_request(void *ctx, struct http_request *req)
+{
+    struct admin *a = ctx;
+    if (req->method != HTTP_GET && req->method != HTTP_HEAD)
+        http_respond_error(req, 405, "GET only");
+    else if (str_eq(req->path, STR("/healthz")))
+        http_respond(req, 200, &json_type, 1, STR("{\"healthy\":true}\n"));
+    else if (str_eq(req->path, STR("/readyz")))
+        gather_start(a, req, collect_reasons, answer_ready, free_reasons);
+    else if (str_eq(req->path, STR("/metrics")))
+        gather_start(a, req, metrics_collect, metrics_answer, metrics_free);
+    else if (str_eq(req->path, STR("/admin/state")))
+        gather_start(a, req, collect_state, answer_state, free_state);
+    else
+        http_respond_error(req, 404, "there are /healthz, /readyz, /metrics and /admin/state");
+}
+
+struct admin *admin_start(const struct admin_config *config, struct err *err)
+{
+    struct admin *a = xcalloc(1, sizeof *a);
+    a->config = *config;
+    struct http_server_config server = {
+        .address = config->address, .port = config->port, .ctx = a, .on_request = on_request
+    };
+    a->server = http_server_create(config->loop, &server, err);
+    if (a->server)
+        return a;
+    free(a);
+    return NULL;
+}
+
+int admin_port(const struct admin *a)
+{
+    return http_server_port(a->server);
+}
+
+void admin_draining(struct admin *a)
+{
+    a->draining = true;
+}
+
+void admin_stop(struct admin *a)
+{
+    http_server_destroy(a->server);
+    free(a);
+}

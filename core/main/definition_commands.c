@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Commands about definitions: check, deploy, activate, deactivate, list, and nodes.
+ */
+#include "main/main.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DEFINITION_CAP = 16 << 20 };
+
+/* --- check -------------------------------------------------------------------------------------------------- */
+
+static int check_file(struct definitions *d, const char *path, bool show_plan)
+{
+    struct arena a;
+    struct err err;
+    wf_str text;
+    arena_init(&a, NULL, 0);
+    int code = EXIT_OK;
+    if (file_read(&a, path, DEFINITION_CAP, &text, &err) != 0) {
+        code = say_error(EXIT_FAILED, "%s", err.text);
+        goto done;
+    }
+    struct plan *plan = definitions_compile(d, text, path);
+    if (!plan) {
+        code = EXIT_FAILED;
+        goto done;
+    }
+    if (show_plan) {
+        struct strbuf b;
+        strbuf_init(&b, 16u << 20);
+        plan_dump(&b, plan);
+        fputs(b.ptr, stdout);
+        strbuf_fini(&b);
+    } else {
+        printf("%s: ok, %u nodes\n", path, plan->n_nodes);
+    }
+    plan_unref(plan);
+done:
+    arena_fini(&a);
+    return code;
+}
+
+int cmd_check(struct config *c, const char **args, int n_args)
+{
+    struct definitions d;
+    struct err err;
+    bool show_plan = arg_flag(args, &n_args, "--plan");
+    if (!n_args)
+        return say_error(EXIT_USAGE, "check: name a workflow file or folder");
+    for (int i = 0; i < n_args; i++)
+        if (args[i][0] == '-' && args[i][1])
+            return args_done(args + i, 1);
+    int code = EXIT_OK;
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    if (definitions_init(&d, c, NULL, &err) != 0) {
+        code = say_error(EXIT_USAGE, "%s", err.text);
+        goto done;
+    }
+    const char **files = workflow_files(&a, args, &err);
+    if (!files)
+        code = say_error(EXIT_FAILED, "%s", err.text);
+    for (; files && *files; files++)
+        if (check_file(&d, *files, show_plan) != EXIT_OK)
+            code = EXIT_FAILED;
+done:
+    definitions_fini(&d);
+    arena_fini(&a);
+    return code;
+}
+
+/* --- store ---------------------------------------------------------------------------------------------------- */
+
+struct store *store_for(const struct config *c, int *code)
+{
+    struct err err;
+    struct store_config config = { .url = c->store,
+                                   .retention_days = (uint32_t)c->retention_days,
+                                   .save_inputs = c->save_inputs };
+    struct store *s = store_open(&config, c->migrate, &err);
+    *code = s ? EXIT_OK : say_error(EXIT_UNREACHABLE, "%s", err.text);
+    return s;
+}
+
+static int deploy_file(struct store *s, struct definitions *d, const char *path)
+{
+    struct arena a;
+    struct err err;
+    wf_str text, id, name;
+    bool active;
+    struct store_workflow version;
+    arena_init(&a, NULL, 0);
+    int code = EXIT_FAILED;
+    if (file_read(&a, path, DEFINITION_CAP, &text, &err) != 0) {
+        say_error(code, "%s", err.text);
+        goto done;
+    }
+    struct plan *plan = definitions_compile(d, text, path);
+    if (!plan)
+        goto done;
+    plan_unref(plan);
+    if (workflow_identity(&a, text, &id, &name, &active, &err) != 0 ||
+        store_deploy(s, id, name, text, true, &version, &err) != 0) {
+        say_error(code, "%s: %s", path, err.text);
+        goto done;
+    }
+    printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(name), STR_ARG(id), version.number);
+    code = EXIT_OK;
+done:
+    arena_fini(&a);
+    return code;
+}
+
+int cmd_deploy(struct config *c, const char **args, int n_args)
+{
+    struct definitions d = { 0 };
+    struct arena a;
+    struct err err;
+    int code;
+    if (!n_args)
+        return say_error(EXIT_USAGE, "deploy: name a workflow file or folder");
+    struct store *s = store_for(c, &code);
+    if (!s)
+        return code;
+    arena_init(&a, NULL, 0);
+    if (definitions_init(&d, c, s, &err) != 0) {
+        code = say_error(EXIT_USAGE, "%s", err.text);
+        goto done;
+    }
+    const char **files = workflow_files(&a, args, &err);
+    if (!files)
+        code = say_error(EXIT_FAILED, "%s", err.text);
+    for (; files && *files; files++)
+        if (deploy_file(s, &d, *files) != EXIT_OK)
+            code = EXIT_FAILED;
+done:
+    definitions_fini(&d);
+    arena_fini(&a);
+    store_close(s);
+    return code;
+}
+
+static int set_active(struct config *c, const char **args, int n_args, bool active)
+{
+    int code;
+    struct err err;
+    if (n_args != 1)
+        return say_error(EXIT_USAGE, "%s: name one workflow by its id", active ? "activate" : "deactivate");
+    struct store *s = store_for(c, &code);
+    if (!s)
+        return code;
+    if (store_set_active(s, str_of(args[0]), active, &err) != 0)
+        code = say_error(EXIT_FAILED, "%s", err.text);
+    else
+        printf("%s is %s\n", args[0], active ? "active" : "not active");
+    store_close(s);
+    return code;
+}
+
+int cmd_activate(struct config *c, const char **args, int n_args)
+{
+    return set_active(c, args, n_args, true);
+}
+
+int cmd_deactivate(struct config *c, const char **args, int n_args)
+{
+    return set_active(c, args, n_args, false);
+}
+
+static void print_workflow(void *ctx, const struct store_workflow *w)
+{
+    time_t at = (time_t)(w->deployed_us / 1000000);
+    struct tm tm;
+    char when[32];
+    gmtime_r(&at, &tm);
+    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+    printf("%-24.*s %-8s %7u  %s  %.*s\n", STR_ARG(w->id), w->active ? "active" : "-", w->number, when, STR_ARG(w->name));
+    (*(unsigned *)ctx)++;
+}
+
+int cmd_list(struct config *c, const char **args, int n_args)
+{
+    int code;
+    struct err err;
+    unsigned n = 0;
+    if (args_done(args, n_args) != EXIT_OK)
+        return EXIT_USAGE;
+    struct store *s = store_for(c, &code);
+    if (!s)
+        return code;
+    printf("%-24s %-8s %7s  %-19s  %s\n", "ID", "STATE", "VERSION", "DEPLOYED (UTC)", "NAME");
+    if (store_workflows(s, print_workflow, &n, &err) != 0)
+        code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    else if (!n)
+        printf("(none yet: catalyst deploy FILE)\n");
+    store_close(s);
+    return code;
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------------------- */
+
+static void print_nodes(const struct plugin_set *set)
+{
+    const struct node_type *type;
+    for (size_t i = 0; (type = plugin_node_at(set, i)); i++)
+        printf("%-28s %-8s %s\n", type->type, type->node.group ? type->node.group : "", type->node.help);
+}
+
+static int print_node(const struct plugin_set *set, const char *name, bool schema, bool docs)
+{
+    struct strbuf b;
+    char full[128];
+    const struct node_type *type = plugin_find(set, name);
+    snprintf(full, sizeof full, "catalyst.%s", name);
+    if (!type)
+        type = plugin_find(set, full);
+    if (!type) {
+        const char *near = plugin_nearest(set, name);
+        return near ? say_error(EXIT_FAILED, "there is no node type '%s'; did you mean '%s'?", name, near)
+                    : say_error(EXIT_FAILED, "there is no node type '%s'; 'catalyst nodes' lists them", name);
+    }
+    strbuf_init(&b, 16u << 20);
+    if (schema)
+        schema_node(&b, type);
+    else if (docs)
+        docs_plugin(&b, type->plugin);
+    else
+        docs_node(&b, type);
+    printf("%s\n", b.ptr);
+    strbuf_fini(&b);
+    return EXIT_OK;
+}
+
+int cmd_nodes(struct config *c, const char **args, int n_args)
+{
+    struct err err;
+    bool schema = arg_flag(args, &n_args, "--schema"), docs = arg_flag(args, &n_args, "--docs");
+    struct plugin_set *set = plugins_load(c, &err);
+    if (!set)
+        return say_error(EXIT_USAGE, "%s", err.text);
+    int code = EXIT_OK;
+    if (n_args && args[0][0] != '-') {
+        code = print_node(set, args[0], schema, docs);
+    } else if (n_args) {
+        code = args_done(args, n_args);
+    } else if (schema) {
+        struct strbuf b;
+        strbuf_init(&b, 64u << 20);
+        schema_workflow(&b, set);
+        printf("%s\n", b.ptr);
+        strbuf_fini(&b);
+    } else if (docs) {
+        const struct plugin *plugin;
+        for (size_t i = 0; (plugin = plugin_at(set, i)); i++) {
+            struct strbuf b;
+            strbuf_init(&b, 16u << 20);
+            docs_plugin(&b, plugin);
+            printf("%s\n", b.ptr);
+            strbuf_fini(&b);
+        }
+    } else {
+        print_nodes(set);
+    }
+    plugin_set_destroy(set);
+    return code;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What compiling a definition needs: plugins, credentials, $vars, the allowed part of $env.
+ */
+#include "main/main.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { VARS_MAX = 1 << 20 };
+
+static int read_vars(struct definitions *d, const char *path, struct err *err)
+{
+    wf_str text;
+    struct json_error why;
+    if (file_read(&d->arena, path, VARS_MAX, &text, err) != 0)
+        return -1;
+    if (json_parse(&d->arena, text.ptr, text.len, 0, &d->vars, &why) != 0)
+        return err_set(err, ERR_INVALID, "%s: byte %zu: %s", path, why.offset, why.reason);
+    if (d->vars.type != JSON_OBJECT)
+        return err_set(err, ERR_INVALID, "%s: must be a JSON object", path);
+    d->has_vars = true;
+    return 0;
+}
+
+int definitions_init(struct definitions *d, const struct config *c, struct store *store, struct err *err)
+{
+    *d = (struct definitions){ .env_allow = (const char *const *)c->env_allow };
+    arena_init(&d->arena, NULL, 0);
+    d->plugins = plugins_load(c, err);
+    if (!d->plugins || (c->vars_file && read_vars(d, c->vars_file, err) != 0))
+        return -1;
+    d->credentials = credentials_load(c, d->plugins, store, err);
+    return d->credentials ? 0 : -1;
+}
+
+void definitions_fini(struct definitions *d)
+{
+    if (d->credentials)
+        credentials_free(d->credentials);
+    if (d->plugins)
+        plugin_set_destroy(d->plugins);
+    arena_fini(&d->arena);
+}
+
+struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file)
+{
+    struct workflow_options options = { .plugins = d->plugins,
+                                        .credential = credentials_find,
+                                        .vars = d->has_vars ? &d->vars : NULL,
+                                        .env_allow = d->env_allow,
+                                        .ctx = d->credentials,
+                                        .keep_all = d->keep_all };
+    struct workflow_report report;
+    struct plan *plan = workflow_compile(text, &options, &report);
+    if (report.n) {
+        struct strbuf b;
+        strbuf_init(&b, 16u << 20);
+        workflow_report_print(&b, &report, file, text, isatty(STDERR_FILENO));
+        fputs(b.ptr, stderr);
+        strbuf_fini(&b);
+    }
+    workflow_report_fini(&report);
+    return plan;
+}

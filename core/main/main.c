@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * catalyst: finds the command, reads the settings, runs it.
+ */
+#include "main/main.h"
+#include "base/log.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
+
+static int print_overview(FILE *to)
+{
+    fprintf(to, "catalyst: a workflow engine\n\nusage: catalyst COMMAND [ARGUMENTS] [SETTINGS]\n\n");
+    for (const struct command *c = commands; c->name; c++)
+        fprintf(to, "  %-34s %s\n", c->usage, c->help);
+    fprintf(to, "\n'catalyst COMMAND --help' tells more; 'catalyst help settings' lists the settings.\n"
+                "\nExit codes: 0 done; 1 failed (an execution failed, check found mistakes); 2 wrong usage or settings;\n"
+                "3 store, broker or port cannot be had; 4 internal error.\n");
+    return to == stdout ? EXIT_OK : EXIT_USAGE;
+}
+
+static int print_settings(bool docs)
+{
+    struct strbuf b;
+    strbuf_init(&b, 1u << 20);
+    if (docs)
+        config_docs(&b);
+    else
+        config_help(&b);
+    fputs(b.ptr, stdout);
+    strbuf_fini(&b);
+    return EXIT_OK;
+}
+
+static int print_help(const struct command *c)
+{
+    printf("usage: catalyst %s\n\n%s.\n", c->usage, c->help);
+    if (c->docs)
+        printf("\n%s", c->docs);
+    printf("\nSettings are given as flags, as CATALYST_* in the environment or in a file: 'catalyst help settings'.\n");
+    return EXIT_OK;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (const struct command *c = commands; c->name; c++)
+        names[n++] = c->name;
+    const char *near = str_nearest(name, names, n);
+    if (near)
+        return say_error(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
+    return say_error(EXIT_USAGE, "unknown command '%s'; 'catalyst help' lists them", name);
+}
+
+static int help(const char **args, int n_args)
+{
+    if (!n_args)
+        return print_overview(stdout);
+    if (!strcmp(args[0], "settings"))
+        return print_settings(n_args > 1 && !strcmp(args[1], "--docs"));
+    const struct command *c = command_find(args[0]);
+    return c ? print_help(c) : unknown_command(args[0]);
+}
+
+static int setup_log(const struct config *c)
+{
+    enum log_level level = log_level_parse(c->log_level);
+    enum log_format format = !strcmp(c->log_format, "auto")   ? LOG_AUTO
+                             : !strcmp(c->log_format, "text") ? LOG_TEXT
+                             : !strcmp(c->log_format, "json") ? LOG_JSON
+                                                              : 0;
+    if (!level)
+        return say_error(EXIT_USAGE, "'log-level' must be debug, info, warn or error, got \"%s\"", c->log_level);
+    if (!format)
+        return say_error(EXIT_USAGE, "'log-format' must be auto, text or json, got \"%s\"", c->log_format);
+    log_setup(level, format);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    const char **args = xcalloc((size_t)argc + 1, sizeof *args);
+    int n_args = argc - 2;
+    for (int i = 0; i < n_args; i++)
+        args[i] = argv[i + 2];
+    const char *name = argc > 1 ? argv[1] : "";
+    int code = -1;
+    if (argc < 2)
+        code = print_overview(stderr);
+    else if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+        code = help(args, n_args);
+    else if (!strcmp(name, "--version"))
+        name = "version";
+    const struct command *command = code < 0 ? command_find(name) : NULL;
+    if (code < 0 && !command)
+        code = unknown_command(name);
+    if (code < 0 && (arg_flag(args, &n_args, "--help") || arg_flag(args, &n_args, "-h")))
+        code = print_help(command);
+    if (code < 0) {
+        struct config config;
+        struct err err;
+        if (config_load(&config, args, &n_args, &err) != 0)
+            code = say_error(EXIT_USAGE, "%s", err.text);
+        else if ((code = setup_log(&config)) == EXIT_OK)
+            code = command->run(&config, args, n_args);
+        config_free(&config);
+    }
+    free(args);
+    return code;
+}

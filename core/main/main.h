@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * main: program start. Commands, and what several of them need: plugins, credentials, definitions.
+ */
+#ifndef CATALYST_MAIN_H
+#define CATALYST_MAIN_H
+#include "main/config.h"
+#include "plugin/plugin.h"
+#include "store/store.h"
+#include "workflow/workflow.h"
+
+/* Exit codes. */
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,      /* the execution failed; check found mistakes */
+    EXIT_USAGE = 2,       /* unknown command, flag or setting */
+    EXIT_UNREACHABLE = 3, /* store, broker or port cannot be had */
+    EXIT_INTERNAL = 4,
+};
+
+struct command {
+    const char *name, *usage, *help;
+    const char *docs; /* more for --help, with examples; or NULL */
+    int (*run)(struct config *c, const char **args, int n_args);
+};
+extern const struct command commands[]; /* ends with name NULL */
+
+int cmd_serve(struct config *c, const char **args, int n_args);
+int cmd_run(struct config *c, const char **args, int n_args);
+int cmd_check(struct config *c, const char **args, int n_args);
+int cmd_deploy(struct config *c, const char **args, int n_args);
+int cmd_activate(struct config *c, const char **args, int n_args);
+int cmd_deactivate(struct config *c, const char **args, int n_args);
+int cmd_list(struct config *c, const char **args, int n_args);
+int cmd_nodes(struct config *c, const char **args, int n_args);
+int cmd_executions(struct config *c, const char **args, int n_args);
+int cmd_credentials(struct config *c, const char **args, int n_args);
+int cmd_migrate(struct config *c, const char **args, int n_args);
+int cmd_version(struct config *c, const char **args, int n_args);
+
+/* Takes "--name VALUE" or "--name=VALUE" out of args; NULL: not there. */
+const char *arg_value(const char **args, int *n_args, const char *name);
+/* Takes "--name" out of args. */
+bool arg_flag(const char **args, int *n_args, const char *name);
+/* Says "catalyst: text" on stderr and returns `code`. */
+int say_error(int code, const char *format, ...) WF_PRINTF(2, 3);
+/* EXIT_USAGE with a message when words are left over that no one took. */
+int args_done(const char **args, int n_args);
+
+/* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told why. */
+struct store *store_for(const struct config *c, int *code);
+
+/* Whole file, NUL-ended, in the arena; "-" is standard input. 0, or -1 with *err. */
+int file_read(struct arena *a, const char *path, size_t cap, wf_str *out, struct err *err);
+/* The *.json of folders and the files among `paths`, in name order; NULL-ended. */
+const char **workflow_files(struct arena *a, const char *const *paths, struct err *err);
+
+/* --- plugins: plugins.c -------------------------------------------------------------------------------- */
+
+/* The install's folder, then those of the settings. Broken ones are told on stderr. NULL with *err. */
+struct plugin_set *plugins_load(const struct config *c, struct err *err);
+
+/* --- credentials: credentials.c -------------------------------------------------------------------------- */
+
+struct credentials;
+/* From the file and the environment, and from the store when there is one. NULL with *err. */
+struct credentials *credentials_load(const struct config *c, const struct plugin_set *plugins, struct store *store,
+                                     struct err *err);
+void credentials_free(struct credentials *cs); /* wipes the secrets */
+/* For workflow_options.credential, with the credentials as ctx. */
+const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why, size_t why_size);
+
+/* --- definitions: definitions.c -------------------------------------------------------------------------- */
+
+/* What compiling needs, made once. */
+struct definitions {
+    struct arena arena;
+    struct plugin_set *plugins;
+    struct credentials *credentials;
+    struct json vars;
+    bool has_vars, keep_all;
+    const char *const *env_allow;
+};
+int definitions_init(struct definitions *d, const struct config *c, struct store *store, struct err *err);
+void definitions_fini(struct definitions *d);
+/* Compiles; mistakes are printed to stderr under `file`. NULL: there were some. */
+struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file);
+
+#endif
