@@ -157,6 +157,7 @@ int pg_target_init(struct pg_target *t, struct pg_store *ps, const unsigned *rot
     set_default(t, "keepalives_idle", "30");
     set_default(t, "connect_timeout", "5");
     set_default(t, "application_name", "catalyst");
+    set_default(t, "target_session_attrs", "read-write"); /* of several hosts, the primary */
     set(t, "client_encoding", "UTF8");
     return 0;
 }
@@ -189,11 +190,15 @@ enum pg_trouble pg_trouble(const char *sqlstate)
     return PG_TROUBLE_WEATHER; /* disk full, out of memory, too many connections ... */
 }
 
+/* libpq explains a closed connection in two more lines that say nothing. */
 void pg_words(char *to, size_t bytes, const char *message)
 {
     snprintf(to, bytes, "%s", message ? message : "");
+    char *tail = strstr(to, "\n\tThis probably means");
+    if (tail)
+        *tail = 0;
     for (char *c = to; *c; c++)
-        if (*c == '\n')
+        if (*c == '\n' || *c == '\t')
             *c = ' ';
     for (size_t len = strlen(to); len && to[len - 1] == ' ';)
         to[--len] = 0;

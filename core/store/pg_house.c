@@ -63,7 +63,7 @@ static int make_day(PGconn *conn, const char *name, const char *from, const char
     snprintf(
         sql, sizeof sql,
         "BEGIN;" LOCK_TIMEOUT "CREATE TABLE %s (LIKE block INCLUDING DEFAULTS INCLUDING STORAGE) "
-                              "WITH (toast_tuple_target = 8160);"
+        "WITH (toast_tuple_target = 8160);"
         "WITH moved AS (DELETE FROM block_default WHERE created_at >= '%s' AND created_at < '%s' "
         "RETURNING *) INSERT INTO %s SELECT * FROM moved;"
         "ALTER TABLE block ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s');"

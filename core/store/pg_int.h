@@ -196,7 +196,8 @@ struct pg_commit;
 struct pg_session {
     struct store_session base;
     enum pg_state state;
-    bool up, told;  /* weather as told by on_state */
+    bool up, told; /* weather as told by on_state */
+    char reason[400];
     bool is_closed; /* by a callback: freed when the outermost event is over */
     unsigned depth; /* of events */
     PGconn *conn;

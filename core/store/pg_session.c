@@ -61,14 +61,15 @@ static int64_t next_backoff(struct pg_session *ps)
     return us;
 }
 
+/* Changes only; another reason to be down is one. */
 static void tell_state(struct pg_session *ps, bool up, const char *reason)
 {
-    if (ps->told && ps->up == up)
-        return;
+    bool is_same = ps->told && ps->up == up && (up || !strcmp(ps->reason, reason));
     ps->told = true;
     ps->up = up;
-    if (!ps->is_closed && ps->base.config.on_state)
-        ps->base.config.on_state(ps->base.config.ctx, up, reason);
+    snprintf(ps->reason, sizeof ps->reason, "%s", up ? "" : reason);
+    if (!is_same && !ps->is_closed && ps->base.config.on_state)
+        ps->base.config.on_state(ps->base.config.ctx, up, up ? NULL : ps->reason);
 }
 
 static void enter(struct pg_session *ps) { ps->depth++; }
@@ -118,6 +119,8 @@ static void lost(struct pg_session *ps, const char *reason)
 {
     char words[300];
     pg_words(words, sizeof words, reason);
+    if (ps->state == PG_CONNECTING)
+        ps->rotation++; /* libpq goes to the next address after some troubles only; begin with it */
     disconnect(ps);
     put_back(ps);
     ps->state = PG_DOWN;
@@ -140,6 +143,14 @@ static void watch_connecting(struct pg_session *ps, PostgresPollingStatusType wa
     watch_set(ps->watch, wants == PGRES_POLLING_READING ? WATCH_READABLE : WATCH_WRITABLE);
 }
 
+static void on_notice(void *ctx, const char *message)
+{
+    (void)ctx;
+    char words[300];
+    pg_words(words, sizeof words, message);
+    log_debug("store", "store.notice", "%s", words);
+}
+
 static void connect_start(struct pg_session *ps)
 {
     struct pg_target target;
@@ -156,22 +167,14 @@ static void connect_start(struct pg_session *ps)
         lost(ps, ps->conn ? PQerrorMessage(ps->conn) : "out of memory");
         return;
     }
+    PQsetNoticeProcessor(ps->conn, on_notice, NULL);
     start_timer(ps, CONNECT_US);
     watch_connecting(ps, PGRES_POLLING_WRITING);
-}
-
-static void on_notice(void *ctx, const char *message)
-{
-    (void)ctx;
-    char words[300];
-    pg_words(words, sizeof words, message);
-    log_debug("store", "store.notice", "%s", words);
 }
 
 static void connected(struct pg_session *ps)
 {
     struct err err;
-    PQsetNoticeProcessor(ps->conn, on_notice, NULL);
     ps->watch = watch_create(ps->base.config.loop, PQsocket(ps->conn), on_event, ps, &err);
     if (!ps->watch || PQsetnonblocking(ps->conn, 1) != 0 || !PQenterPipelineMode(ps->conn)) {
         lost(ps, ps->watch ? PQerrorMessage(ps->conn) : err.text);
@@ -257,9 +260,13 @@ static bool setup_end(struct pg_session *ps, struct pg_request *rq)
 
 static void setup_lost(struct pg_session *ps, struct pg_request *rq) { (void)ps, (void)rq; }
 
+/* When a request waits, its success tells that we are up: it may be what broke the last connection.
+ */
 static void setup_tell(struct pg_session *ps, struct pg_request *rq)
 {
     (void)rq;
+    if (!list_empty(&ps->queue))
+        return;
     ps->backoff_us = BACKOFF_FIRST_US;
     tell_state(ps, true, NULL);
 }
@@ -468,7 +475,6 @@ static void on_timer(void *arg)
         connect_start(ps);
         break;
     case PG_CONNECTING:
-        ps->rotation++; /* the first address hangs: begin with the next */
         lost(ps, "PostgreSQL does not answer");
         break;
     case PG_READY:

@@ -245,7 +245,7 @@ struct store_session_config {
     struct loop *loop;
     uint32_t instance;
     void *ctx;
-    /* Weather: up, or down with a reason. Called on changes. */
+    /* Weather: up, or down with a reason. Called on changes, also of the reason. */
     void (*on_state)(void *ctx, bool up, const char *reason);
 };
 /* Starts connecting; calls made before it is up wait. */
