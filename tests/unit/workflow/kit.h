@@ -157,7 +157,7 @@ static const wf_param kit_any_params[] = {
     KIT_ANY("toEmail"), KIT_ANY("topic"), KIT_ANY("unit"), KIT_ANY("updates"), KIT_ANY("amount"),
     KIT_ANY("url"), KIT_ANY("useKey"), KIT_ANY("key"), KIT_ANY("value"), KIT_ANY("values"),
     KIT_ANY("value1"), KIT_ANY("value2"), KIT_ANY("workflowId"), KIT_ANY("workflowInputs"),
-    KIT_ANY("joinMode"), KIT_ANY("fieldsToMatch"), KIT_ANY("combineBy"), KIT_ANY("keepOnlySet"),
+    KIT_ANY("joinMode"), KIT_ANY("fieldsToMatchString"), KIT_ANY("combineBy"), KIT_ANY("keepOnlySet"),
     KIT_ANY("output"), KIT_ANY("outputsAmount"), KIT_ANY("fallbackOutput"), KIT_ANY("compare"),
     KIT_ANY("genericAuthType"), KIT_ANY("triggerTimes"), KIT_ANY("limit"), KIT_ANY("returnAll"),
     KIT_ANY("pollTimes"), KIT_ANY("simple"), KIT_ANY("requestMethod"), KIT_ANY("queryParametersUi"),
