@@ -206,7 +206,7 @@ static const char *date_line(struct http_server *s)
     struct tm t;
     gmtime_r(&now, &t);
     snprintf(s->date, sizeof s->date, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n",
-             days + 3 * t.tm_wday, t.tm_mday % 100, months + 3 * t.tm_mon,
+             &days[(size_t)t.tm_wday * 3], t.tm_mday % 100, &months[(size_t)t.tm_mon * 3],
              (t.tm_year + 1900) % 10000, t.tm_hour % 100, t.tm_min % 100, t.tm_sec % 100);
     s->date_us = now_us;
     return s->date;

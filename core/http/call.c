@@ -124,19 +124,23 @@ static int set_method(struct http_pending *p, const struct http_call *call)
     if (!is_token(p->method))
         return fail(p, "method '%s' is not allowed", p->method);
     set_body_source(p, call);
+    if (!strcmp(p->method, "HEAD")) {
+        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        p->body.len = 0;
+        return 0;
+    }
     if (is_put) {
         curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)p->body.len);
-    } else if (is_post || p->body.len || !strcmp(p->method, "PATCH")) {
+        return 0;
+    }
+    if (is_post || p->body.len || !strcmp(p->method, "PATCH")) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.len);
-    } else if (!strcmp(p->method, "HEAD")) {
-        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
     }
-    if (!is_post && !is_put && strcmp(p->method, "GET") != 0 && strcmp(p->method, "HEAD") != 0)
+    /* A POST keeps its name by itself, and becomes a GET by itself after a 302. */
+    if (!is_post && (p->body.len || strcmp(p->method, "GET") != 0))
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, p->method);
-    else if (p->body.len && !is_post && !is_put)
-        curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, p->method); /* a GET with a body */
     if (!p->is_idempotent && !p->body.len)
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     return 0;

@@ -169,6 +169,15 @@ static bool is_idempotent(const char *method)
     return false;
 }
 
+static char *upper(struct arena *a, const char *text)
+{
+    char *copied = arena_strdup(a, text);
+    for (char *at = copied; *at; at++)
+        if (*at >= 'a' && *at <= 'z')
+            *at = (char)(*at - 'a' + 'A');
+    return copied;
+}
+
 struct http_pending *http_call_start(struct http_client *c, const struct http_call *call,
                                      http_reply_fn *fn, void *arg)
 {
@@ -183,7 +192,7 @@ struct http_pending *http_call_start(struct http_client *c, const struct http_ca
     p->max_bytes = call->max_bytes ? call->max_bytes : 16 << 20;
     arena_init(&p->arena, NULL, 0);
     strbuf_init(&p->reply, p->max_bytes < SIZE_MAX ? (size_t)p->max_bytes : SIZE_MAX);
-    p->method = arena_strdup(&p->arena, call->method ? call->method : "GET");
+    p->method = upper(&p->arena, call->method ? call->method : "GET");
     p->is_idempotent = is_idempotent(p->method);
     list_append(&c->calls, &p->link);
     c->stats.calls++;

@@ -137,7 +137,7 @@ static int64_t input_deadline(const struct conn *c)
     if (c->n_requests || c->out.bytes)
         return INT64_MAX;
     if (c->server->is_draining) /* a new connection may have its request on the way */
-        return c->idle_us + 1000 * DRAIN_FIRST_MS;
+        return c->idle_us + (int64_t)1000 * DRAIN_FIRST_MS;
     return c->idle_us + 1000 * (c->has_served ? l->idle_timeout_ms : l->header_timeout_ms);
 }
 
@@ -153,7 +153,7 @@ static int64_t output_deadline(const struct conn *c)
 static int64_t deadline_of(const struct conn *c)
 {
     if (c->state == CONN_LINGER)
-        return c->linger_us + 1000 * LINGER_MS;
+        return c->linger_us + (int64_t)1000 * LINGER_MS;
     if (c->state == CONN_LAST)
         return output_deadline(c);
     return earlier(input_deadline(c), output_deadline(c));

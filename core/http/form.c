@@ -96,7 +96,7 @@ wf_str http_media_type(struct arena *a, wf_str content_type)
     char *to = arena_alloc(a, end - from + 1);
     for (size_t i = from; i < end; i++) {
         char c = content_type.ptr[i];
-        to[i - from] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+        to[i - from] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
     to[end - from] = 0;
     return (wf_str){ to, end - from };

@@ -234,7 +234,7 @@ struct http_client_config {
 
 /* wf_request of the SDK, with authentication spelled out. All text is copied by http_call_start. */
 struct http_call {
-    const char *method, *url; /* NULL method: GET; http and https only */
+    const char *method, *url; /* NULL method: GET; any case; http and https only */
     wf_str body;
     int64_t timeout_ms;          /* from start to the reply's last byte: 30 s */
     const wf_pair *headers;      /* ends with name NULL; or NULL */

@@ -408,7 +408,7 @@ void parse_feed(struct conn *c, const char *ptr, size_t len)
         conn_touch(c);
         return;
     }
-    parse_reject(c, reject_of(code, used < len ? ptr[used] : 0), 0);
+    parse_reject(c, reject_of(code, used < len ? ptr[used] : (char)0), 0);
 }
 
 void parse_resume(struct conn *c)

@@ -95,6 +95,8 @@ static void test_methods(void **state)
         { "DELETE", "why", "DELETE /echo ?a=b why" },
         { "OPTIONS", "", "OPTIONS /echo ?a=b " },
         { "HEAD", "", "" },
+        { "HEAD", "dropped", "" },
+        { "delete", "", "DELETE /echo ?a=b " },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct result r = { 0 };
