@@ -172,7 +172,8 @@ static bool parse_object(struct arena *a, wf_str text, struct json *out)
 static bool header_says(struct arena *a, wf_str header, const char *algorithm)
 {
     struct json doc;
-    return parse_object(a, header, &doc) && str_eq(json_str(JSON_GET(&doc, "alg")), str_of(algorithm));
+    return parse_object(a, header, &doc) &&
+           str_eq(json_str(JSON_GET(&doc, "alg")), str_of(algorithm));
 }
 
 static int check_times(struct arena *a, wf_str payload, int64_t now_s, struct err *err)
