@@ -61,7 +61,7 @@
 #ifndef WF_FAKE_HOST_H
 #define WF_FAKE_HOST_H
 #include <catalyst/plugin.h>
-#include "fake_calls.h"
+#include "fake_services.h"
 #include <threads.h>
 
 #pragma GCC diagnostic push

@@ -9,7 +9,7 @@
  */
 #ifndef WF_FAKE_PARAMS_H
 #define WF_FAKE_PARAMS_H
-#include "fake_json.h"
+#include "fake_edit.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"

@@ -79,8 +79,10 @@ static void add_cell(struct strbuf *b, const char *text)
     for (; text && *text; text++)
         if (*text == '|')
             strbuf_adds(b, "\\|");
+        else if (*text == '\n')
+            strbuf_addc(b, ' ');
         else
-            strbuf_addc(b, *text == '\n' ? ' ' : *text);
+            strbuf_addc(b, *text);
 }
 
 static void add_code(struct strbuf *b, const char *text)

@@ -62,31 +62,39 @@ const char *param_type_words(wf_type type)
     return "of an unknown type";
 }
 
+/* At most 40 bytes of a text, never half a character. */
+static void describe_text(wf_str text, char *to, size_t size)
+{
+    int shown = text.len > 40 ? 40 : (int)text.len;
+    while (shown > 0 && shown < (int)text.len && ((unsigned char)text.ptr[shown] & 0xc0) == 0x80)
+        shown--;
+    snprintf(to, size, "\"%.*s%s\"", shown, text.ptr, shown < (int)text.len ? "..." : "");
+}
+
+static void describe_number(const struct json *v, char *to, size_t size)
+{
+    if (json_write_bound(v) < size)
+        to[json_write(v, to)] = 0;
+    else
+        snprintf(to, size, "a number");
+}
+
 /* What was given, in few words. */
 static void describe(const wf_param *row, const struct json *v, char *to, size_t size)
 {
-    char number[64];
-    wf_str text = json_str(v);
-    int shown = text.len > 40 ? 40 : (int)text.len;
-    while (shown > 0 && shown < (int)text.len && ((unsigned char)text.ptr[shown] & 0xc0) == 0x80)
-        shown--; /* never half a character */
-    if (v && v->type == JSON_STRING && !(row->flags & WF_SECRET))
-        snprintf(to, size, "\"%.*s%s\"", shown, text.ptr, shown < (int)text.len ? "..." : "");
-    else if (v && v->type == JSON_STRING)
-        snprintf(to, size, "other text");
-    else if (json_is_number(v) && !(row->flags & WF_SECRET) && json_write_bound(v) < sizeof number)
-        snprintf(to, size, "%.*s", (int)json_write(v, number), number);
-    else if (v && (v->type == JSON_TRUE || v->type == JSON_FALSE))
-        snprintf(to, size, "%s", v->type == JSON_TRUE ? "true" : "false");
-    else if (v && v->type == JSON_OBJECT)
-        snprintf(to, size, "an object");
-    else if (v && v->type == JSON_ARRAY)
-        snprintf(to, size, "an array");
+    static const char *const words[] = {
+        [JSON_MISSING] = "nothing",  [JSON_NULL] = "null",         [JSON_FALSE] = "false",
+        [JSON_TRUE] = "true",        [JSON_INT] = "a number",      [JSON_DOUBLE] = "a number",
+        [JSON_NUMBER] = "a number",  [JSON_STRING] = "other text", [JSON_ARRAY] = "an array",
+        [JSON_OBJECT] = "an object",
+    };
+    bool secret = row->flags & WF_SECRET;
+    if (!secret && v && v->type == JSON_STRING)
+        describe_text(json_str(v), to, size);
+    else if (!secret && json_is_number(v))
+        describe_number(v, to, size);
     else
-        snprintf(to, size, "%s",
-                 v && v->type == JSON_NULL ? "null"
-                 : json_is_number(v)       ? "a number"
-                                           : "nothing");
+        snprintf(to, size, "%s", words[v ? v->type : JSON_MISSING]);
 }
 
 void param_complain(const wf_param *row, const char *what, const struct json *v, char *why)

@@ -7,21 +7,12 @@
  * blocks.
  */
 #include "plugin/plugin_int.h"
-#include <stdarg.h>
-#include <stdio.h>
 
 enum { FLAGS_KNOWN = WF_REQUIRED | WF_SECRET | WF_EXPR | WF_RAW | WF_MULTILINE };
 
-#define ROW_ERR(err, row, ...) row_err((err), (row)->name, __VA_ARGS__)
-WF_PRINTF(3, 4) static int row_err(struct err *err, const char *name, const char *format, ...)
-{
-    char text[300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return err_set(err, ERR_INVALID, "parameter '%s': %s", name, text);
-}
+/* A message about a row, which it begins with. The value is -1. */
+#define ROW_ERR(err, row, ...)                                                                     \
+    (err_set((err), ERR_INVALID, __VA_ARGS__), err_context((err), "parameter '%s'", (row)->name))
 
 static int check_name(const wf_param *row, size_t number, struct err *err)
 {
@@ -191,7 +182,7 @@ static unsigned show_depth(const wf_param *table, const wf_param *row, unsigned 
 /* --- defaults --------------------------------------------------------------------------------- */
 
 struct finding {
-    const char *name;
+    const wf_param *row;
     struct err *err;
 };
 
@@ -199,10 +190,10 @@ static void on_mistake(void *ctx, const char *path, bool key, const char *messag
 {
     const struct finding *finding = ctx;
     (void)key;
-    if (!strcmp(path, finding->name))
-        row_err(finding->err, finding->name, "its default: %s", message);
+    if (!strcmp(path, finding->row->name))
+        ROW_ERR(finding->err, finding->row, "its default: %s", message);
     else
-        row_err(finding->err, finding->name, "its default: at '%s': %s", path, message);
+        ROW_ERR(finding->err, finding->row, "its default: at '%s': %s", path, message);
 }
 
 static const void *accept_expression(void *ctx, const char *path, wf_str text)
@@ -219,7 +210,7 @@ static int check_default(const wf_param *row, struct err *err)
     struct arena a;
     struct params bound;
     struct err found = { 0 };
-    struct finding finding = { row->name, &found };
+    struct finding finding = { row, &found };
     struct params_hooks hooks = { .ctx = &finding,
                                   .report = on_mistake,
                                   .compile = accept_expression };
