@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SPARE_REQUESTS_MAX = 4096, SPARE_CHUNKS_MAX = 1024, HEAD_BYTES = 256, DATE_US = 250000 };
+enum { SPARE_REQUESTS_MAX = 2048, SPARE_CHUNKS_MAX = 1024, HEAD_BYTES = 256, DATE_US = 250000 };
 
 /* --- requests ------------------------------------------------------------------------------------
  */

@@ -12,6 +12,10 @@
  *   http_parser 2.9.4 on uv_tcp, own layer    126k/s   5.7 us
  *   picohttpparser (inside libh2o), same      120k/s   4.1 us
  *
+ * This server as it stands did 139k/s (118-154k) at 4.0 us where nginx did 125k/s (114-144k) at 4.1
+ * us, median of 5 in turns; with TLS 72k/s; 102k/s when answers come from a 1 ms tick, as after
+ * commits.
+ *
  * An answer here waits for a commit, milliseconds away, and then a thousand leave at once. The
  * three servers take the next request of a connection only after the answer to the one before:
  * pipelined sixteen deep libh2o gave 5,700/s and libmicrohttpd 220/s, where the parsers gave
