@@ -121,6 +121,14 @@ void exec_dump(struct strbuf *b, const struct exec *e, enum store_status status)
     strbuf_adds(b, "}}");
 }
 
+void exec_dump_last(struct strbuf *b, const struct exec *e)
+{
+    for (uint32_t i = 0; i < e->last.n; i++) {
+        json_add(b, &e->last.items[i]->json);
+        strbuf_addc(b, '\n');
+    }
+}
+
 /* --- the engine ------------------------------------------------------------------------------------------------ */
 
 static void add_lane(struct strbuf *b, const struct lane *lane)

@@ -86,6 +86,8 @@ static void inst_init(struct engine_plan *ep, uint32_t i)
     inst->lone_last = &inst->lone;
     if (inst->node->type && inst->node->type->n_metrics)
         inst->metrics = xcalloc(inst->node->type->n_metrics, sizeof *inst->metrics);
+    if (!ep->plan->version && ep->plan->pin_data)
+        inst->pinned = json_get(ep->plan->pin_data, inst->node->name, strlen(inst->node->name));
     if (inst->node->type) {
         const wf_node *node = &inst->node->type->node;
         inst->whole = node->segments ? node->segments(inst->node->params.base) != 0 : node->flags & WF_NODE_SEGMENT;

@@ -215,6 +215,9 @@ struct exec_id exec_id_of(const struct exec *e);
 const struct plan *exec_plan(const struct exec *e);
 void *exec_reply(const struct exec *e);
 const char *exec_error(const struct exec *e); /* message, or NULL */
+const char *exec_error_node(const struct exec *e); /* name, or NULL */
+/* Items of the last node that gave some, as JSON lines. */
+void exec_dump_last(struct strbuf *b, const struct exec *e);
 /* {"status":..,"error":..,"nodes":{"<name>":[{"outputs":[[item,..],..]},..]}}; needs plan.keep_all. */
 void exec_dump(struct strbuf *b, const struct exec *e, enum store_status status);
 /* Its state as saved in the store: JSON. */

@@ -231,6 +231,7 @@ struct wf_inst {
     const struct plan_node *node;
     void *state;         /* what open() returned */
     bool whole;          /* works over segments */
+    const struct json *pinned; /* items given instead of calling it (`catalyst run`); or NULL */
     const char *broken;  /* why it cannot work, or NULL */
     struct link link;    /* engine->ready, while something stands here */
     struct link ready;   /* executions */
@@ -354,6 +355,7 @@ void exec_free_slabs(struct engine *en);
 
 /* step.c: from node to node */
 void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n);
+void step_pinned(struct exec *e); /* the node's pinned items are its output */
 void step_finish(struct exec *e); /* the segment is complete: outputs to successors */
 void step_next(struct exec *e);   /* pops the next node, or ends */
 void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs, uint16_t attempt);

@@ -314,3 +314,8 @@ const char *exec_error(const struct exec *e)
 {
     return e->error ? e->error->message : NULL;
 }
+
+const char *exec_error_node(const struct exec *e)
+{
+    return e->error ? exec_node(e, e->error_node)->name : NULL;
+}

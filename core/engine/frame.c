@@ -301,11 +301,11 @@ void frame_run(struct wf_inst *inst)
     en->counters.ready--;
     uint32_t lone_execs = 0, n_lone = take_lone(inst, &lone_execs), n_items = n_lone;
     uint32_t n_execs = take_execs(inst, lone_execs, &n_items);
-    if (is_passive(inst->node)) {
+    if (inst->pinned || is_passive(inst->node)) {
         inst->counters.calls++;
         inst->counters.items += n_items;
         for (uint32_t i = 0; i < n_execs; i++)
-            pass_through(en->frame_execs[i]);
+            (inst->pinned ? step_pinned : pass_through)(en->frame_execs[i]);
     } else if (inst->whole) {
         run_segments(inst, n_execs);
     } else {

@@ -195,15 +195,17 @@ static bool keeps(const struct exec *e, const struct plan_node *node)
     return node->keep_outputs || e->ep->plan->keep_all;
 }
 
-/* The last node's output is the answer of a waiting webhook. */
+/* The last node's output is the answer of a waiting webhook, and of `catalyst run`. */
 static void note_last(struct exec *e, const struct plan_node *node, const struct item_vec *outputs)
 {
-    if (!e->reply)
+    if (!e->reply && !e->ep->plan->keep_all)
         return;
-    e->last.n = 0;
-    for (uint16_t p = 0; p < node->n_outputs && !e->last.n; p++)
+    struct item_vec last = { 0 };
+    for (uint16_t p = 0; p < node->n_outputs && !last.n; p++)
         if (p != node->error_port)
-            e->last = outputs[p];
+            last = outputs[p];
+    if (last.n || node->n_outputs)
+        e->last = last;
 }
 
 void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n)
@@ -268,6 +270,24 @@ void step_finish(struct exec *e)
         return;
     }
     step_next(e);
+}
+
+void step_pinned(struct exec *e)
+{
+    struct wf_segment *seg = &e->seg;
+    const struct json *items = seg->inst->pinned;
+    static const struct json empty = { .type = JSON_OBJECT };
+    struct wf_item **last = &seg->outs;
+    for (uint32_t i = 0; items->type == JSON_ARRAY && i < items->len; i++) {
+        const struct json *json = JSON_GET(&items->elements[i], "json");
+        struct wf_item *out = item_create(e, json ? json : &empty, seg->inst->node->index, seg->run);
+        if (seg->inputs[0].n)
+            out->parent = seg->inputs[0].items[i < seg->inputs[0].n ? i : 0];
+        *last = out;
+        last = &out->next;
+    }
+    seg->pending = 0;
+    step_finish(e);
 }
 
 /* Takes the next waiting node whose rule allows it to run with what is there. A node that needs all its

@@ -176,10 +176,17 @@ int cmd_migrate(struct config *c, const char **args, int n_args)
     int applied, newest;
     if (args_done(args, n_args) != EXIT_OK)
         return EXIT_USAGE;
-    if (store_migrate_url(c->store, !check, print_step, NULL, &applied, &newest, &err) != 0)
-        return say_error(EXIT_UNREACHABLE, "%s", err.text);
-    printf("schema is at %d of %d\n", applied, newest);
-    return applied == newest ? EXIT_OK : EXIT_FAILED;
+    struct store_config config = { .url = c->store };
+    struct store *s = store_open(&config, !check, &err);
+    if (!s)
+        return say_error(check && !err.retryable ? EXIT_FAILED : EXIT_UNREACHABLE, "%s", err.text);
+    int code = EXIT_OK;
+    if (store_migrate(s, false, print_step, NULL, &applied, &newest, &err) != 0)
+        code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    else
+        printf("schema is at %d of %d\n", applied, newest);
+    store_close(s);
+    return code;
 }
 
 int cmd_version(struct config *c, const char **args, int n_args)

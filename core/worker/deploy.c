@@ -24,7 +24,7 @@ static const struct plan_node *trigger_node(const struct deployed *d, uint32_t i
 static void deployed_free(struct deployed *d)
 {
     list_remove(&d->link);
-    engine_plan_retire(d->w->engine, d->ep);
+    engine_plan_retire(d->w->out.engine, d->ep);
     free(d->triggers);
     free(d->sources);
     free(d);
@@ -46,7 +46,7 @@ static void on_gone(void *ctx)
     free(s);
     if (--d->stopping == 0 && d->retired)
         deployed_free(d);
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }
 
 static void trigger_stop(struct deployed *d, uint32_t i, bool drain)
@@ -123,9 +123,9 @@ void deploy_plan(struct worker *w, struct plan *plan, const uint32_t *sources)
 {
     struct err err;
     struct deployed *old = find(w, plan->id);
-    struct engine_plan *ep = engine_plan_of(w->engine, plan->version);
+    struct engine_plan *ep = engine_plan_of(w->out.engine, plan->version);
     if (!ep)
-        ep = engine_plan_add(w->engine, plan, &err);
+        ep = engine_plan_add(w->out.engine, plan, &err);
     if (!ep) {
         log_error("worker", "plan.failed", "%s", err.text);
         return;
@@ -147,7 +147,7 @@ void deploy_plan(struct worker *w, struct plan *plan, const uint32_t *sources)
         if (!d->triggers[i])
             trigger_start(d, i);
     deploy_orphans(w);
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }
 
 void deploy_retire(struct worker *w, const char *workflow_id)
@@ -214,11 +214,11 @@ void deploy_orphans(struct worker *w)
     struct orphan *o;
     LIST_EACH(o, &w->orphans, struct orphan, link)
     {
-        struct lane *lane = engine_lane_find(w->engine, o->source, o->partition);
-        if (lane && !engine_plan_of(w->engine, o->exec.version))
+        struct lane *lane = engine_lane_find(w->out.engine, o->source, o->partition);
+        if (lane && !engine_plan_of(w->out.engine, o->exec.version))
             continue;
         struct err err;
-        if (lane && engine_restore(w->engine, lane, &o->exec, &err) != 0)
+        if (lane && engine_restore(w->out.engine, lane, &o->exec, &err) != 0)
             log_error("worker", "restore.failed", "%s", err.text);
         list_remove(&o->link);
         arena_fini(&o->arena);

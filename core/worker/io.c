@@ -1,38 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the engine asks of its worker: time, commits, outputs, answers, requests, blocking work, sockets.
+ * What the engine asks of its worker: commits, outputs, answers. Time, requests, blocking work and sockets are in
+ * outside.c.
  */
 #include "worker/worker_int.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "plugin/cred.h"
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 static struct worker *worker_of(void *ctx)
 {
     return ctx;
-}
-
-static int64_t io_mono_us(void *ctx)
-{
-    (void)ctx;
-    return clock_mono_us();
-}
-
-static int64_t io_wall_us(void *ctx)
-{
-    (void)ctx;
-    return clock_wall_us();
-}
-
-static uint64_t io_random(void *ctx)
-{
-    (void)ctx;
-    uint64_t r = 0;
-    if (getrandom(&r, sizeof r, 0) != (ssize_t)sizeof r)
-        r = (uint64_t)clock_mono_us() * 0x9e3779b97f4a7c15u;
-    return r;
 }
 
 /* --- store and outputs ------------------------------------------------------------------------------------- */
@@ -40,8 +16,8 @@ static uint64_t io_random(void *ctx)
 static void on_committed(void *ctx, const struct store_commit_result *result)
 {
     struct worker *w = ctx;
-    engine_committed(w->engine, result);
-    loop_wake_soon(w->loop);
+    engine_committed(w->out.engine, result);
+    loop_wake_soon(w->out.loop);
 }
 
 static void io_commit(void *ctx, const struct store_turn *turn)
@@ -88,269 +64,15 @@ static bool io_knows_output(void *ctx, const char *channel, const char *connecti
     return worker_of(ctx)->sink && !strcmp(channel, "kafka") && !*connection;
 }
 
-/* --- requests -------------------------------------------------------------------------------------------------- */
-
-static void on_reply(void *arg, const struct http_reply *reply)
-{
-    struct request *r = arg;
-    struct worker *w = r->w;
-    wf_reply out = { .size = sizeof out,
-                     .status = reply->status,
-                     .retry_after_ms = reply->retry_after_ms,
-                     .body = reply->body,
-                     .headers = reply->headers,
-                     .flags = reply->is_maybe_sent ? WF_REPLY_MAYBE_SENT : 0,
-                     .error = reply->error,
-                     .url = reply->url };
-    wf_ticket ticket = r->ticket;
-    list_remove(&r->link);
-    free(r);
-    engine_reply(w->engine, ticket, &out);
-    loop_wake_soon(w->loop);
-}
-
-/* Authentication of the credential types that every HTTP node may use. */
-static const wf_pair *add_auth(struct http_call *call, const struct wf_cred *cred, const wf_pair *headers,
-                               wf_pair *room, size_t size)
-{
-    if (!cred)
-        return headers;
-    if (!strcmp(cred->type, "httpBasicAuth")) {
-        call->user = cred_get(cred, "user").ptr;
-        call->password = cred_get(cred, "password").ptr;
-    } else if (!strcmp(cred->type, "httpBearerAuth")) {
-        call->bearer = cred_get(cred, "token").ptr;
-    } else if (!strcmp(cred->type, "httpHeaderAuth")) {
-        size_t n = 0;
-        for (; headers && headers->name && n + 2 < size; headers++)
-            room[n++] = *headers;
-        room[n++] = (wf_pair){ cred_get(cred, "name").ptr, cred_get(cred, "value").ptr };
-        room[n] = (wf_pair){ NULL, NULL };
-        return room;
-    }
-    return headers;
-}
-
-static void io_request(void *ctx, wf_ticket ticket, const wf_request *request)
-{
-    struct worker *w = ctx;
-    struct request *r = xcalloc(1, sizeof *r);
-    *r = (struct request){ .w = w, .ticket = ticket };
-    list_append(&w->requests, &r->link);
-    wf_pair room[128];
-    struct http_call call = { .method = request->method,
-                              .url = request->url,
-                              .body = request->body,
-                              .timeout_ms = request->timeout_ms,
-                              .proxy = request->proxy,
-                              .max_redirects = request->max_redirects,
-                              .is_insecure = request->flags & WF_REQ_INSECURE,
-                              .max_bytes = request->max_bytes };
-    call.headers = add_auth(&call, request->cred, request->headers, room, sizeof room / sizeof *room);
-    r->pending = http_call_start(w->client, &call, on_reply, r);
-}
-
-static struct request *request_find(struct worker *w, wf_ticket ticket)
-{
-    struct request *r;
-    LIST_EACH(r, &w->requests, struct request, link)
-    {
-        if (r->ticket.id == ticket.id && r->ticket.gen == ticket.gen)
-            return r;
-    }
-    return NULL;
-}
-
-static void request_drop(struct request *r)
-{
-    http_call_cancel(r->pending);
-    list_remove(&r->link);
-    free(r);
-}
-
-static void io_cancel(void *ctx, wf_ticket ticket)
-{
-    struct request *r = request_find(ctx, ticket);
-    if (r)
-        request_drop(r);
-}
-
-void worker_requests_cancel(struct worker *w)
-{
-    struct request *r;
-    LIST_EACH(r, &w->requests, struct request, link)
-    {
-        request_drop(r);
-    }
-}
-
-/* --- blocking work ------------------------------------------------------------------------------------------------ */
-
-struct blocking {
-    struct offload_job job;
-    struct worker *w;
-    wf_ticket ticket;
-    void (*work)(void *);
-    void *arg;
-};
-
-static void work_blocking(struct offload_job *job)
-{
-    struct blocking *b = CONTAINER_OF(job, struct blocking, job);
-    b->work(b->arg);
-}
-
-static void done_blocking(struct offload_job *job)
-{
-    struct blocking *b = CONTAINER_OF(job, struct blocking, job);
-    engine_offloaded(b->w->engine, b->ticket);
-    loop_wake_soon(b->w->loop);
-    free(b);
-}
-
-static int io_offload(void *ctx, wf_ticket ticket, const char *plugin, void (*work)(void *), void *arg)
-{
-    struct worker *w = ctx;
-    (void)plugin;
-    struct blocking *b = xcalloc(1, sizeof *b);
-    *b = (struct blocking){ { .work = work_blocking, .done = done_blocking }, w, ticket, work, arg };
-    if (offload_submit(w->config.offload, &w->owner, w->loop, &b->job) == 0)
-        return 0;
-    free(b);
-    return -1;
-}
-
-/* --- wake from another thread -------------------------------------------------------------------------------------- */
-
-struct wake {
-    struct mail mail;
-    struct worker *w;
-    wf_ticket ticket;
-    wf_wake_fn *fn;
-    size_t len;
-    char data[];
-};
-
-static void on_wake(struct mail *m)
-{
-    struct wake *wake = CONTAINER_OF(m, struct wake, mail);
-    engine_woken(wake->w->engine, wake->ticket, wake->fn, (wf_str){ wake->data, wake->len });
-    loop_wake_soon(wake->w->loop);
-    free(wake);
-}
-
-static int io_wake(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data)
-{
-    struct worker *w = ctx;
-    struct wake *wake = xmalloc(sizeof *wake + data.len + 1);
-    *wake = (struct wake){ .mail = { .fn = on_wake }, .w = w, .ticket = ticket, .fn = fn, .len = data.len };
-    if (data.len)
-        memcpy(wake->data, data.ptr, data.len);
-    wake->data[data.len] = 0;
-    if (loop_post(w->loop, &wake->mail) == 0)
-        return 0;
-    free(wake);
-    return -1;
-}
-
-/* --- service loop/1 ----------------------------------------------------------------------------------------------------- */
-
-static const wf_loop loop_table;
-
-struct wf_watch {
-    const wf_loop *table; /* first: the engine dispatches by it */
-    struct worker *w;
-    struct watch *watch;
-    void (*fn)(void *arg, int events);
-    void *arg;
-};
-
-struct wf_timer {
-    const wf_loop *table; /* first */
-    struct worker *w;
-    struct timer timer;
-    void (*fn)(void *arg);
-    void *arg;
-};
-
-static void on_watch(void *arg, int events)
-{
-    struct wf_watch *pw = arg;
-    struct worker *w = pw->w;
-    pw->fn(pw->arg, events); /* may stop it */
-    loop_wake_soon(w->loop);
-}
-
-static wf_watch *plugin_watch(wf_inst *inst, int fd, void (*fn)(void *arg, int events), void *arg)
-{
-    struct worker *w = engine_inst_ctx(inst);
-    struct wf_watch *pw = xcalloc(1, sizeof *pw);
-    *pw = (struct wf_watch){ .table = &loop_table, .w = w, .fn = fn, .arg = arg };
-    struct err err;
-    pw->watch = watch_create(w->loop, fd, on_watch, pw, &err);
-    if (pw->watch)
-        return pw;
-    log_error("worker", "plugin.watch", "%s", err.text);
-    free(pw);
-    return NULL;
-}
-
-static void plugin_watch_set(wf_watch *pw, int events)
-{
-    watch_set(pw->watch, events);
-}
-
-static void plugin_watch_stop(wf_watch *pw)
-{
-    watch_stop(pw->watch);
-    free(pw);
-}
-
-static void on_plugin_timer(void *arg)
-{
-    struct wf_timer *pt = arg;
-    struct worker *w = pt->w;
-    void (*fn)(void *) = pt->fn;
-    void *fn_arg = pt->arg;
-    free(pt);
-    fn(fn_arg);
-    loop_wake_soon(w->loop);
-}
-
-static wf_timer *plugin_timer(wf_inst *inst, int64_t in_ms, void (*fn)(void *arg), void *arg)
-{
-    struct worker *w = engine_inst_ctx(inst);
-    struct wf_timer *pt = xcalloc(1, sizeof *pt);
-    *pt = (struct wf_timer){ .table = &loop_table, .w = w, .fn = fn, .arg = arg };
-    pt->timer = (struct timer){ .fn = on_plugin_timer, .arg = pt };
-    timer_start(w->loop, &pt->timer, in_ms * 1000);
-    return pt;
-}
-
-static void plugin_timer_stop(wf_timer *pt)
-{
-    timer_stop(pt->w->loop, &pt->timer);
-    free(pt);
-}
-
-static const wf_loop loop_table = { sizeof loop_table, plugin_watch, plugin_watch_set,
-                                    plugin_watch_stop, plugin_timer, plugin_timer_stop };
-
 struct engine_io worker_io(struct worker *w)
 {
-    return (struct engine_io){ .ctx = w,
-                               .mono_us = io_mono_us,
-                               .wall_us = io_wall_us,
-                               .random = io_random,
-                               .commit = io_commit,
-                               .release = io_release,
-                               .acknowledge = io_acknowledge,
-                               .answer = io_answer,
-                               .request = io_request,
-                               .cancel = io_cancel,
-                               .offload = io_offload,
-                               .wake = io_wake,
-                               .lane_lost = io_lane_lost,
-                               .knows_output = io_knows_output,
-                               .loop = &loop_table };
+    struct engine_io io = { .ctx = w,
+                            .commit = io_commit,
+                            .release = io_release,
+                            .acknowledge = io_acknowledge,
+                            .answer = io_answer,
+                            .lane_lost = io_lane_lost,
+                            .knows_output = io_knows_output };
+    outside_io(&io);
+    return io;
 }

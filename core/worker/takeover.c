@@ -72,7 +72,7 @@ static void on_lane(void *ctx, uint32_t source, uint32_t partition, const struct
         return;
     }
     struct deployed *d = owner_of(w, source, &i);
-    if (!d || engine_lane_find(w->engine, source, partition))
+    if (!d || engine_lane_find(w->out.engine, source, partition))
         return;
     struct heir *h = xcalloc(1, sizeof *h);
     *h = (struct heir){ .trigger = { .self = &h->trigger,

@@ -17,7 +17,7 @@ static size_t take_all(struct worker *w, size_t batch)
     {
         for (uint32_t i = 0; i < d->n_triggers; i++) {
             struct trigger *t = d->triggers[i];
-            size_t room = engine_room(w->engine);
+            size_t room = engine_room(w->out.engine);
             if (t && t->kind->take && room && !w->draining)
                 taken += t->kind->take(t, room < batch ? room : batch);
         }
@@ -27,35 +27,35 @@ static size_t take_all(struct worker *w, size_t batch)
 
 static void set_timer(struct worker *w)
 {
-    int64_t due = engine_next_timer(w->engine);
+    int64_t due = engine_next_timer(w->out.engine);
     if (due < 0)
-        timer_stop(w->loop, &w->timer);
+        timer_stop(w->out.loop, &w->timer);
     else
-        timer_start_at(w->loop, &w->timer, due);
+        timer_start_at(w->out.loop, &w->timer, due);
 }
 
 static void finish_drain(struct worker *w)
 {
-    if (!w->draining || !w->http_gone || !deploy_all_gone(w) || !engine_idle(w->engine))
+    if (!w->draining || !w->http_gone || !deploy_all_gone(w) || !engine_idle(w->out.engine))
         return;
     if (w->sink && kafka_sink_stats(w->sink)->waiting)
         return;
-    loop_stop(w->loop);
+    loop_stop(w->out.loop);
 }
 
 void worker_turn(void *arg)
 {
     struct worker *w = arg;
     size_t batch = w->config.accept_batch ? w->config.accept_batch : 256;
-    engine_tick(w->engine);
+    engine_tick(w->out.engine);
     bool more = true;
     for (int i = 0; more && i < ROUNDS; i++) {
         size_t taken = take_all(w, batch);
-        more = engine_run(w->engine, 0) || taken > 0;
+        more = engine_run(w->out.engine, 0) || taken > 0;
     }
-    engine_commit(w->engine);
+    engine_commit(w->out.engine);
     if (more)
-        loop_wake_soon(w->loop);
+        loop_wake_soon(w->out.loop);
     set_timer(w);
     finish_drain(w);
 }
@@ -63,5 +63,5 @@ void worker_turn(void *arg)
 void worker_poke(void *arg)
 {
     struct worker *w = arg;
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }

@@ -25,7 +25,7 @@ static void on_http_request(void *ctx, struct http_request *req)
 {
     struct worker *w = ctx;
     webhook_request(w->webhooks, req);
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }
 
 static void on_engine_timer(void *arg)
@@ -55,22 +55,22 @@ static int make_engine(struct worker *w, struct err *err)
                                     .worker = w->config.number,
                                     .save_inputs = w->config.save_inputs,
                                     .log = on_log };
-    w->engine = engine_create(&config);
+    w->out.engine = engine_create(&config);
     return 0;
 }
 
 static int make_clients(struct worker *w, struct err *err)
 {
     struct store_session_config session = {
-        .loop = w->loop, .instance = w->config.instance, .ctx = w, .on_state = on_store_state
+        .loop = w->out.loop, .instance = w->config.instance, .ctx = w, .on_state = on_store_state
     };
     w->session = store_session_open(w->config.store, &session);
-    w->client = http_client_create(w->loop, &w->config.client, err);
-    if (!w->client)
+    w->out.client = http_client_create(w->out.loop, &w->config.client, err);
+    if (!w->out.client)
         return -1;
     if (!w->config.kafka || !w->config.kafka->brokers)
         return 0;
-    w->sink = kafka_sink_create(w->loop, w->engine, w->config.kafka, err);
+    w->sink = kafka_sink_create(w->out.loop, w->out.engine, w->config.kafka, err);
     return w->sink ? 0 : -1;
 }
 
@@ -84,20 +84,19 @@ static int make_server(struct worker *w, struct err *err)
     config.reuse_port = w->config.n_workers > 1;
     config.ctx = w;
     config.on_request = on_http_request;
-    w->http = http_server_create(w->loop, &config, err);
+    w->http = http_server_create(w->out.loop, &config, err);
     w->http_gone = !w->http;
     return w->http ? 0 : -1;
 }
 
 static void make_host(struct worker *w)
 {
-    offload_owner_init(w->config.offload, &w->owner, 1024, 0);
-    w->host = (struct trigger_host){ .loop = w->loop,
-                                     .engine = w->engine,
+    w->host = (struct trigger_host){ .loop = w->out.loop,
+                                     .engine = w->out.engine,
                                      .store = w->config.store,
                                      .session = w->session,
                                      .offload = w->config.offload,
-                                     .owner = &w->owner,
+                                     .owner = &w->out.owner,
                                      .worker = w->config.number,
                                      .n_workers = w->config.n_workers,
                                      .instance = w->config.instance,
@@ -109,7 +108,7 @@ static void make_host(struct worker *w)
                                      .need_version = need_version };
     w->timer = (struct timer){ .fn = on_engine_timer, .arg = w };
     w->turn_hook = (struct loop_hook){ .fn = worker_turn, .arg = w };
-    loop_hook_add(w->loop, LOOP_TURN, &w->turn_hook);
+    loop_hook_add(w->out.loop, LOOP_TURN, &w->turn_hook);
 }
 
 static void free_parts(struct worker *w)
@@ -118,22 +117,22 @@ static void free_parts(struct worker *w)
     deploy_free_all(w);
     if (w->http)
         http_server_destroy(w->http);
-    worker_requests_cancel(w);
-    if (w->engine)
-        engine_destroy(w->engine);
+    outside_cancel_all(&w->out);
+    if (w->out.engine)
+        engine_destroy(w->out.engine);
     takeover_free(w);
     if (w->sink)
         kafka_sink_destroy(w->sink, 1000);
-    if (w->client)
-        http_client_destroy(w->client);
+    if (w->out.client)
+        http_client_destroy(w->out.client);
     if (w->session)
         store_session_close(w->session);
     if (w->webhooks)
         webhook_table_destroy(w->webhooks);
     if (w->lua)
         expr_lua_destroy(w->lua);
-    if (w->loop)
-        loop_destroy(w->loop);
+    if (w->out.loop)
+        loop_destroy(w->out.loop);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------------ */
@@ -141,8 +140,8 @@ static void free_parts(struct worker *w)
 static void thread_main(void *arg)
 {
     struct worker *w = arg;
-    loop_run(w->loop);
-    loop_shut(w->loop);
+    loop_run(w->out.loop);
+    loop_shut(w->out.loop);
 }
 
 struct worker *worker_start(const struct worker_config *config, struct err *err)
@@ -150,11 +149,13 @@ struct worker *worker_start(const struct worker_config *config, struct err *err)
     struct worker *w = xcalloc(1, sizeof *w);
     w->config = *config;
     list_init(&w->plans);
-    list_init(&w->requests);
     list_init(&w->orphans);
     list_init(&w->heirs);
-    w->loop = loop_create(err);
-    if (!w->loop || make_engine(w, err) != 0 || make_clients(w, err) != 0 || make_server(w, err) != 0)
+    w->out.loop = loop_create(err);
+    if (!w->out.loop)
+        goto fail_loop;
+    outside_init(&w->out, w->out.loop, config->offload);
+    if (make_engine(w, err) != 0 || make_clients(w, err) != 0 || make_server(w, err) != 0)
         goto fail;
     make_host(w);
     char name[16];
@@ -164,6 +165,7 @@ struct worker *worker_start(const struct worker_config *config, struct err *err)
     return w;
 fail:
     free_parts(w);
+fail_loop:
     free(w);
     return NULL;
 }
@@ -207,7 +209,7 @@ static int post(struct worker *w, const struct letter *content)
     *letter = *content;
     letter->mail = (struct mail){ .fn = on_letter };
     letter->w = w;
-    if (loop_post(w->loop, &letter->mail) == 0)
+    if (loop_post(w->out.loop, &letter->mail) == 0)
         return 0;
     if (letter->plan)
         plan_unref(letter->plan);
@@ -221,7 +223,7 @@ static void on_http_drained(void *ctx)
 {
     struct worker *w = ctx;
     w->http_gone = true;
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }
 
 static void on_grace(void *arg)
@@ -229,7 +231,7 @@ static void on_grace(void *arg)
     struct worker *w = arg;
     log_warn("worker", "drain.cut", "worker %u: time is up, what runs is cut (it is in the journal)",
              w->config.number);
-    loop_stop(w->loop);
+    loop_stop(w->out.loop);
 }
 
 static void do_drain(struct worker *w, struct letter *letter)
@@ -238,11 +240,11 @@ static void do_drain(struct worker *w, struct letter *letter)
         return;
     w->draining = true;
     w->grace = (struct timer){ .fn = on_grace, .arg = w };
-    timer_start(w->loop, &w->grace, letter->grace_ms * 1000);
+    timer_start(w->out.loop, &w->grace, letter->grace_ms * 1000);
     deploy_drain_all(w);
     if (w->http && !w->http_gone)
         http_server_drain(w->http, letter->grace_ms, on_http_drained, w);
-    loop_wake_soon(w->loop);
+    loop_wake_soon(w->out.loop);
 }
 
 void worker_drain(struct worker *w, int64_t grace_ms)
@@ -305,7 +307,7 @@ uint32_t worker_number(const struct worker *w)
 
 struct engine *worker_engine(struct worker *w)
 {
-    return w->engine;
+    return w->out.engine;
 }
 
 int worker_http_port(const struct worker *w)
@@ -320,7 +322,7 @@ const struct http_stats *worker_http_stats(const struct worker *w)
 
 const struct http_client_stats *worker_client_stats(const struct worker *w)
 {
-    return http_client_stats(w->client);
+    return http_client_stats(w->out.client);
 }
 
 const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A worker's parts. Files: worker.c the thread and its life, turn.c what it does each round, io.c what the
- * engine asks for, deploy.c plans and triggers coming and going.
+ * A worker's parts. Files: worker.c the thread and its life, turn.c what it does each round, io.c and outside.c what
+ * the engine asks for, deploy.c plans and triggers coming and going, takeover.c what a dead engine left.
  */
 #ifndef CATALYST_WORKER_INT_H
 #define CATALYST_WORKER_INT_H
 #include "worker/worker.h"
 #include "base/list.h"
-#include "loop/loop.h"
+#include "worker/outside.h"
 
 /* A plan that runs here, with its triggers. */
 struct deployed {
@@ -19,14 +19,6 @@ struct deployed {
     bool retired;
 };
 
-/* A request of an item: between the engine's ticket and the HTTP client's call. */
-struct request {
-    struct link link;
-    struct worker *w;
-    wf_ticket ticket;
-    struct http_pending *pending;
-};
-
 /* A parked execution whose version is not here yet. */
 struct orphan {
     struct link link;
@@ -36,23 +28,20 @@ struct orphan {
 };
 
 struct worker {
+    struct outside out; /* first: what io.ctx points to */
     struct worker_config config;
     struct thread thread;
-    struct loop *loop;
-    struct engine *engine;
     struct expr_lua *lua;
     struct store_session *session;
     struct http_server *http;
-    struct http_client *client;
     struct kafka_sink *sink;
     struct webhook_table *webhooks;
     struct trigger_host host;
-    struct offload_owner owner;
     struct loop_hook turn_hook;
     struct timer timer;      /* the engine's next */
     struct timer grace;
     struct link plans;       /* struct deployed */
-    struct link requests, orphans, heirs;
+    struct link orphans, heirs;
     bool store_up;
     char store_trouble[496];
     bool draining, stopped;
@@ -65,7 +54,6 @@ void worker_poke(void *arg);
 
 /* io.c */
 struct engine_io worker_io(struct worker *w);
-void worker_requests_cancel(struct worker *w);
 
 /* deploy.c */
 void deploy_plan(struct worker *w, struct plan *plan, const uint32_t *sources);

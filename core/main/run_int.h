@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The parts of `catalyst run`: run.c the command, run_input.c its input, run_io.c the engine's outside.
+ */
+#ifndef CATALYST_RUN_INT_H
+#define CATALYST_RUN_INT_H
+#include "main/main.h"
+#include "worker/outside.h"
+
+struct run {
+    struct outside out; /* first: what io.ctx points to */
+    const struct config *config;
+    struct arena arena;
+    struct definitions definitions;
+    struct inbound_item *items;
+    size_t n_items, items_size;
+    const char *output; /* items, json, none */
+    int code;
+    struct expr_lua *lua;
+    struct loop_hook hook;
+    struct timer timer;
+};
+
+/* run_input.c: an object, an array of objects or of {json, binary?}, or JSON lines. */
+int run_input(struct run *r, wf_str text, struct err *err);
+void run_add_items(struct run *r, const struct json *array);
+void run_add_item(struct run *r, const struct json *item);
+
+/* run_io.c */
+int run_open(struct run *r, struct err *err);
+void run_execute(struct run *r, struct engine_plan *ep, uint32_t start);
+void run_close(struct run *r);
+
+/* run.c: prints the outcome. */
+void run_ended(struct run *r, struct exec *e, enum store_status status);
+
+#endif
