@@ -14,8 +14,6 @@ struct date_fields {
     int hour, minute, second, ms;
     int weekday;        /* 1 Monday ... 7 Sunday */
     int offset_seconds; /* of the zone, east positive */
-    bool dst;
-    char abbreviation[8];
 };
 
 /* --- zone.c
@@ -23,16 +21,16 @@ struct date_fields {
 
 /* The zone by IANA name, "UTC", "local", or an offset like "UTC+2", "+02:00". NULL: unknown. Zones
  * live as long as the expr_lua. */
-struct zone *zone_find(struct expr_lua *lua, const char *name, size_t len);
-struct zone *zone_utc(struct expr_lua *lua);
+struct date_zone *date_zone_find(struct expr_lua *lua, const char *name, size_t len);
+struct date_zone *date_zone_utc(struct expr_lua *lua);
 /* The zone of the scope; UTC when it is unknown. */
-struct zone *zone_local(struct expr_lua *lua);
-const char *zone_name(const struct zone *z);
+struct date_zone *date_zone_local(struct expr_lua *lua);
+const char *date_zone_name(const struct date_zone *z);
 /* A fixed offset, named "UTC+2". */
-struct zone *zone_fixed(struct expr_lua *lua, int offset_seconds);
-/* Offset, summer time and abbreviation at a moment. */
-void zone_at(const struct zone *z, int64_t unix_seconds, struct date_fields *f);
-void zone_free_all(struct zone *zones);
+struct date_zone *date_zone_fixed(struct expr_lua *lua, int offset_seconds);
+int date_zone_offset(const struct date_zone *z, int64_t unix_seconds); /* seconds, east positive */
+bool date_zone_is_dst(const struct date_zone *z, int64_t unix_seconds);
+void date_zone_free_all(struct date_zone *zones);
 
 /* --- calendar.c
  * ------------------------------------------------------------------------------------- */
@@ -44,9 +42,9 @@ bool date_is_leap(int64_t year);
 int date_day_of_year(const struct date_fields *f);
 /* ISO week and the year it belongs to. */
 int date_week(const struct date_fields *f, int64_t *year);
-void date_split(double ms, const struct zone *z, struct date_fields *f);
+void date_split(double ms, const struct date_zone *z, struct date_fields *f);
 /* The moment of the fields in a zone (offset, weekday ignored). Out of range fields carry over. */
-double date_join(const struct date_fields *f, const struct zone *z);
+double date_join(const struct date_fields *f, const struct date_zone *z);
 
 /* Units of time: name to DATE_UNIT_*; 0: unknown. Singular, plural and n8n's short forms. */
 enum date_unit {
@@ -62,8 +60,14 @@ enum date_unit {
 };
 enum date_unit date_unit_of(const char *name, size_t len);
 double date_unit_ms(enum date_unit unit); /* days count 24 hours; a month 30 days, a year 365 */
-double date_add(double ms, const struct zone *z, enum date_unit unit, double amount);
-double date_floor(double ms, const struct zone *z, enum date_unit unit);
+double date_add(double ms, const struct date_zone *z, enum date_unit unit, double amount);
+double date_floor(double ms, const struct date_zone *z, enum date_unit unit);
+
+/* --- date.c
+ * ----------------------------------------------------------------------------------------- */
+
+/* A part of a date by Luxon's name for it. */
+bool date_number_of(const struct js_date *d, const char *name, double *out);
 
 /* --- date_format.c
  * ---------------------------------------------------------------------------------- */
@@ -72,7 +76,7 @@ double date_floor(double ms, const struct zone *z, enum date_unit unit);
 void date_format(luaL_Buffer *b, const struct js_date *d, const char *format, size_t len);
 /* Reads a text by Luxon's tokens; NaN when it does not fit. */
 double date_parse_format(const char *s, size_t len, const char *format, size_t format_len,
-                         struct zone *zone);
+                         struct date_zone *zone);
 extern const char *const date_month_names[12], *const date_day_names[7];
 
 #endif

@@ -46,7 +46,7 @@ struct js_method {
     lua_CFunction fn;
 };
 
-struct zone;
+struct date_zone;
 struct script_thread;
 
 struct expr_lua {
@@ -61,7 +61,7 @@ struct expr_lua {
     size_t arena_start;   /* scope->arena->total_bytes when it began */
     const void *array_mt; /* for a fast type check */
     const void *script_array_mt;
-    struct zone *zones;
+    struct date_zone *zones;
     struct regex_cache *regexes;
     struct script_thread *threads, *running; /* of `lua`: idle ones, and the one that runs */
     uint32_t generation;
@@ -169,7 +169,7 @@ extern const struct js_method js_string_methods[], js_string_search[], js_string
     js_number_methods[], js_number_ext[], js_boolean_ext[], js_regex_methods[], js_set_methods[],
     js_date_methods[], js_date_ext[], js_function_methods[], js_duration_methods[];
 extern const struct js_method js_math_statics[], js_object_statics[], js_core_statics[],
-    js_ext_statics[], js_date_statics[];
+    js_ext_statics[], js_date_statics[], js_js_date_statics[];
 struct js_constant {
     const char *name;
     double value;
@@ -238,18 +238,18 @@ struct js_date {
     struct js_box box;
     bool luxon; /* DateTime; else JavaScript's Date */
     double ms;  /* since 1970 UTC; NaN: invalid */
-    struct zone *zone;
+    struct date_zone *zone;
 };
 struct js_date *date_at(lua_State *L, int at); /* NULL: not a date */
-struct js_date *date_push(lua_State *L, double ms, struct zone *zone, bool luxon);
-void date_open(lua_State *L);
+struct js_date *date_push(lua_State *L, double ms, struct date_zone *zone, bool luxon);
+int js_to_date_time(lua_State *L); /* n8n's toDateTime of any value */
 int date_index(lua_State *L);
 /* ISO text as toISOString (Date) or toISO (DateTime) give it; returns the length. */
 enum { DATE_TEXT_MAX = 64 };
 size_t date_iso(const struct js_date *d, char to[DATE_TEXT_MAX]);
 /* Milliseconds of an ISO or RFC 2822 text; NaN when it is none. zone: for texts without an offset.
  */
-double date_parse(const char *s, size_t len, struct zone *zone, struct zone **found,
+double date_parse(const char *s, size_t len, struct date_zone *zone, struct date_zone **found,
                   struct expr_lua *lua);
 int duration_index(lua_State *L);
 

@@ -168,14 +168,14 @@ static int node_meta(lua_State *L)
 static int node_now(lua_State *L)
 {
     const struct expr_scope *s = scope_of(L);
-    date_push(L, (double)(s->now_us / 1000), zone_local(js_lua(L)), true);
+    date_push(L, (double)(s->now_us / 1000), date_zone_local(js_lua(L)), true);
     return 1;
 }
 
 static int node_today(lua_State *L)
 {
     const struct expr_scope *s = scope_of(L);
-    struct zone *zone = zone_local(js_lua(L));
+    struct date_zone *zone = date_zone_local(js_lua(L));
     struct date_fields f;
     date_split((double)(s->now_us / 1000), zone, &f);
     f.hour = f.minute = f.second = f.ms = 0;

@@ -28,9 +28,9 @@ static const struct js_table tables[] = {
 };
 enum { TABLES = sizeof tables / sizeof *tables, TABLE_FIRST_EXTENSION = 11 };
 
-static const struct js_method *const statics[] = { js_core_statics, js_math_statics,
+static const struct js_method *const statics[] = { js_core_statics,   js_math_statics,
                                                    js_object_statics, js_ext_statics,
-                                                   js_date_statics };
+                                                   js_date_statics,   js_js_date_statics };
 enum { STATICS = sizeof statics / sizeof *statics };
 
 static lua_CFunction find(const struct js_method *m, const char *name)

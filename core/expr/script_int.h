@@ -73,7 +73,7 @@ struct expr_script {
 
 int script_open(lua_State *L); /* sets up a state for scripts */
 void script_close(struct expr_lua *lua);
-void zone_free_all(struct zone *zones);
+void date_zone_free_all(struct date_zone *zones);
 
 /* --- script_view.c
  * ---------------------------------------------------------------------------------- */

@@ -140,7 +140,7 @@ void expr_lua_destroy(struct expr_lua *lua)
     if (lua->js)
         lua_close(lua->js);
     regex_cache_free(lua->regexes);
-    zone_free_all(lua->zones);
+    date_zone_free_all(lua->zones);
     free(lua->require_dir);
     free(lua);
 }

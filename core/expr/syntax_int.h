@@ -11,12 +11,13 @@
 #define TOKEN_OPS(X)                                                                               \
     X(USHR_ASSIGN, ">>>=")                                                                         \
     X(ELLIPSIS, "...")                                                                             \
-    X(STRICT_EQ, "===") X(STRICT_NE, "!==") X(POWER_ASSIGN, "**=") X(USHR, ">>>")                  \
-        X(AND_ASSIGN, "&&=") X(OR_ASSIGN, "||=") X(NULLISH_ASSIGN,                                 \
-                                                   "?"                                             \
-                                                   "?=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") \
-            X(ARROW, "=>") X(EQ, "==") X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&")            \
-                X(OR, "||") X(NULLISH, "??") X(CHAIN, "?.") X(POWER, "**") X(INCREMENT, "++")      \
+    X(STRICT_EQ, "===")                                                                            \
+    X(STRICT_NE, "!==")                                                                            \
+    X(POWER_ASSIGN, "**=") X(USHR, ">>>") X(AND_ASSIGN, "&&=") X(OR_ASSIGN, "||=")                 \
+        X(NULLISH_ASSIGN, "?"                                                                      \
+                          "?=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(ARROW, "=>")           \
+            X(EQ, "==") X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||")               \
+                X(NULLISH, "??") X(CHAIN, "?.") X(POWER, "**") X(INCREMENT, "++")                  \
                     X(DECREMENT, "--") X(ADD_ASSIGN, "+=") X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") \
                         X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=") X(BITAND_ASSIGN, "&=")             \
                             X(BITOR_ASSIGN, "|=") X(XOR_ASSIGN, "^=") X(SHL, "<<") X(SHR, ">>")    \
