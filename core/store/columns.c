@@ -7,8 +7,7 @@
 #include <endian.h>
 #include <string.h>
 
-/* --- keeping
- * ------------------------------------------------------------------------------------------ */
+/* --- keeping ---------------------------------------------------------------------------------- */
 
 #if __BYTE_ORDER == __LITTLE_ENDIAN
 static wf_str column_u64(struct arena *a, const uint64_t *from, uint32_t n)
@@ -149,8 +148,7 @@ void keep_block(struct arena *a, struct packer *p, const struct store_block *b, 
     out->checksum = checksum(out);
 }
 
-/* --- loading
- * ------------------------------------------------------------------------------------------ */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static uint64_t read_u64(const char *from)
 {

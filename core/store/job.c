@@ -126,8 +126,7 @@ void job_bad_row(struct job *job, uint32_t row, const char *reason)
     result->result = STORE_BAD_ROWS;
 }
 
-/* --- the session calls, for the tables of such kinds
- * ---------------------------------------------------- */
+/* --- the session calls, for the tables of such kinds ------------------------------------------ */
 
 void job_session_init(struct job_session *js, struct store *s,
                       const struct store_session_config *config, void (*run)(struct job *job))

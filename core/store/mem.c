@@ -10,8 +10,7 @@
 #include "base/clock.h"
 #include <stdlib.h>
 
-/* --- opening
- * ------------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static struct store *mem_open(const struct store_config *config, bool migrate, struct err *err)
 {
@@ -64,8 +63,7 @@ static int mem_migrate(struct store *s, bool run, store_on_migrate *report, void
     return 0;
 }
 
-/* --- housekeeping
- * ------------------------------------------------------------------------------------- */
+/* --- housekeeping ----------------------------------------------------------------------------- */
 
 static void housekeep_lane(struct mem_store *m, struct mem_lane *lane, int64_t before_us)
 {

@@ -48,8 +48,7 @@ void mem_free_admin(struct mem_store *m)
     free(m->credentials);
 }
 
-/* --- workflows
- * ---------------------------------------------------------------------------------------- */
+/* --- workflows -------------------------------------------------------------------------------- */
 
 static struct mem_workflow *find_workflow(struct mem_store *m, wf_str id)
 {
@@ -181,8 +180,7 @@ int mem_revision(struct store *s, uint64_t *revision, struct err *err)
     return 0;
 }
 
-/* --- sources and instances
- * ---------------------------------------------------------------------------- */
+/* --- sources and instances -------------------------------------------------------------------- */
 
 int mem_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name,
                uint32_t *id, struct err *err)
@@ -275,8 +273,7 @@ int mem_instance_leave(struct store *s, uint32_t instance, struct err *err)
     return 0;
 }
 
-/* --- credentials
- * -------------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 static struct mem_credential *find_credential(struct mem_store *m, wf_str id)
 {

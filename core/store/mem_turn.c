@@ -10,8 +10,7 @@
 
 enum { MEM_BLOCK_BYTES = 256 << 20, ROW_JSON_DEPTH = 32 };
 
-/* --- lanes
- * -------------------------------------------------------------------------------------------- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
 struct mem_lane *mem_lane_get(struct mem_store *m, uint32_t source, uint32_t partition)
 {
@@ -60,8 +59,7 @@ static bool lane_agrees(const struct mem_lane *lane, const struct store_block *b
            (!b->seq || lane->lane.block_seq + 1 == b->seq);
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 static wf_str copy_str(struct arena *a, wf_str s) { return s.ptr ? arena_str(a, s.ptr, s.len) : s; }
 
@@ -129,8 +127,7 @@ static void blocks(struct mem_store *m, struct job *job)
     }
 }
 
-/* --- parked and failed executions
- * --------------------------------------------------------------------- */
+/* --- parked and failed executions ------------------------------------------------------------- */
 
 static struct store_exec copy_exec(struct arena *a, const struct store_exec *e)
 {
@@ -188,8 +185,7 @@ static void parked(struct mem_store *m, struct job *job)
     }
 }
 
-/* --- rows of plugins
- * ---------------------------------------------------------------------------------- */
+/* --- rows of plugins -------------------------------------------------------------------------- */
 
 /* The table, its unique columns and the row's values there; NULL values never conflict. */
 static bool unique_key(const struct store_row *row, const struct json *value, struct strbuf *key,
@@ -273,8 +269,7 @@ uint32_t mem_count_rows(struct store *s, const char *table)
     return n;
 }
 
-/* --- turns
- * -------------------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void move_lane(struct mem_store *m, const struct store_block *b)
 {

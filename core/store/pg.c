@@ -96,4 +96,5 @@ const struct store_ops pg_ops = {
     .blocks = pg_blocks,
     .parked = pg_parked,
     .lanes_of = pg_lanes_of,
+    .peek = pg_peek,
 };

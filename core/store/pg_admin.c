@@ -20,8 +20,7 @@ static int run(struct store *s, enum pg_line_name line, const char *what, const 
     return 0;
 }
 
-/* --- workflows
- * ---------------------------------------------------------------------------------------- */
+/* --- workflows -------------------------------------------------------------------------------- */
 
 #define DEPLOYED_US "(extract(epoch FROM v.deployed_at) * 1000000)::bigint "
 
@@ -127,8 +126,7 @@ int pg_revision(struct store *s, uint64_t *revision, struct err *err)
     return 0;
 }
 
-/* --- sources and instances
- * ---------------------------------------------------------------------------- */
+/* --- sources and instances -------------------------------------------------------------------- */
 
 /* A statement that gives one number. */
 static int number(struct store *s, enum pg_line_name line, const char *what, const char *sql,
@@ -219,8 +217,7 @@ int pg_instance_leave(struct store *s, uint32_t instance, struct err *err)
     return run(s, PG_LIVE, "leave", "DELETE FROM engine_instance WHERE id = $1", &args, NULL, err);
 }
 
-/* --- credentials
- * -------------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 int pg_credential_put(struct store *s, const struct store_credential *c, struct err *err)
 {

@@ -9,8 +9,7 @@
 /* From 1970 to 2000. */
 #define EPOCH_US INT64_C(946684800000000)
 
-/* --- parameters
- * --------------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 static void put(struct pg_params *p, const char *value, size_t length)
 {
@@ -38,8 +37,7 @@ void pg_put_time(struct pg_params *p, int64_t us) { pg_put_i64(p, (uint64_t)(us 
 
 void pg_put_bytes(struct pg_params *p, wf_str s) { put(p, s.ptr, s.len); }
 
-/* --- arrays
- * ------------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 static void add_be32(struct pg_array *to, uint32_t n)
 {
@@ -111,8 +109,7 @@ void pg_put_array(struct pg_params *p, const struct pg_array *array)
     put(p, array->begin, (size_t)(array->at - array->begin));
 }
 
-/* --- text
- * --------------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static bool is_plain(wf_str s)
 {
@@ -136,8 +133,7 @@ wf_str pg_clean_text(struct arena *a, wf_str s)
     return (wf_str){ text, value.len };
 }
 
-/* --- results
- * ------------------------------------------------------------------------------------------ */
+/* --- results ---------------------------------------------------------------------------------- */
 
 uint16_t pg_get_i16(const PGresult *r, int row, int column)
 {

@@ -102,8 +102,7 @@ const struct pg_statement pg_commit_statements[] = {
     { NULL, NULL },
 };
 
-/* --- sending
- * ------------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static int send_fence(struct pg_session *ps, struct pg_commit *c)
 {
@@ -308,8 +307,7 @@ static int commit_send(struct pg_session *ps, struct pg_request *rq)
     return send_diagnose(ps, c);
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------ */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void note_bad_rows(struct pg_commit *c, const struct pg_group *group, const PGresult *r)
 {
@@ -479,8 +477,7 @@ static void commit_tell(struct pg_session *ps, struct pg_request *rq)
 
 static void commit_drop(struct pg_request *rq) { forget_answers(commit_of(rq)); }
 
-/* --- from outside
- * ------------------------------------------------------------------------------------- */
+/* --- from outside ----------------------------------------------------------------------------- */
 
 static void on_soon(void *arg)
 {

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* --- addresses
- * ---------------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 struct addresses {
     struct pg_address list[PG_ADDRESSES_MAX];
@@ -82,8 +81,7 @@ void pg_resolve(struct pg_store *ps)
     PQconninfoFree(options);
 }
 
-/* --- how to connect
- * ----------------------------------------------------------------------------------- */
+/* --- how to connect --------------------------------------------------------------------------- */
 
 static void set(struct pg_target *t, const char *keyword, const char *value)
 {
@@ -164,8 +162,7 @@ int pg_target_init(struct pg_target *t, struct pg_store *ps, const unsigned *rot
 
 void pg_target_fini(struct pg_target *t) { arena_fini(&t->arena); }
 
-/* --- trouble
- * ------------------------------------------------------------------------------------------ */
+/* --- trouble ---------------------------------------------------------------------------------- */
 
 enum pg_trouble pg_trouble(const char *sqlstate)
 {

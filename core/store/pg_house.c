@@ -51,8 +51,7 @@ static int run_ddl(PGconn *conn, const char *sql, const char *what, struct err *
     return 1;
 }
 
-/* --- partitions ahead
- * --------------------------------------------------------------------------------- */
+/* --- partitions ahead ------------------------------------------------------------------------- */
 
 /* What went to the default partition of that day moves along, or the day could not be attached. */
 static int make_day(PGconn *conn, const char *name, const char *from, const char *to,
@@ -91,8 +90,7 @@ static int make_ahead(PGconn *conn, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
-/* --- retention
- * ---------------------------------------------------------------------------------------- */
+/* --- retention -------------------------------------------------------------------------------- */
 
 static int drop_days(PGconn *conn, int64_t before_us, struct err *err)
 {
@@ -156,8 +154,7 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
     return run(conn, sql, "forget old engines", NULL, err);
 }
 
-/* --- all of it
- * ---------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static int lock_house(PGconn *conn, int64_t *now_us, struct err *err)
 {

@@ -48,8 +48,7 @@ static inline struct pg_store *pg_of(struct store *s)
     return CONTAINER_OF(s, struct pg_store, base);
 }
 
-/* --- pg_conn.c
- * ---------------------------------------------------------------------------------------- */
+/* --- pg_conn.c -------------------------------------------------------------------------------- */
 
 /* Keywords and values for PQconnectStartParams. */
 struct pg_target {
@@ -77,16 +76,14 @@ void pg_words(char *to, size_t bytes, const char *message);
 /* Fills *err from a failed result or, when r is NULL, from the connection. */
 int pg_err(struct err *err, const PGconn *conn, const PGresult *r, const char *what);
 
-/* --- pg_schema.c: on a locked line
- * ------------------------------------------------------------------------ */
+/* --- pg_schema.c: on a locked line ------------------------------------------------------------ */
 
 int pg_migrate(PGconn *conn, bool run, store_on_migrate *report, void *ctx, int *applied,
                struct err *err);
 /* Says what to do when the schema is not the one of this program. */
 int pg_check_schema(int applied, struct err *err);
 
-/* --- pg_query.c
- * --------------------------------------------------------------------------------------- */
+/* --- pg_query.c ------------------------------------------------------------------------------- */
 
 enum { PG_ARGS_MAX = 12 };
 struct pg_args {
@@ -113,8 +110,7 @@ PGresult *pg_query(struct pg_store *ps, enum pg_line_name name, const char *what
 wf_str pg_text(const PGresult *r, int row, int column);
 int64_t pg_int(const PGresult *r, int row, int column);
 
-/* --- pg_bin.c
- * ----------------------------------------------------------------------------------------- */
+/* --- pg_bin.c --------------------------------------------------------------------------------- */
 
 enum { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_TIMESTAMPTZ = 1184 };
 enum { PG_PARAMS_MAX = 20 };
@@ -160,8 +156,7 @@ wf_str pg_get_bytes(const PGresult *r, int row, int column); /* NULL: ptr NULL *
     "payload"
 void pg_get_block(const PGresult *r, int row, struct kept_block *out);
 
-/* --- pg_session.c
- * ------------------------------------------------------------------------------------- */
+/* --- pg_session.c ----------------------------------------------------------------------------- */
 
 struct pg_session;
 
@@ -236,8 +231,7 @@ void pg_tell(struct pg_session *ps, struct pg_request *rq);
 /* Not for secrets. */
 uint64_t pg_random(struct pg_session *ps);
 
-/* --- pg_commit.c, pg_rows.c, pg_read.c
- * ------------------------------------------------------------------ */
+/* --- pg_commit.c, pg_rows.c, pg_read.c -------------------------------------------------------- */
 
 /* Statements prepared on each connection. */
 struct pg_statement {
@@ -256,6 +250,8 @@ void pg_blocks(struct store_session *ss, uint32_t source, uint32_t partition, ui
 void pg_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
                uint32_t limit, store_on_exec *each, void *ctx);
 void pg_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of *each, void *ctx);
+void pg_peek(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
+             store_on_peek *done, void *ctx);
 
 /* Rows of plugins that go to one table with the same columns: one statement. */
 struct pg_group {
@@ -283,8 +279,7 @@ void pg_rows_prepared(struct pg_session *ps, const struct pg_group *group);
 /* Asks the database which rows of the group it refuses. */
 int pg_rows_diagnose(struct pg_session *ps, const struct pg_group *group, unsigned tag);
 
-/* --- the table of functions
- * ----------------------------------------------------------------------------- */
+/* --- the table of functions ------------------------------------------------------------------- */
 
 int pg_deploy(struct store *s, wf_str id, wf_str name, wf_str definition, bool active,
               struct store_workflow *out, struct err *err);

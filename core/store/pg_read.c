@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a worker reads: lanes it takes, blocks after a crash, parked executions that are due.
  *
- * One struct serves all four; it keeps the result until the sync was answered, so that nothing is
+ * One struct serves them all; it keeps the result until the sync was answered, so that nothing is
  * told twice when the connection breaks in between. Taking a lane again only raises its epoch
  * again. Executions are marked as handed out with the number of the call, so a repeated call gets
  * the same ones. Thread: the loop's; nothing blocks.
@@ -38,10 +38,14 @@ const struct pg_statement pg_read_statements[] = {
       "e.state" },
     { "lanes_of",
       "SELECT source, partition FROM source_position WHERE owner = $1 ORDER BY source, partition" },
+    { "peek",
+      "SELECT p.position, p.owner, EXISTS (SELECT FROM engine_instance i WHERE i.id = p.owner "
+      "AND i.heartbeat_at > now() - $3::bigint * interval '1 millisecond') "
+      "FROM source_position p WHERE p.source = $1 AND p.partition = $2" },
     { NULL, NULL },
 };
 
-enum read_kind { READ_ASSIGN = 1, READ_BLOCKS, READ_PARKED, READ_LANES_OF };
+enum read_kind { READ_ASSIGN = 1, READ_BLOCKS, READ_PARKED, READ_LANES_OF, READ_PEEK };
 
 struct read {
     struct pg_request rq;
@@ -55,6 +59,7 @@ struct read {
         store_on_block *block;
         store_on_exec *exec;
         store_on_lane_of *lane_of;
+        store_on_peek *peek;
     } on;
     void (*tell_rows)(struct pg_session *ps, struct read *read);
     void *ctx;
@@ -65,8 +70,7 @@ struct read {
 
 static struct read *read_of(struct pg_request *rq) { return CONTAINER_OF(rq, struct read, rq); }
 
-/* --- as a request
- * ------------------------------------------------------------------------------------- */
+/* --- as a request ----------------------------------------------------------------------------- */
 
 static int read_send(struct pg_session *ps, struct pg_request *rq)
 {
@@ -95,6 +99,11 @@ static int read_send(struct pg_session *ps, struct pg_request *rq)
         break;
     case READ_LANES_OF:
         pg_put_i32(&p, read->instance);
+        break;
+    case READ_PEEK:
+        pg_put_i32(&p, read->source);
+        pg_put_i32(&p, read->partition);
+        pg_put_i64(&p, read->number);
         break;
     }
     return pg_send(ps, 1, pg_read_statements[read->kind - 1].name, &p);
@@ -172,8 +181,7 @@ static struct read *read_create(enum read_kind kind, void *ctx)
     return read;
 }
 
-/* --- lanes
- * -------------------------------------------------------------------------------------------- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
 static void tell_lane(struct pg_session *ps, struct read *read)
 {
@@ -217,8 +225,31 @@ void pg_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of *
     pg_enqueue(PG_SESSION(ss), &read->rq, false);
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------- */
+static void tell_peek(struct pg_session *ps, struct read *read)
+{
+    (void)ps;
+    struct store_peek peek = { .found = PQntuples(read->r) > 0 };
+    if (peek.found) {
+        peek.position = pg_get_i64(read->r, 0, 0);
+        peek.owner = pg_get_i32(read->r, 0, 1);
+        peek.owner_lives = pg_get_bool(read->r, 0, 2);
+    }
+    read->on.peek(read->ctx, &peek);
+}
+
+void pg_peek(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
+             store_on_peek *done, void *ctx)
+{
+    struct read *read = read_create(READ_PEEK, ctx);
+    read->source = source;
+    read->partition = partition;
+    read->number = (uint64_t)silent_ms;
+    read->on.peek = done;
+    read->tell_rows = tell_peek;
+    pg_enqueue(PG_SESSION(ss), &read->rq, false);
+}
+
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 static void tell_blocks(struct pg_session *ps, struct read *read)
 {
@@ -253,8 +284,7 @@ void pg_blocks(struct store_session *ss, uint32_t source, uint32_t partition, ui
     pg_enqueue(PG_SESSION(ss), &read->rq, false);
 }
 
-/* --- parked executions
- * -------------------------------------------------------------------------------- */
+/* --- parked executions ------------------------------------------------------------------------ */
 
 static void tell_parked(struct pg_session *ps, struct read *read)
 {

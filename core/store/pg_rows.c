@@ -21,8 +21,7 @@
 
 enum { PREPARED_MAX = 256 };
 
-/* --- grouping
- * ----------------------------------------------------------------------------------------- */
+/* --- grouping --------------------------------------------------------------------------------- */
 
 /* PostgreSQL keeps no NUL in text. In JSON it is \u0000 behind an even number of backslashes. */
 static bool has_nul(wf_str text)
@@ -185,8 +184,7 @@ void pg_rows_group(struct arena *a, const struct store_turn *turn, struct pg_row
     map_fini(&seen);
 }
 
-/* --- bad rows
- * ----------------------------------------------------------------------------------------- */
+/* --- bad rows --------------------------------------------------------------------------------- */
 
 void pg_rows_bad(struct pg_rows *rows, uint32_t row, const char *reason)
 {
@@ -205,8 +203,7 @@ void pg_rows_sort(struct pg_rows *rows)
         qsort(rows->bad, rows->n_bad, sizeof *rows->bad, by_row);
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* A name by content needs no counter, and a statement that was prepared though nobody heard of it
  * does not get in the way: the connection is new then. */

@@ -37,8 +37,7 @@ static void on_event(void *arg, int events);
 static void on_timer(void *arg);
 static void pump(struct pg_session *ps);
 
-/* --- small things
- * ------------------------------------------------------------------------------------- */
+/* --- small things ----------------------------------------------------------------------------- */
 
 uint64_t pg_random(struct pg_session *ps)
 {
@@ -88,8 +87,7 @@ static void leave(struct pg_session *ps)
         destroy(ps);
 }
 
-/* --- the connection goes
- * ------------------------------------------------------------------------------ */
+/* --- the connection goes ---------------------------------------------------------------------- */
 
 static void disconnect(struct pg_session *ps)
 {
@@ -128,8 +126,7 @@ static void lost(struct pg_session *ps, const char *reason)
     tell_state(ps, false, words);
 }
 
-/* --- connecting
- * --------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 /* libpq changes sockets while it tries addresses, so each step watches anew. */
 static void watch_connecting(struct pg_session *ps, PostgresPollingStatusType wants)
@@ -198,8 +195,7 @@ static void connect_step(struct pg_session *ps)
         watch_connecting(ps, wants);
 }
 
-/* --- the first request on a connection
- * ------------------------------------------------------------------ */
+/* --- the first request on a connection -------------------------------------------------------- */
 
 enum { TAG_SETTINGS = 1, TAG_PREPARE };
 
@@ -285,8 +281,7 @@ static struct pg_request *setup_create(void)
     return &setup->rq;
 }
 
-/* --- requests
- * ----------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 void pg_expect(struct pg_session *ps, unsigned tag)
 {
@@ -384,8 +379,7 @@ void pg_tell(struct pg_session *ps, struct pg_request *rq)
 
 void pg_break(struct pg_session *ps, const char *reason) { lost(ps, reason); }
 
-/* --- results
- * ------------------------------------------------------------------------------------------ */
+/* --- results ---------------------------------------------------------------------------------- */
 
 /* The sync was answered: the request is over, or wants to be sent again. */
 static void end_current(struct pg_session *ps)
@@ -489,8 +483,7 @@ static void on_timer(void *arg)
     leave(ps);
 }
 
-/* --- opening and closing
- * ------------------------------------------------------------------------------ */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 struct store_session *pg_session_open(struct store *s, const struct store_session_config *config)
 {

@@ -40,8 +40,7 @@ static void wanted_versions(const struct show *show, struct strbuf *out)
     strbuf_addc(out, '}');
 }
 
-/* --- rows
- * --------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 #define EXEC_COLUMNS                                                                               \
     "source, partition, position, version, status, started_at, ended_at, wake_at, node, error, "   \
@@ -99,8 +98,7 @@ static int show_rows(struct pg_store *ps, struct show *show, wf_str versions, st
     return 0;
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 /* The positions of a block's lane that have a row, asked at once for the whole block. */
 struct told {
@@ -238,8 +236,7 @@ int pg_executions(struct store *s, const struct store_filter *filter, store_on_e
     return rc;
 }
 
-/* --- one
- * ---------------------------------------------------------------------------------------------- */
+/* --- one -------------------------------------------------------------------------------------- */
 
 /* Blocks that may hold the position, the newest first: an execution that was retried ended twice.
  */

@@ -18,8 +18,7 @@
 
 enum { OUTPUT_SLICES = 6, OUTPUT_HEAD_BYTES = (4 + OUTPUT_SLICES) * 4 };
 
-/* --- ids and names
- * ---------------------------------------------------------------------------------- */
+/* --- ids and names ---------------------------------------------------------------------------- */
 
 static char *add_number(char *to, uint64_t n)
 {
@@ -89,8 +88,7 @@ const char *store_status_name(enum store_status status)
     return "none";
 }
 
-/* --- outputs
- * ------------------------------------------------------------------------------------------ */
+/* --- outputs ---------------------------------------------------------------------------------- */
 
 static uint32_t slice_length(wf_str s) { return s.ptr ? (uint32_t)s.len : UINT32_MAX; }
 
@@ -166,8 +164,7 @@ int store_output_next(wf_str outputs, size_t *at, struct store_output *out)
     return 1;
 }
 
-/* --- headers
- * ------------------------------------------------------------------------------------------ */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static void add_counted(struct strbuf *b, wf_str s)
 {
@@ -210,8 +207,7 @@ int store_headers_next(wf_str headers, size_t *at, wf_str *name, wf_str *value)
     return 1;
 }
 
-/* --- inputs
- * ------------------------------------------------------------------------------------------- */
+/* --- inputs ----------------------------------------------------------------------------------- */
 
 void store_input_add(struct strbuf *b, wf_str input)
 {

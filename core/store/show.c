@@ -27,8 +27,7 @@ static wf_str copy_str(struct show *show, wf_str s)
     return arena_str(&show->arena, s.ptr ? s.ptr : "", s.len);
 }
 
-/* --- versions and the filter
- * ---------------------------------------------------------------------------- */
+/* --- versions and the filter ------------------------------------------------------------------ */
 
 void show_version(struct show *show, uint64_t version, wf_str id, wf_str name)
 {
@@ -64,8 +63,7 @@ static bool wants(const struct show *show, enum store_status status, int64_t sta
            started_us < f->until_us;
 }
 
-/* --- adding
- * ------------------------------------------------------------------------------------------- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 static struct store_execution *add(struct show *show, uint64_t version)
 {
@@ -134,8 +132,7 @@ void show_block(struct show *show, const struct store_block *b,
     }
 }
 
-/* --- one
- * ---------------------------------------------------------------------------------------------- */
+/* --- one -------------------------------------------------------------------------------------- */
 
 bool show_find(const struct store_block *b, uint64_t position, uint32_t *i)
 {
@@ -202,8 +199,7 @@ int show_may_retry(struct exec_id id, enum store_status status, struct err *err)
                    store_status_name(status));
 }
 
-/* --- telling
- * ------------------------------------------------------------------------------------------ */
+/* --- telling ---------------------------------------------------------------------------------- */
 
 static int newest_first(const void *a, const void *b)
 {

@@ -174,8 +174,7 @@ int store_housekeep(struct store *s, int64_t now_us, struct err *err)
     return s->ops->housekeep(s, now_us, err);
 }
 
-/* --- sessions
- * ----------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 struct store_session *store_session_open(struct store *s, const struct store_session_config *config)
 {
@@ -213,6 +212,15 @@ void store_assign(struct store_session *ss, uint32_t source, uint32_t partition,
     ss->store->ops->assign(ss, source, partition, start_position, done, ctx);
 }
 
+bool store_peek(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
+                store_on_peek *done, void *ctx)
+{
+    if (!ss->store->ops->peek)
+        return false;
+    ss->store->ops->peek(ss, source, partition, silent_ms, done, ctx);
+    return true;
+}
+
 void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t after,
                   uint32_t limit, store_on_block *each, void *ctx)
 {
@@ -230,8 +238,7 @@ void store_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_o
     ss->store->ops->lanes_of(ss, instance, each, ctx);
 }
 
-/* --- names in plugins' rows
- * --------------------------------------------------------------------------- */
+/* --- names in plugins' rows ------------------------------------------------------------------- */
 
 /* Tables of the schema; a plugin's row never goes there. */
 static const char *const our_tables[] = {

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
- * store: the journal and everything else that is kept. One interface of plain records over PostgreSQL,
- * SQLite and memory.
+ * store: the journal and everything else that is kept. One interface of plain records over
+ * PostgreSQL, SQLite and memory.
  *
- * Two faces. The *admin* calls are synchronous and thread-safe: program start, the command line, the
- * offload pool. The *session* calls belong to a worker: asynchronous on its loop, one turn per
+ * Two faces. The *admin* calls are synchronous and thread-safe: program start, the command line,
+ * the offload pool. The *session* calls belong to a worker: asynchronous on its loop, one turn per
  * transaction.
  *
- * Words: a lane is the ordered part of a source, (source, partition): a Kafka partition, the webhooks one
- * engine accepted, a schedule. It has an owner's epoch, a position (the next input to take), and a running
- * number of blocks. A block is the journal record of a turn in one lane: columns over the executions that
- * ended. `released` is the last block up to which all outputs are known to be acknowledged outside.
+ * Words: a lane is the ordered part of a source, (source, partition): a Kafka partition, the
+ * webhooks one engine accepted, a schedule. It has an owner's epoch, a position (the next input to
+ * take), and a running number of blocks. A block is the journal record of a turn in one lane:
+ * columns over the executions that ended. `released` is the last block up to which all outputs are
+ * known to be acknowledged outside.
  *
  *   source_position(source, partition): owner, epoch, position, block_seq, released
- *   block(source, partition, seq):      positions[], versions[], statuses[], durations[], inputs, outputs
- *   execution(source, partition, position): parked and failed executions, one row each
+ *   block(source, partition, seq):      positions[], versions[], statuses[], durations[], inputs,
+ * outputs execution(source, partition, position): parked and failed executions, one row each
  *
- * A commit moves each lane by compare-and-set on (epoch, position): all lanes or nothing. One that misses
- * means that another engine owns the lane now: FENCED, nothing is written. Weather (connection lost,
- * result unknown) stays inside: the session reconnects with back-off, reads the lanes back to learn
- * whether the transaction was in, and repeats it if not.
+ * A commit moves each lane by compare-and-set on (epoch, position): all lanes or nothing. One that
+ * misses means that another engine owns the lane now: FENCED, nothing is written. Weather
+ * (connection lost, result unknown) stays inside: the session reconnects with back-off, reads the
+ * lanes back to learn whether the transaction was in, and repeats it if not.
  */
 #ifndef CATALYST_STORE_H
 #define CATALYST_STORE_H
@@ -32,9 +33,10 @@ struct loop; /* core/loop */
 struct store;
 struct store_session;
 
-/* --- plain records ---------------------------------------------------------------------------------- */
+/* --- plain records ---------------------------------------------------------------------------- */
 
-/* Names an execution, for ever: the place of its trigger event. Text form "source-partition-position". */
+/* Names an execution, for ever: the place of its trigger event. Text form
+ * "source-partition-position". */
 struct exec_id {
     uint32_t source, partition;
     uint64_t position;
@@ -79,7 +81,8 @@ int store_input_next(wf_str inputs, size_t *at, wf_str *input);
 /* Inputs and outputs of a block: at most that many bytes each. */
 enum { STORE_PAYLOAD_MAX = 256 << 20 };
 
-/* What a turn did in one lane. Arrays have n entries and belong to the caller until the commit ended. */
+/* What a turn did in one lane. Arrays have n entries and belong to the caller until the commit
+ * ended. */
 struct store_block {
     uint32_t source, partition;
     uint64_t epoch;
@@ -88,12 +91,12 @@ struct store_block {
     uint64_t released; /* outputs of blocks up to here are acknowledged */
     uint32_t n;        /* executions that ended */
     const uint64_t *positions;
-    const uint64_t *versions;   /* workflow version ids */
-    const uint8_t *statuses;    /* enum store_status */
+    const uint64_t *versions; /* workflow version ids */
+    const uint8_t *statuses;  /* enum store_status */
     const uint32_t *durations_us;
-    const int64_t *started_us;  /* wall clock */
-    wf_str inputs;  /* n records of store_input_add; or empty: none saved */
-    wf_str outputs; /* store_output records */
+    const int64_t *started_us; /* wall clock */
+    wf_str inputs;             /* n records of store_input_add; or empty: none saved */
+    wf_str outputs;            /* store_output records */
     uint32_t n_outputs;
 };
 
@@ -101,10 +104,10 @@ struct store_block {
 struct store_exec {
     struct exec_id id;
     uint64_t version;
-    enum store_status status; /* WAITING or ERROR, CANCELED */
+    enum store_status status;              /* WAITING or ERROR, CANCELED */
     int64_t started_us, ended_us, wake_us; /* wall clock; 0: none */
-    wf_str node, error;       /* last node, error as JSON object; or empty */
-    wf_str state;             /* the execution as JSON, enough to go on; input for a retry */
+    wf_str node, error;                    /* last node, error as JSON object; or empty */
+    wf_str state; /* the execution as JSON, enough to go on; input for a retry */
 };
 
 /* A row a plugin asked for. `row` is a JSON object. */
@@ -113,14 +116,14 @@ struct store_row {
     struct exec_id exec;       /* who asked */
 };
 
-/* Only lanes fence: name the lane of every exec and row among the blocks, even when it does not move. A
- * turn without lanes must be repeatable, so its rows need `unique`. */
+/* Only lanes fence: name the lane of every exec and row among the blocks, even when it does not
+ * move. A turn without lanes must be repeatable, so its rows need `unique`. */
 struct store_turn {
     const struct store_block *blocks; /* one per lane touched */
     uint32_t n_blocks;
-    const struct store_exec *execs;   /* inserted or replaced by id */
+    const struct store_exec *execs; /* inserted or replaced by id */
     uint32_t n_execs;
-    const struct exec_id *ended;      /* parked rows whose execution ended well: removed */
+    const struct exec_id *ended; /* parked rows whose execution ended well: removed */
     uint32_t n_ended;
     const struct store_row *rows;
     uint32_t n_rows;
@@ -137,7 +140,7 @@ struct store_bad_row {
 };
 struct store_commit_result {
     enum store_result result;
-    uint32_t lane;      /* FENCED: index into turn.blocks of the first lane that missed */
+    uint32_t lane; /* FENCED: index into turn.blocks of the first lane that missed */
     const struct store_bad_row *bad;
     uint32_t n_bad;
     int64_t took_us;
@@ -147,32 +150,37 @@ struct store_commit_result {
 struct store_lane {
     uint32_t source, partition;
     uint64_t epoch, position, block_seq, released;
-    bool fresh; /* no commit has moved it yet: take the trigger's own start; position is start_position */
+    bool fresh; /* no commit has moved it yet: take the trigger's own start; position is
+                   start_position */
 };
 
-/* --- opening and admin calls: synchronous, any thread ------------------------------------------------ */
+/* --- opening and admin calls: synchronous, any thread ----------------------------------------- */
 
 struct store_config {
-    const char *url;        /* postgresql://...  sqlite:PATH  memory: */
-    uint32_t retention_days;  /* 0: 14 */
+    const char *url;         /* postgresql://...  sqlite:PATH  memory: */
+    uint32_t retention_days; /* 0: 14 */
     bool save_inputs;
-    int64_t commit_timeout_ms; /* 0: 30,000: a connection silent that long is dropped and reconnected */
+    int64_t
+        commit_timeout_ms; /* 0: 30,000: a connection silent that long is dropped and reconnected */
 };
 
-/* Opens and checks the schema; with `migrate` brings it up to date first, under a lock, else a schema that
- * is behind or ahead is an error that says what to run. NULL with *err; err->retryable: try again. */
+/* Opens and checks the schema; with `migrate` brings it up to date first, under a lock, else a
+ * schema that is behind or ahead is an error that says what to run. NULL with *err; err->retryable:
+ * try again. */
 struct store *store_open(const struct store_config *config, bool migrate, struct err *err);
 void store_close(struct store *s);
 /* Applied and newest schema version; runs what is missing when `run`. Reports each step. */
-int store_migrate(struct store *s, bool run, void (*report)(void *ctx, int version, const char *name),
-                  void *ctx, int *applied, int *newest, struct err *err);
+int store_migrate(struct store *s, bool run,
+                  void (*report)(void *ctx, int version, const char *name), void *ctx, int *applied,
+                  int *newest, struct err *err);
 const char *store_kind(const struct store *s); /* "postgresql", "sqlite", "memory" */
 
-/* Workflow definitions. Every deploy of a changed text makes a new version; `active` says whether it runs. */
+/* Workflow definitions. Every deploy of a changed text makes a new version; `active` says whether
+ * it runs. */
 struct store_workflow {
-    uint64_t version;       /* unique over all workflows */
+    uint64_t version; /* unique over all workflows */
     wf_str id, name, definition;
-    uint32_t number;        /* 1, 2 ... within the workflow */
+    uint32_t number; /* 1, 2 ... within the workflow */
     bool active;
     int64_t deployed_us;
 };
@@ -180,25 +188,28 @@ int store_deploy(struct store *s, wf_str id, wf_str name, wf_str definition, boo
                  struct store_workflow *out, struct err *err);
 int store_set_active(struct store *s, wf_str id, bool active, struct err *err);
 /* The newest version of every workflow, or one version; `each` borrows. */
-int store_workflows(struct store *s, void (*each)(void *ctx, const struct store_workflow *), void *ctx,
-                    struct err *err);
+int store_workflows(struct store *s, void (*each)(void *ctx, const struct store_workflow *),
+                    void *ctx, struct err *err);
 int store_workflow_version(struct store *s, uint64_t version,
-                           void (*each)(void *ctx, const struct store_workflow *), void *ctx, struct err *err);
+                           void (*each)(void *ctx, const struct store_workflow *), void *ctx,
+                           struct err *err);
 /* A number that grows with every deploy and activation, for polling. */
 int store_revision(struct store *s, uint64_t *revision, struct err *err);
 
 /* The number of a source, made on first use: (workflow id, trigger node id, kind, name). */
-int store_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name, uint32_t *id,
-                 struct err *err);
+int store_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name,
+                 uint32_t *id, struct err *err);
 
-/* Registers this engine and returns its number; a heartbeat keeps its lanes and parked executions. */
+/* Registers this engine and returns its number; a heartbeat keeps its lanes and parked executions.
+ */
 int store_instance(struct store *s, wf_str name, uint32_t *instance, struct err *err);
 /* ERR_FENCED: it was silent for too long and another took its lanes; register anew. */
 int store_heartbeat(struct store *s, uint32_t instance, struct err *err);
-/* Instances silent for longer than that; each is given to exactly one caller, and again to another when
- * that one falls silent too. When its lanes are taken over, call store_instance_leave for it. */
-int store_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, void (*each)(void *ctx, uint32_t instance),
-                         void *ctx, struct err *err);
+/* Instances silent for longer than that; each is given to exactly one caller, and again to another
+ * when that one falls silent too. When its lanes are taken over, call store_instance_leave for it.
+ */
+int store_dead_instances(struct store *s, uint32_t me, int64_t silent_ms,
+                         void (*each)(void *ctx, uint32_t instance), void *ctx, struct err *err);
 int store_instance_leave(struct store *s, uint32_t instance, struct err *err);
 
 /* Executions for people. */
@@ -214,16 +225,18 @@ struct store_execution {
     wf_str outputs;     /* show: store_output records of this execution */
 };
 struct store_filter {
-    const char *workflow;     /* id or name; NULL: all */
-    enum store_status status; /* 0: all */
+    const char *workflow;       /* id or name; NULL: all */
+    enum store_status status;   /* 0: all */
     int64_t since_us, until_us; /* 0: no bound */
-    uint32_t limit;           /* 0: 50 */
+    uint32_t limit;             /* 0: 50 */
 };
 int store_executions(struct store *s, const struct store_filter *filter,
-                     void (*each)(void *ctx, const struct store_execution *), void *ctx, struct err *err);
+                     void (*each)(void *ctx, const struct store_execution *), void *ctx,
+                     struct err *err);
 /* ERR_NOT_FOUND when there is none. */
-int store_execution(struct store *s, struct exec_id id, void (*each)(void *ctx, const struct store_execution *),
-                    void *ctx, struct err *err);
+int store_execution(struct store *s, struct exec_id id,
+                    void (*each)(void *ctx, const struct store_execution *), void *ctx,
+                    struct err *err);
 /* Marks a failed execution to be run again by the next engine that looks; from its failed node. */
 int store_execution_retry(struct store *s, struct exec_id id, struct err *err);
 
@@ -233,13 +246,13 @@ struct store_credential {
 };
 int store_credential_put(struct store *s, const struct store_credential *c, struct err *err);
 int store_credential_delete(struct store *s, wf_str id, struct err *err);
-int store_credentials(struct store *s, void (*each)(void *ctx, const struct store_credential *), void *ctx,
-                      struct err *err);
+int store_credentials(struct store *s, void (*each)(void *ctx, const struct store_credential *),
+                      void *ctx, struct err *err);
 
 /* Makes partitions ahead and drops those past retention. Hourly. */
 int store_housekeep(struct store *s, int64_t now_us, struct err *err);
 
-/* --- a worker's session: asynchronous on its loop ----------------------------------------------------- */
+/* --- a worker's session: asynchronous on its loop --------------------------------------------- */
 
 struct store_session_config {
     struct loop *loop;
@@ -249,30 +262,50 @@ struct store_session_config {
     void (*on_state)(void *ctx, bool up, const char *reason);
 };
 /* Starts connecting; calls made before it is up wait. */
-struct store_session *store_session_open(struct store *s, const struct store_session_config *config);
+struct store_session *store_session_open(struct store *s,
+                                         const struct store_session_config *config);
 /* Drops what is under way; no callback comes after. */
 void store_session_close(struct store_session *ss);
 
-/* Commits a turn. One may be in flight; `done` comes later on the loop. The turn's memory must stay. */
+/* Commits a turn. One may be in flight; `done` comes later on the loop. The turn's memory must
+ * stay. */
 void store_commit(struct store_session *ss, const struct store_turn *turn,
                   void (*done)(void *ctx, const struct store_commit_result *), void *ctx);
 
 /* Takes a lane: raises its epoch under the instance's name. */
-void store_assign(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t start_position,
-                  void (*done)(void *ctx, const struct store_lane *, const struct err *), void *ctx);
-/* Blocks of a lane with seq > after, oldest first, at most `limit`; only their outputs and columns are
- * filled. `block` NULL: the end; error not NULL: it failed for good (a checksum). */
-void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t after, uint32_t limit,
-                  void (*each)(void *ctx, const struct store_block *block, const struct err *error), void *ctx);
-/* Parked executions of a lane (or, with status ERROR, those marked for retry) that are due before `wake_us`,
- * at most `limit`, each handed out once per epoch (again when it was written again). None when the lane is
- * not this instance's. `exec` NULL: the end. */
-void store_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us, uint32_t limit,
-                  void (*each)(void *ctx, const struct store_exec *exec, const struct err *error), void *ctx);
-/* Lanes owned by an instance (dead ones, to take over): every (source, partition). source 0: the end, with
- * an error or NULL. Numbers of sources begin at 1. */
+void store_assign(struct store_session *ss, uint32_t source, uint32_t partition,
+                  uint64_t start_position,
+                  void (*done)(void *ctx, const struct store_lane *, const struct err *),
+                  void *ctx);
+/* Looks at a lane without taking it. */
+struct store_peek {
+    bool found; /* someone took it once */
+    uint64_t position;
+    uint32_t owner;   /* instance */
+    bool owner_lives; /* its last heartbeat is not older than asked */
+};
+/* False, and done is not called: a store of this kind serves one engine, so every lane is its own.
+ */
+bool store_peek(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
+                void (*done)(void *ctx, const struct store_peek *), void *ctx);
+/* Blocks of a lane with seq > after, oldest first, at most `limit`; only their outputs and columns
+ * are filled. `block` NULL: the end; error not NULL: it failed for good (a checksum). */
+void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition, uint64_t after,
+                  uint32_t limit,
+                  void (*each)(void *ctx, const struct store_block *block, const struct err *error),
+                  void *ctx);
+/* Parked executions of a lane (or, with status ERROR, those marked for retry) that are due before
+ * `wake_us`, at most `limit`, each handed out once per epoch (again when it was written again).
+ * None when the lane is not this instance's. `exec` NULL: the end. */
+void store_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
+                  uint32_t limit,
+                  void (*each)(void *ctx, const struct store_exec *exec, const struct err *error),
+                  void *ctx);
+/* Lanes owned by an instance (dead ones, to take over): every (source, partition). source 0: the
+ * end, with an error or NULL. Numbers of sources begin at 1. */
 void store_lanes_of(struct store_session *ss, uint32_t instance,
-                    void (*each)(void *ctx, uint32_t source, uint32_t partition, const struct err *error),
+                    void (*each)(void *ctx, uint32_t source, uint32_t partition,
+                                 const struct err *error),
                     void *ctx);
 
 #endif

@@ -20,6 +20,7 @@ typedef void store_on_execution(void *ctx, const struct store_execution *);
 typedef void store_on_credential(void *ctx, const struct store_credential *);
 typedef void store_on_commit(void *ctx, const struct store_commit_result *);
 typedef void store_on_lane(void *ctx, const struct store_lane *, const struct err *);
+typedef void store_on_peek(void *ctx, const struct store_peek *);
 typedef void store_on_block(void *ctx, const struct store_block *, const struct err *);
 typedef void store_on_exec(void *ctx, const struct store_exec *, const struct err *);
 typedef void store_on_lane_of(void *ctx, uint32_t source, uint32_t partition, const struct err *);
@@ -68,6 +69,9 @@ struct store_ops {
                    uint32_t limit, store_on_exec *each, void *ctx);
     void (*lanes_of)(struct store_session *ss, uint32_t instance, store_on_lane_of *each,
                      void *ctx);
+    /* NULL: the store serves one engine. */
+    void (*peek)(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
+                 store_on_peek *done, void *ctx);
 };
 extern const struct store_ops mem_ops, pg_ops;
 
@@ -93,8 +97,7 @@ bool store_table_ok(wf_str table);
 /* The next column of a list with commas, without blanks; false at the end. */
 bool store_next_column(wf_str columns, size_t *at, wf_str *column);
 
-/* --- jobs
- * --------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 enum job_kind { JOB_COMMIT = 1, JOB_ASSIGN, JOB_BLOCKS, JOB_PARKED, JOB_LANES_OF, JOB_STATE };
 

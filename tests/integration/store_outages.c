@@ -19,8 +19,7 @@
 static char server_dir[64], servers_py[300], server_url[200];
 static int server_port;
 
-/* --- the server
- * --------------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 static int server(const char *verb)
 {
@@ -62,8 +61,7 @@ static int read_server_url(void)
     return server_port ? 0 : -1;
 }
 
-/* --- the proxy
- * ---------------------------------------------------------------------------------------- */
+/* --- the proxy -------------------------------------------------------------------------------- */
 
 enum proxy_mode { PASS = 1, SWALLOW_ANSWER, CUT_REQUEST, SILENT, REFUSE };
 enum { PROXY_PAIRS = 32 };
@@ -202,8 +200,7 @@ static void proxy_stop(struct proxy *p)
     free(p);
 }
 
-/* --- a run of commits
- * --------------------------------------------------------------------------------- */
+/* --- a run of commits ------------------------------------------------------------------------- */
 
 struct run {
     struct fixture *f;
@@ -291,8 +288,7 @@ static void check_counts(struct run *run, const struct store_lane *lane, unsigne
     assert_int_equal(lane->position, 500 * turns);
 }
 
-/* --- tests
- * -------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void a_lost_answer_is_settled(void **state)
 {

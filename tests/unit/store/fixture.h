@@ -32,8 +32,7 @@ struct fixture {
     struct store_session *sessions[16]; /* open ones, so that a failed test leaves nothing behind */
 };
 
-/* --- SQL beside the store
- * ----------------------------------------------------------------------------- */
+/* --- SQL beside the store --------------------------------------------------------------------- */
 
 static inline const char *postgres_url(void) { return getenv("CATALYST_TEST_POSTGRES"); }
 
@@ -99,8 +98,7 @@ static inline void make_table(struct fixture *f, const char *text)
         sql(f, text);
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static inline void on_guard(void *arg)
 {
@@ -184,8 +182,7 @@ static inline void fixture_close(struct fixture *f)
     free(f);
 }
 
-/* --- waiting for answers
- * ------------------------------------------------------------------------------ */
+/* --- waiting for answers ---------------------------------------------------------------------- */
 
 static inline void wait_loop(struct fixture *f)
 {
@@ -262,8 +259,7 @@ static inline struct store_lane assign(struct fixture *f, struct store_session *
     return a.lane;
 }
 
-/* --- turns
- * -------------------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 enum { ENTRIES_MAX = 2048 };
 

@@ -5,8 +5,7 @@
 
 static struct fixture *fixture_of(void **state) { return *state; }
 
-/* --- lanes
- * -------------------------------------------------------------------------------------------- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
 static void a_lane_begins_fresh_and_keeps_its_place(void **state)
 {
@@ -183,8 +182,7 @@ static void lanes_of_an_engine_are_listed(void **state)
     close_session(f, os);
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 struct read_back {
     struct fixture *f;
@@ -320,8 +318,7 @@ static void a_flipped_byte_is_noticed(void **state)
     close_session(f, ss);
 }
 
-/* --- parked and failed executions
- * ----------------------------------------------------------------------- */
+/* --- parked and failed executions ------------------------------------------------------------- */
 
 struct exec_list {
     struct fixture *f;
@@ -532,8 +529,7 @@ static void text_that_is_no_text_does_not_stop_a_turn(void **state)
     close_session(f, ss);
 }
 
-/* --- rows of plugins
- * ---------------------------------------------------------------------------------- */
+/* --- rows of plugins -------------------------------------------------------------------------- */
 
 static struct committed commit_rows(struct fixture *f, struct store_session *ss,
                                     struct store_lane *lane, const struct store_row *rows,
@@ -669,8 +665,7 @@ static void the_database_refuses_rows_one_by_one(void **state)
     close_session(f, ss);
 }
 
-/* --- workflows, sources, engines, credentials
- * ------------------------------------------------------------ */
+/* --- workflows, sources, engines, credentials ------------------------------------------------- */
 
 struct seen {
     unsigned n;
@@ -829,8 +824,7 @@ static void credentials_are_kept(void **state)
     assert_string_equal(text, "c1/Shop 2/basic/3w ");
 }
 
-/* --- executions for people
- * ---------------------------------------------------------------------------- */
+/* --- executions for people -------------------------------------------------------------------- */
 
 struct listed {
     unsigned n, by_status[8];
@@ -1016,8 +1010,7 @@ static void executions_are_shown(void **state)
     close_session(f, ss);
 }
 
-/* --- housekeeping and opening
- * ------------------------------------------------------------------------- */
+/* --- housekeeping and opening ----------------------------------------------------------------- */
 
 static const int64_t day_us = INT64_C(86400) * 1000000;
 
@@ -1101,8 +1094,7 @@ static void another_schema_is_refused(void **state)
     assert_non_null(strstr(err.text, "run `catalyst migrate`"));
 }
 
-/* --- sessions
- * ----------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static void never(void *ctx, const struct store_commit_result *r)
 {
@@ -1159,8 +1151,7 @@ static void a_session_tells_that_it_is_up(void **state)
     close_session(f, ss);
 }
 
-/* --- all of it for each kind
- * -------------------------------------------------------------------------- */
+/* --- all of it for each kind ------------------------------------------------------------------ */
 
 static int setup_memory(void **state) { return !(*state = fixture_open(MEMORY)); }
 static int setup_postgres(void **state) { return !(*state = fixture_open(POSTGRES)); }
