@@ -212,6 +212,15 @@ void regex_push_match(lua_State *L, const struct regex *re, const char *s, const
 /* --- string_methods.c
  * ----------------------------------------------------------------------------------- */
 
+/* --- hash.c, value_ext.c
+ * -------------------------------------------------------------------------------- */
+
+int js_base64_encode(lua_State *L);
+int js_base64_decode(lua_State *L);
+int js_hash(lua_State *L);
+int js_to_json_string(lua_State *L);
+bool js_is_nothing(lua_State *L, int at); /* null, "", [], {} */
+
 /* --- globals.c, numbers.c, objects.c
  * -------------------------------------------------------------------- */
 

@@ -34,7 +34,7 @@ LIBRARIES = [
     (r"curl/.*", ["core/http/*"]),
     (r"h2o\.h|h2o/.*|http_parser\.h|picohttpparser\.h", ["core/http/*"]),
     (r"openssl/.*", ["core/http/*", "core/store/*", "core/main/cred*", "core/main/seal*",
-                       "core/plugin/cred*"]),
+                       "core/plugin/cred*", "core/expr/hash*"]),
     (r"lz4.*\.h", ["core/store/*"]),
     (r"hiredis/.*|hiredis\.h", ["plugins/redis/*"]),
     (r"cmocka\.h", ["sdk/fake_*", "sdk/template/*"]),
