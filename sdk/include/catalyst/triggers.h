@@ -45,11 +45,14 @@ struct wf_webhook_trigger {
 
 /* catalyst.scheduleTrigger: n8n's rule.interval[] */
 enum { WF_EVERY_SECONDS, WF_EVERY_MINUTES, WF_EVERY_HOURS, WF_EVERY_DAYS, WF_EVERY_WEEKS, WF_EVERY_MONTHS, WF_CRON };
+struct wf_schedule_weekday {
+    int64_t day;         /* 0 to 7; 0 and 7 are Sunday */
+};
 struct wf_schedule_rule {
     int field;           /* WF_EVERY_* */
-    int64_t every;       /* n of that unit */
+    int64_t seconds, minutes, hours, days, weeks, months; /* n of the unit that `field` names */
     int64_t at_hour, at_minute, at_day_of_month;
-    wf_str weekdays;     /* "0,1,5": 0 is Sunday */
+    wf_list weekdays;    /* struct wf_schedule_weekday; empty: Sunday */
     wf_str cron;         /* 5 or 6 fields, the 6th in front: seconds */
 };
 struct wf_schedule_trigger {
