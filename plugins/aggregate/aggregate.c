@@ -70,25 +70,17 @@ static const wf_param params[] = {
     WF_END,
 };
 
-/* A list that grows. */
+/* What is gathered into one list. */
 struct gather {
     const wf_host *h;
     wf_item *it;
     const struct config *c;
-    const wf_value **values;
-    size_t n, size;
+    wf_gathered list; /* a missing value becomes null in the array */
 };
 
 static void add(struct gather *g, const wf_value *value)
 {
-    if (g->n == g->size) {
-        g->size = g->size ? g->size * 2 : 16;
-        const wf_value **larger = g->h->alloc(g->it, g->size * sizeof *larger);
-        if (g->n)
-            memcpy(larger, g->values, g->n * sizeof *larger);
-        g->values = larger;
-    }
-    g->values[g->n++] = value; /* NULL becomes null in the array */
+    wf_gather(g->h, g->it, &g->list, value);
 }
 
 /* One field of one item. */
@@ -114,7 +106,7 @@ static void gather_value(struct gather *g, const wf_value *value)
         if (keep || v->type(v->at(value, i)) != WF_JSON_NULL)
             add(to, v->at(value, i));
     if (to == &own)
-        add(g, v->array(g->it, own.values, own.n));
+        add(g, v->array(g->it, own.list.values, own.list.n));
 }
 
 /* The name of a field's list: its own, without the path before it. */
@@ -146,7 +138,7 @@ static const wf_value *individual_fields(const wf_host *h, wf_segment *seg, cons
         }
         for (size_t i = 0; i < n; i++)
             gather_value(&g, wf_field_get(h->v, h->value(items[i]), fields[k].name, !c->no_dots));
-        out = h->v->set_key(it, out, name, h->v->array(it, g.values, g.n));
+        out = h->v->set_key(it, out, name, h->v->array(it, g.list.values, g.list.n));
     }
     return out;
 }
@@ -168,7 +160,7 @@ static const wf_value *all_item_data(const wf_host *h, wf_segment *seg, const st
         if (c->include == INCLUDE_ALL || h->v->count(object))
             add(&g, object);
     }
-    return h->v->set_key(it, NULL, c->destination, h->v->array(it, g.values, g.n));
+    return h->v->set_key(it, NULL, c->destination, h->v->array(it, g.list.values, g.list.n));
 }
 
 static void aggregate_process(const wf_host *h, wf_segment *const *segs, size_t n)

@@ -38,7 +38,7 @@ static const wf_value *lay_arrays(struct merge *m, const wf_value *under, const 
 {
     const wf_values *v = m->h->v;
     size_t a = v->count(under), b = v->count(over), n = a > b ? a : b;
-    const wf_value **elements = m->h->alloc(m->it, n * sizeof *elements + 1);
+    const wf_value **elements = wf_values_new(m->h, m->it, n);
     for (size_t i = 0; i < n; i++)
         elements[i] = i >= b ? v->at(under, i) : lay_member(m, v->at(under, i), v->at(over, i));
     return v->array(m->it, elements, n);
@@ -70,7 +70,7 @@ static const wf_value *with_suffix(struct merge *m, const wf_value *object, unsi
     const wf_values *v = m->h->v;
     size_t n = v->count(object);
     wf_str *keys = m->h->alloc(m->it, n * sizeof *keys + 1);
-    const wf_value **values = m->h->alloc(m->it, n * sizeof *values + 1);
+    const wf_value **values = wf_values_new(m->h, m->it, n);
     for (size_t i = 0; i < n; i++) {
         wf_str key = v->key(object, i);
         keys[i] = m->h->fmt(m->it, "%.*s_%u", (int)key.len, key.ptr, number + 1);
@@ -90,6 +90,17 @@ static int count_one(struct merge *m)
     return -1;
 }
 
+/* Which of n inputs is laid i-th: the preferred one last, the others in their order. With
+ * preferInput1 and more than two inputs the earlier ones win. */
+static size_t layer(const struct merge *m, size_t i, size_t n)
+{
+    if (m->clash == CLASH_INPUT_1)
+        return n - 1 - i;
+    if (m->clash != CLASH_INPUT_2 || n < 2 || i == 0)
+        return i;
+    return i == n - 1 ? 1 : i + 1;
+}
+
 int merge_put(struct merge *m, wf_item *const *items, size_t n)
 {
     wf_item *from[INPUTS_MAX];
@@ -101,14 +112,7 @@ int merge_put(struct merge *m, wf_item *const *items, size_t n)
         if (items[i])
             from[n_from++] = items[i];
     for (size_t i = 0; i < n; i++) {
-        /* The preferred input lies on top; the others keep their order. */
-        size_t first = m->clash == CLASH_INPUT_1            ? 0
-                       : m->clash == CLASH_INPUT_2 && n > 1 ? 1
-                                                            : n - 1;
-        size_t k = i == n - 1                  ? first
-                   : m->clash == CLASH_INPUT_1 ? n - 1 - i
-                   : i < first                 ? i
-                                               : i + 1;
+        size_t k = layer(m, i, n);
         if (!items[k])
             continue;
         const wf_value *object = m->h->value(items[k]);

@@ -142,7 +142,7 @@ int merge_join(struct merge *m)
         j.items[input] = m->h->items(m->seg, input, &j.n[input]);
         j.matched[input] = m->h->alloc(m->it, j.n[input] + 1);
     }
-    const wf_value **tuple = m->h->alloc(m->it, j.fields[0].n * sizeof *tuple);
+    const wf_value **tuple = wf_values_new(m->h, m->it, j.fields[0].n);
     index_second(&j, tuple);
     for (size_t i = 0; i < j.n[0]; i++)
         if (match_one(&j, i, tuple, both) != 0)

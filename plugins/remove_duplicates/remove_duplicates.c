@@ -63,7 +63,7 @@ static void remove_segment(const wf_host *h, wf_segment *seg)
     wf_names names =
         wf_names_of(h, first, c->compare == COMPARE_EXCEPT ? c->excluded : c->selected);
     wf_index seen = wf_index_of(h, first, c->compare == COMPARE_SELECTED ? names.n : 1);
-    const wf_value **tuple = h->alloc(first, seen.width * sizeof *tuple + 1);
+    const wf_value **tuple = wf_values_new(h, first, seen.width);
     size_t n;
     wf_item *const *items = h->items(seg, 0, &n);
     for (size_t i = 0; i < n; i++) {

@@ -8,11 +8,6 @@
 #include "set_int.h"
 #include <errno.h>
 
-const wf_value *set_null(struct edit *e)
-{
-    return e->h->v->of_number(e->it, (double)NAN); /* which JSON writes as null */
-}
-
 /* Whole numbers stay exact beyond 2^53. */
 static const wf_value *number_of_text(struct edit *e, const char *s, size_t len)
 {
@@ -76,7 +71,7 @@ const wf_value *set_convert(struct edit *e, const wf_value *value, int type)
     if (is == json_types[type] || is == WF_JSON_NULL)
         return value;
     if (is == WF_JSON_MISSING)
-        return set_null(e);
+        return wf_null(e->h, e->it);
     if (type == TYPE_STRING) {
         wf_str text = v->text(e->it, value);
         return v->of_str(e->it, text.ptr, text.len);

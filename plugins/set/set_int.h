@@ -3,8 +3,7 @@
  */
 #ifndef PLUGIN_SET_INT_H
 #define PLUGIN_SET_INT_H
-#include <catalyst/plugin.h>
-#include <catalyst/text.h>
+#include <catalyst/collect.h>
 
 enum { MODE_MANUAL, MODE_RAW };
 enum { TYPE_STRING, TYPE_NUMBER, TYPE_BOOLEAN, TYPE_ARRAY, TYPE_OBJECT, TYPE_COUNT };
@@ -42,7 +41,6 @@ struct edit {
 /* The value as `type` wants it, or NULL when it cannot be converted. Missing and null become null.
  */
 const wf_value *set_convert(struct edit *e, const wf_value *value, int type);
-const wf_value *set_null(struct edit *e);
 /* Starts e->out with the fields of the item that are kept. `include` is one of INCLUDE_* but AUTO.
  */
 void set_keep(struct edit *e, int include);

@@ -77,7 +77,7 @@ static int read_keys(const wf_host *h, wf_segment *seg, const struct config *c, 
 {
     size_t n;
     wf_item *const *items = h->items(seg, 0, &n);
-    s->keys = h->alloc(h->first(seg), n * s->n_fields * sizeof *s->keys + 1);
+    s->keys = wf_values_new(h, h->first(seg), n * s->n_fields);
     for (size_t k = 0; k < s->n_fields; k++) {
         size_t found = 0;
         for (size_t i = 0; i < n; i++) {

@@ -53,13 +53,13 @@ static void append(const wf_host *h, wf_segment *seg, struct list *l, wf_item *c
 {
     if (l->n + n > l->size) {
         l->size = l->size * 2 > l->n + n ? l->size * 2 : l->n + n;
-        wf_item **larger = h->alloc(h->first(seg), l->size * sizeof *larger);
+        wf_item **larger = h->alloc(h->first(seg), l->size * sizeof(void *));
         if (l->n)
-            memcpy(larger, l->items, l->n * sizeof *larger);
+            memcpy(larger, l->items, l->n * sizeof(void *));
         l->items = larger;
     }
     if (n)
-        memcpy(l->items + l->n, items, n * sizeof *items);
+        memcpy(l->items + l->n, items, n * sizeof(void *));
     l->n += n;
 }
 

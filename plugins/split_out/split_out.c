@@ -68,7 +68,7 @@ static void start(struct split *s)
         names[i] = plain_name(wanted.names[i]);
     s->fields = (wf_names){ names, wanted.n };
     s->destinations = wf_names_of(s->h, s->it, s->c->destinations);
-    s->lists = s->h->alloc(s->it, wanted.n * sizeof *s->lists + 1);
+    s->lists = wf_values_new(s->h, s->it, wanted.n);
     for (size_t i = 0; i < wanted.n; i++)
         s->lists[i] = wf_field_get(s->h->v, object, names[i], dots);
     if (s->c->include == INCLUDE_ALL) {

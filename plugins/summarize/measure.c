@@ -41,18 +41,6 @@ static void add_best(struct measure *m, const wf_value *value)
         m->best = value;
 }
 
-static void add_value(struct measure *m, const wf_value *value)
-{
-    if (m->n == m->values_size) {
-        m->values_size = m->values_size ? m->values_size * 2 : 8;
-        const wf_value **larger = m->h->alloc(m->it, m->values_size * sizeof *larger);
-        if (m->n)
-            memcpy(larger, m->values, m->n * sizeof *larger);
-        m->values = larger;
-    }
-    m->values[m->n++] = value;
-}
-
 static void add_bytes(struct measure *m, wf_str s)
 {
     if (m->text_len + s.len > m->text_size) {
@@ -84,7 +72,7 @@ void measure_add(struct measure *m, const wf_value *value)
         return;
     switch (m->what->aggregation) {
     case APPEND:
-        add_value(m, value);
+        wf_gather(m->h, m->it, &m->list, value);
         break;
     case CONCATENATE:
         add_text(m, value);
@@ -109,7 +97,7 @@ const wf_value *measure_result(struct measure *m)
     const wf_values *v = m->h->v;
     switch (m->what->aggregation) {
     case APPEND:
-        return v->array(m->it, m->values, m->n);
+        return v->array(m->it, m->list.values, m->list.n);
     case CONCATENATE:
         return v->of_str(m->it, m->text ? m->text : "", m->text_len);
     case COUNT:

@@ -24,8 +24,7 @@ struct measure {
     int64_t sum;
     double sum_double;
     const wf_value *best; /* max, min */
-    const wf_value **values;
-    size_t values_size;
+    wf_gathered list;
     char *text;
     size_t text_len, text_size;
     wf_index unique;

@@ -89,11 +89,12 @@ static wf_str output_name(struct run *r, const char *prefix, wf_str field)
 {
     size_t len = strlen(prefix);
     char *to = r->h->alloc(r->it, len + field.len + 1);
-    memcpy(to, prefix, len);
+    for (size_t i = 0; i < len; i++)
+        to[i] = prefix[i];
     for (size_t i = 0; i < field.len; i++) {
         char c = field.ptr[i];
         if (c != '[' && c != ']' && c != '"')
-            to[len++] = c == '.' || c == ' ' ? '_' : c;
+            to[len++] = (char)(c == '.' || c == ' ' ? '_' : c);
     }
     return (wf_str){ to, len };
 }
@@ -180,7 +181,7 @@ static size_t find_group(struct run *r, size_t i, const wf_value **tuple, size_t
 
 static void measure_items(struct run *r)
 {
-    const wf_value **tuple = r->h->alloc(r->it, r->split.n * sizeof *tuple + 1);
+    const wf_value **tuple = wf_values_new(r->h, r->it, r->split.n);
     size_t *ranks = r->h->alloc(r->it, r->split.n * sizeof *ranks + 1), n = r->c->summaries.n;
     r->prefixes = r->h->alloc(r->it, r->split.n * sizeof *r->prefixes + 1);
     r->group_of = r->h->alloc(r->it, r->n_items * sizeof *r->group_of + 1);
@@ -248,7 +249,7 @@ static const wf_value *nest(struct run *r, const size_t *groups, size_t from, si
 static void put_groups(struct run *r, const size_t *groups)
 {
     size_t *ends = r->h->alloc(r->it, (r->n_groups + 1) * sizeof *ends);
-    wf_item **sorted = r->h->alloc(r->it, r->n_items * sizeof *sorted + 1);
+    wf_item **sorted = r->h->alloc(r->it, r->n_items * sizeof(void *) + 1);
     for (size_t i = 0; i < r->n_items; i++)
         if (r->group_of[i] != SIZE_MAX)
             ends[r->group_of[i] + 1]++;

@@ -13,6 +13,34 @@
 #include <catalyst/plugin.h>
 #include <catalyst/text.h>
 
+/* --- lists of values ---------------------------------------------------------------------------
+ */
+
+/* Room for n values, all missing. */
+static inline const wf_value **wf_values_new(const wf_host *h, wf_item *it, size_t n)
+{
+    return h->alloc(it, n * sizeof(void *) + 1);
+}
+
+/* A list that grows; start with {0}. */
+typedef struct {
+    const wf_value **values;
+    size_t n, size;
+} wf_gathered;
+
+static inline void wf_gather(const wf_host *h, wf_item *it, wf_gathered *list,
+                             const wf_value *value)
+{
+    if (list->n == list->size) {
+        list->size = list->size ? list->size * 2 : 8;
+        const wf_value **larger = wf_values_new(h, it, list->size);
+        if (list->n)
+            memcpy(larger, list->values, list->n * sizeof(void *));
+        list->values = larger;
+    }
+    list->values[list->n++] = value;
+}
+
 /* --- names of fields ---------------------------------------------------------------------------
  */
 
@@ -82,7 +110,7 @@ static inline const wf_value *wf_fields_drop(const wf_host *h, wf_item *it, cons
     const wf_values *v = h->v;
     size_t n = v->count(object), kept = 0;
     wf_str *keys = h->alloc(it, n * sizeof *keys + 1);
-    const wf_value **values = h->alloc(it, n * sizeof *values + 1);
+    const wf_value **values = wf_values_new(h, it, n);
     for (size_t i = 0; i < n; i++) {
         wf_str key = v->key(object, i);
         if (wf_names_have(drop, key))
@@ -195,11 +223,11 @@ typedef struct {
 static inline void wf_index_grow(wf_index *x)
 {
     size_t size = x->size ? x->size * 2 : 16, width = x->width ? x->width : 1;
-    const wf_value **keys = x->h->alloc(x->it, size / 2 * width * sizeof *keys);
+    const wf_value **keys = wf_values_new(x->h, x->it, size / 2 * width);
     uint64_t *hashes = x->h->alloc(x->it, size / 2 * sizeof *hashes);
     size_t *slots = x->h->alloc(x->it, size * sizeof *slots);
     if (x->n) {
-        memcpy(keys, x->keys, x->n * x->width * sizeof *keys);
+        memcpy(keys, x->keys, x->n * x->width * sizeof(void *));
         memcpy(hashes, x->hashes, x->n * sizeof *hashes);
     }
     for (size_t i = 0; i < x->n; i++) {
@@ -275,7 +303,7 @@ static inline size_t wf_index_add(wf_index *x, const wf_value *const *tuple)
     x->slots[at] = x->n + 1;
     x->hashes[x->n] = hash;
     if (x->width)
-        memcpy(x->keys + x->n * x->width, tuple, x->width * sizeof *tuple);
+        memcpy(x->keys + x->n * x->width, tuple, x->width * sizeof(void *));
     return x->n++;
 }
 

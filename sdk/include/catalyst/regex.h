@@ -534,7 +534,7 @@ static inline int wf_re_in(const wf_regex *re, const wf_regex_code *c, uint32_t 
 
 static inline int wf_re_takes(const wf_regex *re, const wf_regex_code *c, uint32_t cp)
 {
-    int fold = re->flags & WF_REGEX_FOLD, in;
+    int fold = (re->flags & WF_REGEX_FOLD) != 0, in;
     switch (c->op) {
     case WF_RE_CHAR:
         return (uint32_t)c->arg == (fold ? wf_text_lower(cp) : cp);
@@ -548,7 +548,7 @@ static inline int wf_re_takes(const wf_regex *re, const wf_regex_code *c, uint32
 
 static inline int wf_re_holds(const wf_regex *re, int op, uint32_t before, uint32_t after)
 {
-    int lines = re->flags & WF_REGEX_LINES;
+    int lines = (re->flags & WF_REGEX_LINES) != 0;
     switch (op) {
     case WF_RE_BEGIN:
         return before == WF_RE_NOTHING || (lines && wf_re_is_line_end(before));
@@ -587,6 +587,35 @@ static inline int wf_re_add(wf_regex *re, uint32_t pc, uint32_t before, uint32_t
     return 0;
 }
 
+/* Goes over the code point `cp`: those of `next` that take it become `now`. */
+static inline void wf_re_take(wf_regex *re, uint32_t cp)
+{
+    re->n_now = 0;
+    for (uint32_t i = 0; i < re->n_next; i++)
+        if (wf_re_takes(re, re->code + re->next[i], cp))
+            re->now[re->n_now++] = re->next[i];
+}
+
+/* Fills `next` at one place: with what follows `now`, and with the start of a match. 1: a match
+ * ends here. */
+static inline int wf_re_reach(wf_regex *re, int may_start, uint32_t before, uint32_t after)
+{
+    re->turn++;
+    re->n_next = 0;
+    for (uint32_t i = 0; i < re->n_now; i++)
+        if (wf_re_add(re, re->now[i] + 1, before, after))
+            return 1;
+    return may_start && wf_re_add(re, 0, before, after);
+}
+
+/* The next place at or behind p where a match may begin with the literal; NULL: none. */
+static inline const char *wf_re_skip(const wf_regex *re, const char *p, const char *end)
+{
+    if (!re->literal || re->n_now)
+        return p;
+    return p < end ? memmem(p, (size_t)(end - p), re->literal, re->literal_len) : NULL;
+}
+
 /* Whether the text has a match. 1 or 0; -1: it took too many steps. */
 static inline int wf_regex_find(wf_regex *re, const char *text, size_t len)
 {
@@ -598,28 +627,18 @@ static inline int wf_regex_find(wf_regex *re, const char *text, size_t len)
     re->n_now = 0;
     re->steps = 0;
     for (;;) {
-        if (re->literal && !re->n_now) {
-            p = p < end ? memmem(p, (size_t)(end - p), re->literal, re->literal_len) : NULL;
-            if (!p)
-                return 0;
-        }
-        const char *here = p;
-        after = p < end ? wf_text_next(&p, end) : WF_RE_NOTHING;
-        re->turn++;
-        re->n_next = 0;
-        for (uint32_t i = 0; i < re->n_now; i++)
-            if (wf_re_add(re, re->now[i] + 1, before, after))
-                return 1;
-        if ((!anchored || here == text) && wf_re_add(re, 0, before, after))
+        p = wf_re_skip(re, p, end);
+        if (!p)
+            return 0;
+        int may_start = !anchored || p == text;
+        after = p < end ? wf_text_next(&p, end) : (uint32_t)WF_RE_NOTHING;
+        if (wf_re_reach(re, may_start, before, after))
             return 1;
         if (after == WF_RE_NOTHING || (anchored && !re->n_next))
             return 0;
         if (re->steps++ > WF_REGEX_STEPS_MAX)
             return -1;
-        re->n_now = 0;
-        for (uint32_t i = 0; i < re->n_next; i++)
-            if (wf_re_takes(re, re->code + re->next[i], after))
-                re->now[re->n_now++] = re->next[i];
+        wf_re_take(re, after);
         before = after;
     }
 }
