@@ -14,6 +14,7 @@ static void take(const char **args, int *n_args, int at, int count)
 {
     *n_args -= count;
     memmove(args + at, args + at + count, (size_t)(*n_args - at) * sizeof *args);
+    args[*n_args] = NULL;
 }
 
 const char *arg_value(const char **args, int *n_args, const char *name)

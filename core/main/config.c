@@ -333,6 +333,7 @@ static int read_flags(struct config *c, const char **args, int *n_args, bool onl
             return -1;
     }
     *n_args = kept;
+    args[kept] = NULL;
     return 0;
 }
 
