@@ -184,6 +184,9 @@ void engine_reply(struct engine *en, wf_ticket ticket, const wf_reply *reply);
 void engine_offloaded(struct engine *en, wf_ticket ticket);
 void engine_woken(struct engine *en, wf_ticket ticket, wf_wake_fn *fn, wf_str data);
 
+/* The host for wf_node.check while a workflow is compiled: values and services, no items. */
+const wf_host *engine_check_host(void);
+
 /* io.ctx of the engine an instance belongs to. */
 void *engine_inst_ctx(wf_inst *inst);
 

@@ -552,3 +552,11 @@ void host_init(struct engine_host *host, struct engine *en)
         .memory = host_memory,
     };
 }
+
+const wf_host *engine_check_host(void)
+{
+    static _Thread_local struct engine_host host;
+    if (!host.h.size)
+        host_init(&host, NULL);
+    return &host.h;
+}

@@ -220,6 +220,7 @@ static void start(struct script_call *call)
     struct script_call *kept = arena_alloc(&call->it->e->arena, sizeof *kept);
     *kept = *call;
     kept->run.ctx = kept;
+    script_moved(&kept->run);
     kept->run.scope.arena = &call->it->e->arena;
     go_on(kept, status);
 }

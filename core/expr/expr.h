@@ -200,6 +200,8 @@ struct script_run {
 /* Runs until the end, a wait or an error. */
 enum script_status script_start(struct expr_lua *lua, struct expr_script *script,
                                 struct script_run *run);
+/* The run was copied while it waits; the copy at `run` is the one that goes on. */
+void script_moved(struct script_run *run);
 /* Goes on with the answer of what it waited for; `error` not NULL raises it in the script instead.
  */
 enum script_status script_resume(struct expr_lua *lua, struct script_run *run,

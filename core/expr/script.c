@@ -541,6 +541,13 @@ enum script_status script_start(struct expr_lua *lua, struct expr_script *script
     return resume(lua, t, 1);
 }
 
+void script_moved(struct script_run *run)
+{
+    struct script_thread *t = run->thread;
+    BUG_IF(!t || !t->waits);
+    t->run = run;
+}
+
 enum script_status script_resume(struct expr_lua *lua, struct script_run *run,
                                  const struct json *answer, const char *error)
 {

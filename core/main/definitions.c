@@ -2,6 +2,7 @@
  * What compiling a definition needs: plugins, credentials, $vars, the allowed part of $env.
  */
 #include "main/main.h"
+#include "engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ void definitions_fini(struct definitions *d)
 struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file)
 {
     struct workflow_options options = { .plugins = d->plugins,
+                                        .host = engine_check_host(),
                                         .credential = credentials_find,
                                         .vars = d->has_vars ? &d->vars : NULL,
                                         .env_allow = d->env_allow,
