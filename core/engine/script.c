@@ -101,6 +101,14 @@ static void finish(struct script_call *call)
 
 static void go_on(struct script_call *call, enum script_status status);
 
+/* Time went by while it waited. */
+static enum script_status resume(struct script_call *call, const struct json *answer, const char *error)
+{
+    struct engine *en = call->it->e->en;
+    call->run.scope.now_us = en->io.wall_us(en->io.ctx);
+    return script_resume(en->config.lua, &call->run, answer, error);
+}
+
 static const char *field_text(struct arena *a, const struct json *v, const char *key)
 {
     const struct json *field = json_get(v, key, strlen(key));
@@ -186,7 +194,6 @@ static const char *begin_wait(struct script_call *call, struct ticket *t, bool *
 static void park_call(struct script_call *call)
 {
     struct exec *e = call->it->e;
-    struct expr_lua *lua = e->en->config.lua;
     struct ticket *t = ticket_take(e->en, TICKET_SCRIPT, e, call->it, 0);
     t->script = call;
     call->it->state = ITEM_PARKED;
@@ -197,7 +204,7 @@ static void park_call(struct script_call *call)
     t->script = NULL;
     ticket_free(t);
     struct json none = { .type = JSON_NULL };
-    go_on(call, script_resume(lua, &call->run, &none, why));
+    go_on(call, resume(call, &none, why));
 }
 
 static void go_on(struct script_call *call, enum script_status status)
@@ -280,7 +287,7 @@ void script_ticket_due(struct ticket *t)
     t->script = NULL;
     ticket_free(t);
     struct json none = { .type = JSON_NULL };
-    go_on(call, script_resume(call->script->en->config.lua, &call->run, &none, NULL));
+    go_on(call, resume(call, &none, NULL));
 }
 
 void script_drop(struct ticket *t)
@@ -319,5 +326,5 @@ void script_reply(struct ticket *t, const wf_reply *reply)
     m[2].key = json_of_str_borrow(STR("headers"));
     m[2].value = reply_headers(a, reply->headers);
     const char *error = reply->status ? NULL : reply->error ? reply->error : "no answer";
-    go_on(call, script_resume(call->script->en->config.lua, &call->run, &answer, error));
+    go_on(call, resume(call, &answer, error));
 }

@@ -278,7 +278,8 @@ void step_pinned(struct exec *e)
     const struct json *items = seg->inst->pinned;
     static const struct json empty = { .type = JSON_OBJECT };
     struct wf_item **last = &seg->outs;
-    for (uint32_t i = 0; items->type == JSON_ARRAY && i < items->len; i++) {
+    bool can_give = seg->inst->node->n_outputs > 0;
+    for (uint32_t i = 0; can_give && items->type == JSON_ARRAY && i < items->len; i++) {
         const struct json *json = JSON_GET(&items->elements[i], "json");
         struct wf_item *out = item_create(e, json ? json : &empty, seg->inst->node->index, seg->run);
         if (seg->inputs[0].n)
