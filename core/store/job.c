@@ -94,6 +94,7 @@ struct job *job_create(struct store_session *ss, struct link *jobs, enum job_kin
     job->ss = ss;
     job->loop = ss->config.loop;
     job->kind = kind;
+    job->instance = ss->config.instance;
     job->ctx = ctx;
     job->mail.fn = on_home;
     job->began_us = clock_mono_us();

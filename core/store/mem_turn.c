@@ -38,7 +38,7 @@ static void assign(struct mem_store *m, struct job *job)
     if (!lane->lane.epoch)
         lane->lane.position = job->number;
     lane->lane.epoch++;
-    lane->owner = job->ss->config.instance;
+    lane->owner = job->instance;
     job->lane = lane->lane;
 }
 
@@ -170,7 +170,7 @@ static bool is_due(const struct mem_exec *e, const struct mem_lane *lane, int64_
 static void parked(struct mem_store *m, struct job *job)
 {
     struct mem_lane *lane = mem_lane_get(m, job->source, job->partition);
-    if (!lane || lane->owner != job->ss->config.instance)
+    if (!lane || lane->owner != job->instance)
         return;
     job->execs = ARENA_ARRAY(&job->arena, struct store_exec, job->limit);
     struct mem_exec *e;

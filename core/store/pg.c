@@ -56,7 +56,7 @@ static struct store *pg_open(const struct store_config *config, bool migrate, st
     pthread_mutex_init(&ps->address_lock, NULL);
     int applied = 0, newest = 0;
     if (pg_store_migrate(&ps->base, migrate, no_report, NULL, &applied, &newest, err) != 0 ||
-        pg_check_schema(applied, err) != 0)
+        schema_check(applied, newest, err) != 0)
         goto fail;
     if (migrate && pg_housekeep(&ps->base, 0, err) != 0)
         goto fail;

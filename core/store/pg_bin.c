@@ -109,30 +109,6 @@ void pg_put_array(struct pg_params *p, const struct pg_array *array)
     put(p, array->begin, (size_t)(array->at - array->begin));
 }
 
-/* --- text ------------------------------------------------------------------------------------- */
-
-static bool is_plain(wf_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] <= 0) /* NUL or beyond ASCII */
-            return false;
-    return true;
-}
-
-wf_str pg_clean_text(struct arena *a, wf_str s)
-{
-    if (!s.len || is_plain(s))
-        return (wf_str){ s.len ? s.ptr : "", s.len };
-    /* json_of_str makes UTF-8 of anything; what is left is the NUL. */
-    struct json value = json_of_str(a, s.ptr, s.len);
-    char *text = arena_alloc(a, value.len + 1);
-    memcpy(text, value.s, value.len);
-    for (uint32_t i = 0; i < value.len; i++)
-        if (!text[i])
-            text[i] = ' ';
-    return (wf_str){ text, value.len };
-}
-
 /* --- results ---------------------------------------------------------------------------------- */
 
 uint16_t pg_get_i16(const PGresult *r, int row, int column)

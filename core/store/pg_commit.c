@@ -170,7 +170,7 @@ static void add_texts(struct pg_commit *c, struct pg_params *p)
     for (uint32_t i = 0; i < n; i++) {
         const wf_str texts[3] = { turn->execs[i].node, turn->execs[i].error, turn->execs[i].state };
         for (int column = 0; column < 3; column++) {
-            clean[column][i] = pg_clean_text(&c->scratch, texts[column]);
+            clean[column][i] = store_clean_text(&c->scratch, texts[column]);
             bytes[column] += clean[column][i].len;
         }
     }

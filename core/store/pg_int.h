@@ -80,8 +80,6 @@ int pg_err(struct err *err, const PGconn *conn, const PGresult *r, const char *w
 
 int pg_migrate(PGconn *conn, bool run, store_on_migrate *report, void *ctx, int *applied,
                struct err *err);
-/* Says what to do when the schema is not the one of this program. */
-int pg_check_schema(int applied, struct err *err);
 
 /* --- pg_query.c ------------------------------------------------------------------------------- */
 
@@ -138,8 +136,6 @@ void pg_add_i64(struct pg_array *to, uint64_t n);
 void pg_add_time(struct pg_array *to, int64_t us); /* 0: NULL */
 void pg_add_text(struct pg_array *to, wf_str s);
 void pg_put_array(struct pg_params *p, const struct pg_array *array);
-/* Text that the database takes: UTF-8 without NUL; what is not becomes U+FFFD in a copy. */
-wf_str pg_clean_text(struct arena *a, wf_str s);
 
 /* Fields of binary results. */
 uint16_t pg_get_i16(const PGresult *r, int row, int column);

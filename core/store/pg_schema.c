@@ -89,20 +89,3 @@ int pg_migrate(PGconn *conn, bool missing, store_on_migrate *report, void *ctx, 
     (void)run(conn, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")", "unlock", NULL);
     return rc;
 }
-
-int pg_check_schema(int applied, struct err *err)
-{
-    int newest = schema_newest("pg");
-    if (applied < newest)
-        return err_set(
-            err, ERR_CONFLICT,
-            "store: the schema is at version %d, this catalyst needs %d: run `catalyst migrate`",
-            applied, newest);
-    if (applied > newest)
-        return err_set(
-            err, ERR_CONFLICT,
-            "store: the schema is at version %d, newer than the %d that this catalyst knows: "
-            "start a newer catalyst",
-            applied, newest);
-    return 0;
-}

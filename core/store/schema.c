@@ -21,3 +21,19 @@ const struct schema_step *schema_find(const char *kind, int version)
             return step;
     return NULL;
 }
+
+int schema_check(int applied, int newest, struct err *err)
+{
+    if (applied < newest)
+        return err_set(
+            err, ERR_CONFLICT,
+            "store: the schema is at version %d, this catalyst needs %d: run `catalyst migrate`",
+            applied, newest);
+    if (applied > newest)
+        return err_set(
+            err, ERR_CONFLICT,
+            "store: the schema is at version %d, newer than the %d that this catalyst knows: "
+            "start a newer catalyst",
+            applied, newest);
+    return 0;
+}

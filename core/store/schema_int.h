@@ -4,7 +4,7 @@
  */
 #ifndef CATALYST_STORE_SCHEMA_INT_H
 #define CATALYST_STORE_SCHEMA_INT_H
-#include <stdbool.h>
+#include "base/err.h"
 
 struct schema_step {
     const char *kind; /* folder: "pg", "sqlite"; NULL ends the table */
@@ -18,4 +18,6 @@ extern const struct schema_step schema_steps[];
 int schema_newest(const char *kind);
 /* A step, or NULL. */
 const struct schema_step *schema_find(const char *kind, int version);
+/* Says what to do when a schema is not the one of this program. */
+int schema_check(int applied, int newest, struct err *err);
 #endif

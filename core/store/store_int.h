@@ -73,7 +73,7 @@ struct store_ops {
     void (*peek)(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
                  store_on_peek *done, void *ctx);
 };
-extern const struct store_ops mem_ops, pg_ops;
+extern const struct store_ops mem_ops, pg_ops, sqlite_ops;
 
 /* Head of every kind's store. */
 struct store {
@@ -96,6 +96,9 @@ bool store_name_ok(wf_str name);
 bool store_table_ok(wf_str table);
 /* The next column of a list with commas, without blanks; false at the end. */
 bool store_next_column(wf_str columns, size_t *at, wf_str *column);
+/* Text that a database takes: UTF-8 without NUL; what is not becomes U+FFFD or a blank in a copy.
+ */
+wf_str store_clean_text(struct arena *a, wf_str s);
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 

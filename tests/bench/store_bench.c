@@ -381,10 +381,16 @@ int main(int argc, char **argv)
     snprintf(file, sizeof file, "sqlite:/tmp/store_bench_%d.db", (int)getpid());
     if (!n_urls) {
         urls[n_urls++] = "memory:";
+        urls[n_urls++] = file;
         if (getenv("CATALYST_TEST_POSTGRES"))
             urls[n_urls++] = getenv("CATALYST_TEST_POSTGRES");
     }
     for (unsigned i = 0; i < n_urls; i++)
         bench_url(urls[i], &o);
+    for (const char *const *end = (const char *const[]){ "", "-wal", "-shm", NULL }; *end; end++) {
+        char path[80];
+        snprintf(path, sizeof path, "%s%s", file + strlen("sqlite:"), *end);
+        unlink(path);
+    }
     return 0;
 }

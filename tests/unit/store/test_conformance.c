@@ -961,9 +961,9 @@ static void executions_are_listed(void **state)
                             "1-0-150");
         assert_string_equal(sql(f, "SELECT error FROM executions WHERE id = '1-0-50'"),
                             "{\"message\":\"no\"}");
-        assert_string_equal(
-            sql(f, "SELECT CAST(duration_ms * 1000 AS integer) FROM executions WHERE id = '1-0-7'"),
-            "1007");
+        assert_string_equal(sql(f, "SELECT CAST(round(duration_ms * 1000) AS integer) FROM "
+                                   "executions WHERE id = '1-0-7'"),
+                            "1007");
         assert_string_equal(
             sql(f, f->kind == POSTGRES
                        ? "SELECT to_char(started_at AT TIME ZONE 'UTC', "
@@ -1154,6 +1154,7 @@ static void a_session_tells_that_it_is_up(void **state)
 /* --- all of it for each kind ------------------------------------------------------------------ */
 
 static int setup_memory(void **state) { return !(*state = fixture_open(MEMORY)); }
+static int setup_sqlite(void **state) { return !(*state = fixture_open(SQLITE)); }
 static int setup_postgres(void **state) { return !(*state = fixture_open(POSTGRES)); }
 
 static int teardown(void **state)
@@ -1212,12 +1213,15 @@ static void urls_are_checked(void **state)
 int main(void)
 {
 #define MEMORY_TEST(test)   { "memory: " #test, test, setup_memory, teardown, NULL },
+#define SQLITE_TEST(test)   { "sqlite: " #test, test, setup_sqlite, teardown, NULL },
 #define POSTGRES_TEST(test) { "postgresql: " #test, test, setup_postgres, teardown, NULL },
     const struct CMUnitTest common[] = { cmocka_unit_test(urls_are_checked) };
     const struct CMUnitTest memory[] = { TESTS(MEMORY_TEST) };
+    const struct CMUnitTest sqlite[] = { TESTS(SQLITE_TEST) };
     const struct CMUnitTest postgres[] = { TESTS(POSTGRES_TEST) };
     int failed = cmocka_run_group_tests_name("store.common", common, NULL, NULL);
     failed += cmocka_run_group_tests_name("store.memory", memory, NULL, NULL);
+    failed += cmocka_run_group_tests_name("store.sqlite", sqlite, NULL, NULL);
     if (postgres_url())
         failed += cmocka_run_group_tests_name("store.postgresql", postgres, NULL, NULL);
     else
