@@ -84,7 +84,10 @@ static void add_routes(struct webhook_table *t, struct webhook *hook)
     snprintf(pattern, sizeof pattern, "/webhook/%s", path);
     char methods[128], *rest = methods, *name;
     snprintf(methods, sizeof methods, "%s", hook->config->methods.len ? hook->config->methods.ptr : "GET");
-    while ((name = strtok_r(rest, ", ", &rest)))
+    const struct wf_webhook_method *more = hook->config->more_methods.rows;
+    for (size_t i = 0; i < hook->config->more_methods.n; i++)
+        add_method(t, hook, more[i].name.ptr, pattern);
+    while (!more && (name = strtok_r(rest, ", ", &rest)))
         add_method(t, hook, name, pattern);
 }
 
@@ -469,8 +472,10 @@ void webhook_request(struct webhook_table *t, struct http_request *req)
     arena_fini(&a);
 }
 
-static unsigned answer_headers(const struct pending *p, wf_str encoded, struct http_header *headers, unsigned max)
+static unsigned answer_headers(const struct pending *p, const struct engine_reply_out *reply,
+                               struct http_header *headers, unsigned max)
 {
+    wf_str encoded = reply->headers;
     unsigned n = 0;
     size_t at = 0;
     wf_str name, value;
@@ -483,7 +488,7 @@ static unsigned answer_headers(const struct pending *p, wf_str encoded, struct h
         typed |= str_eq_nocase(p->headers[i].name, STR("content-type"));
         headers[n++] = p->headers[i];
     }
-    if (!typed && n < max)
+    if (!typed && reply->body.len && n < max)
         headers[n++] = (struct http_header){ STR("content-type"), STR("application/json") };
     return n;
 }
@@ -494,7 +499,7 @@ void webhook_answer(const struct engine_reply_out *reply)
     struct http_header headers[64];
     if (p->req) {
         int status = p->status && reply->status == 200 ? (int)p->status : reply->status;
-        unsigned n = reply->body.len ? answer_headers(p, reply->headers, headers, 64) : 0;
+        unsigned n = answer_headers(p, reply, headers, 64);
         p->req->on_gone = NULL;
         http_respond(p->req, status, headers, n, reply->body);
     }
