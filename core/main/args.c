@@ -56,12 +56,24 @@ int say_error(int code, const char *format, ...)
     return code;
 }
 
+static int unknown_flag(const char *word)
+{
+    char name[64];
+    const char *start = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
+    const char *near = config_nearest(name);
+    if (near)
+        return say_error(EXIT_USAGE, "unknown flag '%s'; did you mean '--%s'?", word, near);
+    return say_error(EXIT_USAGE, "unknown flag '%s'; 'catalyst help settings' lists the settings",
+                     word);
+}
+
 int args_done(const char **args, int n_args)
 {
     if (!n_args)
         return EXIT_OK;
     if (args[0][0] == '-')
-        return say_error(EXIT_USAGE, "unknown flag '%s'; 'catalyst help settings' lists the settings", args[0]);
+        return unknown_flag(args[0]);
     return say_error(EXIT_USAGE, "unexpected word '%s'", args[0]);
 }
 

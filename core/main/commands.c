@@ -8,22 +8,28 @@ const struct command commands[] = {
       "Examples:\n"
       "  catalyst serve --workflows workflows/hello.json --kafka embedded\n"
       "  catalyst serve --store postgresql://catalyst@db/catalyst --kafka broker:9092\n\n"
-      "SIGTERM drains, a second one cuts; SIGHUP reads workflow files again; SIGUSR1 writes the state to the log.\n",
+      "SIGTERM drains, a second one cuts; SIGHUP reads workflow files again; SIGUSR1 writes the "
+      "state to the log.\n",
       cmd_serve },
     { "run", "run WORKFLOW", "Run a workflow once, in memory",
-      "  --input FILE|-     items to start with: an object, an array of objects or of {json, binary?}, or JSON lines\n"
+      "  --input FILE|-     items to start with: an object, an array of objects or of {json, "
+      "binary?}, or JSON lines\n"
       "  --output items|json|none\n"
-      "                     items: the last node's items as JSON lines; json: every node's outputs\n\n"
-      "Nothing is stored; messages for Kafka are shown on stderr, not sent. Exit code 1: the execution failed.\n"
+      "                     items: the last node's items as JSON lines; json: every node's "
+      "outputs\n\n"
+      "Nothing is stored; messages for Kafka are shown on stderr, not sent. Exit code 1: the "
+      "execution failed.\n"
       "Example:\n"
       "  echo '{\"name\":\"Ada\"}' | catalyst run workflows/hello.json --input -\n",
       cmd_run },
     { "check", "check WORKFLOW..", "Find all mistakes of workflow files",
       "  --plan   print the compiled plan\n\nExit code 1: there were mistakes.\n", cmd_check },
-    { "deploy", "deploy WORKFLOW..", "Put workflow files into the store; running engines take them within a second",
-      NULL, cmd_deploy },
+    { "deploy", "deploy WORKFLOW..",
+      "Put workflow files into the store; running engines take them within a second", NULL,
+      cmd_deploy },
     { "activate", "activate ID", "Let a deployed workflow run", NULL, cmd_activate },
-    { "deactivate", "deactivate ID", "Stop a deployed workflow; what runs ends", NULL, cmd_deactivate },
+    { "deactivate", "deactivate ID", "Stop a deployed workflow; what runs ends", NULL,
+      cmd_deactivate },
     { "list", "list", "List deployed workflows", NULL, cmd_list },
     { "nodes", "nodes [TYPE]", "List node types, or tell about one",
       "  --schema   JSON Schema: of the whole workflow format, or of one node's parameters\n"
@@ -34,15 +40,17 @@ const struct command commands[] = {
       "  show ID    input, outputs, error and state\n"
       "  retry ID   from the node that failed\n",
       cmd_executions },
-    { "credentials", "credentials set|list|delete", "Keep credentials, sealed with the key of the settings",
+    { "credentials", "credentials set|list|delete",
+      "Keep credentials, sealed with the key of the settings",
       "  set NAME TYPE FIELD=VALUE ..   or @FILE, or - for a JSON object on standard input\n"
       "  list, delete NAME\n\n"
       "Example:\n"
       "  openssl rand -hex 32 > catalyst.key\n"
-      "  catalyst credentials set cache redis host=127.0.0.1 password=secret --credentials-key catalyst.key\n",
+      "  catalyst credentials set cache redis host=127.0.0.1 password=secret --credentials-key "
+      "catalyst.key\n",
       cmd_credentials },
-    { "migrate", "migrate", "Bring the store's schema up to date", "  --check   only look; exit code 1: it is behind\n",
-      cmd_migrate },
+    { "migrate", "migrate", "Bring the store's schema up to date",
+      "  --check   only look; exit code 1: it is behind\n", cmd_migrate },
     { "version", "version", "Print the version", NULL, cmd_version },
     { 0 },
 };

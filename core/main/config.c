@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The table of settings and its four readers: file (JSON), environment (CATALYST_NAME), flags (--name), help.
+ * The table of settings and its four readers: file (JSON), environment (CATALYST_NAME), flags
+ * (--name), help.
  */
 #include "main/config.h"
 #include "base/log.h"
@@ -29,49 +30,65 @@ static const struct setting settings[] = {
     { "kafka", TEXT, AT(kafka), NULL, "HOST:PORT,..",
       "Kafka brokers; \"embedded\" runs a mock cluster in this process", 0, 0, false },
     { "kafka-property", LIST, AT(kafka_properties), NULL, "NAME=VALUE",
-      "A setting handed to librdkafka (security.protocol, sasl.password ..); may be repeated", 0, 0, true },
-    { "kafka-partitions", INT, AT(kafka_partitions), "4", "N", "Partitions of topics of the embedded cluster", 1, 1000,
+      "A setting handed to librdkafka (security.protocol, sasl.password ..); may be repeated", 0, 0,
+      true },
+    { "kafka-partitions", INT, AT(kafka_partitions), "4", "N",
+      "Partitions of topics of the embedded cluster", 1, 1000, false },
+    { "http-address", TEXT, AT(http_address), "127.0.0.1", "ADDRESS", "Address webhooks listen on",
+      0, 0, false },
+    { "http-port", INT, AT(http_port), "5678", "PORT", "Port webhooks listen on; 0: any; -1: none",
+      -1, 65535, false },
+    { "tls-cert", TEXT, AT(tls_cert), NULL, "FILE", "Certificate chain (PEM) for webhooks", 0, 0,
       false },
-    { "http-address", TEXT, AT(http_address), "127.0.0.1", "ADDRESS", "Address webhooks listen on", 0, 0, false },
-    { "http-port", INT, AT(http_port), "5678", "PORT", "Port webhooks listen on; 0: any; -1: none", -1, 65535, false },
-    { "tls-cert", TEXT, AT(tls_cert), NULL, "FILE", "Certificate chain (PEM) for webhooks", 0, 0, false },
     { "tls-key", TEXT, AT(tls_key), NULL, "FILE", "Its private key (PEM)", 0, 0, false },
-    { "http-body", BYTES, AT(http_body_bytes), "1M", "BYTES", "Largest body of a webhook request", 1, INT_MAX, false },
-    { "http-header", BYTES, AT(http_header_bytes), "16k", "BYTES", "Largest request line and headers", 256, 1 << 20, false },
-    { "http-connections", INT, AT(http_connections), "10000", "N", "Connections of webhooks, per worker", 1, 1000000,
-      false },
-    { "admin-address", TEXT, AT(admin_address), "127.0.0.1", "ADDRESS", "Address of health, metrics and state", 0, 0,
-      false },
-    { "admin-port", INT, AT(admin_port), "5679", "PORT", "Port of health, metrics and state; 0: any; -1: none", -1, 65535,
-      false },
+    { "http-body", BYTES, AT(http_body_bytes), "1M", "BYTES", "Largest body of a webhook request",
+      1, INT_MAX, false },
+    { "http-header", BYTES, AT(http_header_bytes), "16k", "BYTES",
+      "Largest request line and headers", 256, 1 << 20, false },
+    { "http-connections", INT, AT(http_connections), "10000", "N",
+      "Connections of webhooks, per worker", 1, 1000000, false },
+    { "admin-address", TEXT, AT(admin_address), "127.0.0.1", "ADDRESS",
+      "Address of health, metrics and state", 0, 0, false },
+    { "admin-port", INT, AT(admin_port), "5679", "PORT",
+      "Port of health, metrics and state; 0: any; -1: none", -1, 65535, false },
     { "workers", INT, AT(workers), "0", "N", "Worker threads; 0: one per core", 0, 256, false },
     { "workflows", LIST, AT(workflows), NULL, "PATH",
       "Workflow file, or folder of *.json; may be repeated; deployed at start", 0, 0, false },
-    { "plugins", LIST, AT(plugins), NULL, "DIR", "A further folder of plugins; may be repeated", 0, 0, false },
+    { "plugins", LIST, AT(plugins), NULL, "DIR", "A further folder of plugins; may be repeated", 0,
+      0, false },
     { "credentials", TEXT, AT(credentials_file), NULL, "FILE",
       "Credentials in the clear: {\"name\": {\"type\": .., \"data\": {..}}}", 0, 0, false },
     { "credentials-key", TEXT, AT(credentials_key), NULL, "KEY",
       "Key of stored credentials: 64 hex digits, or a file that holds them", 0, 0, true },
-    { "env-allow", LIST, AT(env_allow), NULL, "NAME", "Environment variable that $env may read; may be repeated", 0, 0,
-      false },
+    { "env-allow", LIST, AT(env_allow), NULL, "NAME",
+      "Environment variable that $env may read; may be repeated", 0, 0, false },
     { "vars", TEXT, AT(vars_file), NULL, "FILE", "JSON object behind $vars", 0, 0, false },
     { "log-level", TEXT, AT(log_level), "info", "LEVEL", "debug, info, warn, error", 0, 0, false },
-    { "log-format", TEXT, AT(log_format), "auto", "FORMAT", "text, json; auto: text on a terminal", 0, 0, false },
-    { "retention-days", INT, AT(retention_days), "14", "DAYS", "How long ended executions are kept", 1, 36500, false },
-    { "save-inputs", BOOL, AT(save_inputs), "true", "BOOL", "Keep the trigger messages of ended executions", 0, 0, false },
-    { "migrate", BOOL, AT(migrate), "true", "BOOL", "Bring the store's schema up to date at start", 0, 0, false },
-    { "lua-memory", BYTES, AT(lua_memory_bytes), "64M", "BYTES", "Memory of scripts, per worker", 1 << 20, INT64_MAX, false },
-    { "lua-steps", INT, AT(lua_steps), "10000000", "N", "Lua instructions one run of a script may take", 1000, INT64_MAX,
+    { "log-format", TEXT, AT(log_format), "auto", "FORMAT", "text, json; auto: text on a terminal",
+      0, 0, false },
+    { "retention-days", INT, AT(retention_days), "14", "DAYS", "How long ended executions are kept",
+      1, 36500, false },
+    { "save-inputs", BOOL, AT(save_inputs), "true", "BOOL",
+      "Keep the trigger messages of ended executions", 0, 0, false },
+    { "migrate", BOOL, AT(migrate), "true", "BOOL", "Bring the store's schema up to date at start",
+      0, 0, false },
+    { "lua-memory", BYTES, AT(lua_memory_bytes), "64M", "BYTES", "Memory of scripts, per worker",
+      1 << 20, INT64_MAX, false },
+    { "lua-steps", INT, AT(lua_steps), "10000000", "N",
+      "Lua instructions one run of a script may take", 1000, INT64_MAX, false },
+    { "lua-dir", TEXT, AT(lua_dir), NULL, "DIR", "Folder that require() of scripts reads", 0, 0,
       false },
-    { "lua-dir", TEXT, AT(lua_dir), NULL, "DIR", "Folder that require() of scripts reads", 0, 0, false },
-    { "max-live", INT, AT(max_live), "65536", "N", "Executions in memory, per worker, before triggers wait", 16, 100000000,
+    { "max-live", INT, AT(max_live), "65536", "N",
+      "Executions in memory, per worker, before triggers wait", 16, 100000000, false },
+    { "accept-batch", INT, AT(accept_batch), "256", "N",
+      "Messages taken between two rounds of frames", 1, 1024, false },
+    { "drain", MS, AT(drain_ms), "20s", "TIME", "How long a stop waits for what runs", 0, 86400000,
       false },
-    { "accept-batch", INT, AT(accept_batch), "256", "N", "Messages taken between two rounds of frames", 1, 1024, false },
-    { "drain", MS, AT(drain_ms), "20s", "TIME", "How long a stop waits for what runs", 0, 86400000, false },
 };
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
-/* --- finding ---------------------------------------------------------------------------------------------- */
+/* --- finding
+ * ---------------------------------------------------------------------------------------------- */
 
 static const struct setting *find(const char *name)
 {
@@ -81,18 +98,26 @@ static const struct setting *find(const char *name)
     return NULL;
 }
 
-static int unknown(const char *where, const char *name, struct err *err)
+const char *config_nearest(const char *name)
 {
     const char *names[N_SETTINGS];
     for (size_t i = 0; i < N_SETTINGS; i++)
         names[i] = settings[i].name;
-    const char *near = str_nearest(name, names, N_SETTINGS);
-    if (near)
-        return err_set(err, ERR_INVALID, "%s: unknown setting '%s'; did you mean '%s'?", where, name, near);
-    return err_set(err, ERR_INVALID, "%s: unknown setting '%s'; 'catalyst help settings' lists them", where, name);
+    return str_nearest(name, names, N_SETTINGS);
 }
 
-/* --- setting ---------------------------------------------------------------------------------------------- */
+static int unknown(const char *where, const char *name, struct err *err)
+{
+    const char *near = config_nearest(name);
+    if (near)
+        return err_set(err, ERR_INVALID, "%s: unknown setting '%s'; did you mean '%s'?", where,
+                       name, near);
+    return err_set(err, ERR_INVALID,
+                   "%s: unknown setting '%s'; 'catalyst help settings' lists them", where, name);
+}
+
+/* --- setting
+ * ---------------------------------------------------------------------------------------------- */
 
 static void list_add(struct config *c, const char ***list, const char *value)
 {
@@ -117,25 +142,30 @@ static int64_t parse_int(const struct setting *s, const char *text)
     return *text && !*end ? v : INT64_MIN;
 }
 
-static int set_int(void *field, const struct setting *s, const char *text, const char *where, struct err *err)
+static int set_int(void *field, const struct setting *s, const char *text, const char *where,
+                   struct err *err)
 {
     int64_t v = parse_int(s, text);
     if (v == INT64_MIN || (v < 0 && s->kind != INT))
         return err_set(err, ERR_INVALID, "%s: '%s' must be a %s, got \"%s\"", where, s->name,
-                       s->kind == BYTES ? "number of bytes like 64k or 2M" : s->kind == MS ? "time like 500ms or 20s" : "number",
+                       s->kind == BYTES ? "number of bytes like 64k or 2M"
+                       : s->kind == MS  ? "time like 500ms or 20s"
+                                        : "number",
                        text);
     if (v < s->min || v > s->max)
-        return err_set(err, ERR_INVALID, "%s: '%s' must be from %lld to %lld, got %s", where, s->name, (long long)s->min,
-                       (long long)s->max, text);
+        return err_set(err, ERR_INVALID, "%s: '%s' must be from %lld to %lld, got %s", where,
+                       s->name, (long long)s->min, (long long)s->max, text);
     *(int64_t *)field = v;
     return 0;
 }
 
-static int set_bool(bool *field, const struct setting *s, const char *text, const char *where, struct err *err)
+static int set_bool(bool *field, const struct setting *s, const char *text, const char *where,
+                    struct err *err)
 {
     bool yes = !strcmp(text, "true") || !strcmp(text, "1") || !strcmp(text, "yes");
     if (!yes && strcmp(text, "false") != 0 && strcmp(text, "0") != 0 && strcmp(text, "no") != 0)
-        return err_set(err, ERR_INVALID, "%s: '%s' must be true or false, got \"%s\"", where, s->name, text);
+        return err_set(err, ERR_INVALID, "%s: '%s' must be true or false, got \"%s\"", where,
+                       s->name, text);
     *field = yes;
     return 0;
 }
@@ -143,7 +173,8 @@ static int set_bool(bool *field, const struct setting *s, const char *text, cons
 /* The password inside postgresql://user:password@host, and values of NAME=VALUE. */
 static void hide(const char *value)
 {
-    const char *at = strchr(value, '@'), *scheme = strstr(value, "://"), *colon = scheme ? strchr(scheme + 3, ':') : NULL;
+    const char *at = strchr(value, '@'), *scheme = strstr(value, "://"),
+               *colon = scheme ? strchr(scheme + 3, ':') : NULL;
     const char *equals = strchr(value, '=');
     if (scheme && colon && at && colon < at)
         log_hide((wf_str){ colon + 1, (size_t)(at - colon - 1) });
@@ -153,7 +184,8 @@ static void hide(const char *value)
         log_hide(str_of(value));
 }
 
-static int set(struct config *c, const struct setting *s, const char *text, const char *where, struct err *err)
+static int set(struct config *c, const struct setting *s, const char *text, const char *where,
+               struct err *err)
 {
     void *field = (char *)c + s->offset;
     if (s->secret && strcmp(s->name, "store") != 0)
@@ -177,9 +209,12 @@ static int set(struct config *c, const struct setting *s, const char *text, cons
     return -1;
 }
 
-/* --- file --------------------------------------------------------------------------------------------------- */
+/* --- file
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-static int set_json(struct config *c, const struct setting *s, const json_t *value, const char *where, struct err *err)
+static int set_json(struct config *c, const struct setting *s, const json_t *value,
+                    const char *where, struct err *err)
 {
     char number[64];
     if (json_is_string(value))
@@ -193,9 +228,11 @@ static int set_json(struct config *c, const struct setting *s, const json_t *val
     if (s->kind == LIST && json_is_array(value)) {
         size_t i;
         json_t *one;
-        json_array_foreach(value, i, one) {
+        json_array_foreach(value, i, one)
+        {
             if (!json_is_string(one))
-                return err_set(err, ERR_INVALID, "%s: '%s' must be a list of texts", where, s->name);
+                return err_set(err, ERR_INVALID, "%s: '%s' must be a list of texts", where,
+                               s->name);
             if (set(c, s, json_string_value(one), where, err) != 0)
                 return -1;
         }
@@ -212,8 +249,11 @@ static int read_file(struct config *c, const char *path, struct err *err)
         return err_set(err, ERR_INVALID, "%s:%d:%d: %s", path, why.line, why.column, why.text);
     const char *key;
     json_t *value;
-    int result = json_is_object(doc) ? 0 : err_set(err, ERR_INVALID, "%s: must be a JSON object of settings", path);
-    json_object_foreach(doc, key, value) {
+    int result = json_is_object(doc)
+                     ? 0
+                     : err_set(err, ERR_INVALID, "%s: must be a JSON object of settings", path);
+    json_object_foreach(doc, key, value)
+    {
         const struct setting *s = find(key);
         result = s ? set_json(c, s, value, path, err) : unknown(path, key, err);
         if (result != 0)
@@ -233,7 +273,9 @@ static int read_default_file(struct config *c, struct err *err)
     return 0;
 }
 
-/* --- environment ----------------------------------------------------------------------------------------------- */
+/* --- environment
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void env_name(const char *name, char *out, size_t size)
 {
@@ -247,15 +289,18 @@ extern char **environ;
 
 static bool is_other_variable(const char *name)
 {
-    static const char *const others[] = { "CATALYST_CREDENTIAL_", "CATALYST_CONFIG=", "CATALYST_TEST_", "CATALYST_SOURCE=",
-                                          "CATALYST_BUILD=", "CATALYST_BIN=", "CATALYST_PLUGINS_DIR=" };
+    static const char *const others[] = {
+        "CATALYST_CREDENTIAL_", "CATALYST_CONFIG=", "CATALYST_TEST_",       "CATALYST_SOURCE=",
+        "CATALYST_BUILD=",      "CATALYST_BIN=",    "CATALYST_PLUGINS_DIR="
+    };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (!strncmp(name, others[i], strlen(others[i])))
             return true;
     return false;
 }
 
-static int set_list_env(struct config *c, const struct setting *s, const char *value, const char *where, struct err *err)
+static int set_list_env(struct config *c, const struct setting *s, const char *value,
+                        const char *where, struct err *err)
 {
     char *copy = arena_strdup(&c->arena, value), *rest = copy, *one;
     *(const char ***)((char *)c + s->offset) = NULL;
@@ -290,10 +335,13 @@ static int read_environment(struct config *c, struct err *err)
     return 0;
 }
 
-/* --- flags ------------------------------------------------------------------------------------------------------- */
+/* --- flags
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* Calls fn for every --flag of ours; the words it takes are removed from args. */
-static int read_flags(struct config *c, const char **args, int *n_args, bool only_config, struct err *err)
+static int read_flags(struct config *c, const char **args, int *n_args, bool only_config,
+                      struct err *err)
 {
     int kept = 0;
     bool lists_cleared[N_SETTINGS] = { false };
@@ -305,7 +353,8 @@ static int read_flags(struct config *c, const char **args, int *n_args, bool onl
             continue;
         }
         const char *equals = strchr(word, '=');
-        snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - word - 2 : (int)strlen(word) - 2), word + 2);
+        snprintf(name, sizeof name, "%.*s",
+                 (int)(equals ? equals - word - 2 : (int)strlen(word) - 2), word + 2);
         const struct setting *s = find(name);
         bool is_config = !strcmp(name, "config");
         if ((!s && !is_config) || is_config != only_config) {
@@ -354,14 +403,12 @@ int config_load(struct config *c, const char **args, int *n_args, struct err *er
     return read_flags(c, args, n_args, false, err);
 }
 
-void config_free(struct config *c)
-{
-    arena_fini(&c->arena);
-}
+void config_free(struct config *c) { arena_fini(&c->arena); }
 
 void config_help(struct strbuf *b)
 {
-    strbuf_adds(b, "  --config FILE\n        Settings as a JSON object; otherwise ./catalyst.json or /etc/catalyst/catalyst.json\n");
+    strbuf_adds(b, "  --config FILE\n        Settings as a JSON object; otherwise ./catalyst.json "
+                   "or /etc/catalyst/catalyst.json\n");
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const struct setting *s = &settings[i];
         strbuf_addf(b, "  --%s %s\n        %s", s->name, s->value, s->help);
@@ -378,7 +425,7 @@ void config_docs(struct strbuf *b)
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const struct setting *s = &settings[i];
         env_name(s->name, name, sizeof name);
-        strbuf_addf(b, "| `%s`, `--%s %s` | `%s` | %s%s%s | %s |\n", s->name, s->name, s->value, name, s->def ? "`" : "",
-                    s->def ? s->def : "", s->def ? "`" : "", s->help);
+        strbuf_addf(b, "| `%s`, `--%s %s` | `%s` | %s%s%s | %s |\n", s->name, s->name, s->value,
+                    name, s->def ? "`" : "", s->def ? s->def : "", s->def ? "`" : "", s->help);
     }
 }

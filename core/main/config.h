@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * config: the settings. One table is parser, check, --help and manual: a setting that is not in it does not
- * exist. File, then environment, then flags; the later wins.
+ * config: the settings. One table is parser, check, --help and manual: a setting that is not in it
+ * does not exist. File, then environment, then flags; the later wins.
  */
 #ifndef CATALYST_CONFIG_H
 #define CATALYST_CONFIG_H
@@ -15,7 +15,7 @@ struct config {
     struct arena arena;
     const char *file; /* the settings file that was read, or NULL */
     const char *store;
-    const char *kafka; /* brokers, or "embedded"; NULL: none */
+    const char *kafka;             /* brokers, or "embedded"; NULL: none */
     const char **kafka_properties; /* "name=value" */
     int64_t kafka_partitions;      /* of topics made by the embedded cluster */
     const char *http_address;
@@ -39,16 +39,19 @@ struct config {
     int64_t drain_ms;
 };
 
-/* Reads everything. `args` are the words after the command; flags are taken out and the others left in args
+/* Reads everything. `args` are the words after the command; flags are taken out and the others left
+ * in args
  * (*n_args is changed). 0, or -1 with *err: the place, the name, the nearest right one. */
 int config_load(struct config *c, const char **args, int *n_args, struct err *err);
 void config_free(struct config *c);
+/* The setting whose name is nearest to a word of the command line, or NULL. */
+const char *config_nearest(const char *name);
 /* "--store URL   ..." for --help, and the manual's table (Markdown). */
 void config_help(struct strbuf *b);
 void config_docs(struct strbuf *b);
 
-/* "64k" and "20s" as parameters of nodes have them; -1: no such. Apart, because jansson, which reads the file, and
- * the item format share names. */
+/* "64k" and "20s" as parameters of nodes have them; -1: no such. Apart, because jansson, which
+ * reads the file, and the item format share names. */
 int64_t config_bytes(const char *text);
 int64_t config_ms(const char *text);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Credentials: from a file, the environment and the store, typed by the plugins' tables, in memory only.
+ * Credentials: from a file, the environment and the store, typed by the plugins' tables, in memory
+ * only.
  *
- * Those in the store are sealed: AES-256-GCM under the key of the settings, "v1:" base64(nonce, ciphertext, tag)
- * with the credential's id and type as associated data, so that one cannot be put in another's place. Every
- * secret is told to the logger, which hides it, and wiped at the end.
+ * Those in the store are sealed: AES-256-GCM under the key of the settings, "v1:" base64(nonce,
+ * ciphertext, tag) with the credential's id and type as associated data, so that one cannot be put
+ * in another's place. Every secret is told to the logger, which hides it, and wiped at the end.
  */
 #include "main/credentials.h"
 #include "base/base64.h"
@@ -25,7 +26,8 @@ struct credentials {
     bool has_key;
 };
 
-/* --- one credential --------------------------------------------------------------------------------------- */
+/* --- one credential
+ * --------------------------------------------------------------------------------------- */
 
 static bool is_secret(const wf_cred_type *type, wf_str field)
 {
@@ -35,7 +37,8 @@ static bool is_secret(const wf_cred_type *type, wf_str field)
     return true;
 }
 
-static int check_fields(const wf_cred_type *type, const struct json *data, const char *name, struct err *err)
+static int check_fields(const wf_cred_type *type, const struct json *data, const char *name,
+                        struct err *err)
 {
     for (uint32_t i = 0; i < data->len; i++) {
         wf_str key = json_str(&data->members[i].key);
@@ -50,20 +53,24 @@ static int check_fields(const wf_cred_type *type, const struct json *data, const
         snprintf(given, sizeof given, "%.*s", STR_ARG(key));
         const char *near = found ? NULL : str_nearest(given, names, n);
         if (!found)
-            return err_set(err, ERR_INVALID, "credential '%s': type '%s' has no field '%s'%s%s%s", name, type->type, given,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+            return err_set(err, ERR_INVALID, "credential '%s': type '%s' has no field '%s'%s%s%s",
+                           name, type->type, given, near ? "; did you mean '" : "",
+                           near ? near : "", near ? "'?" : "");
     }
     for (const wf_param *p = type->fields; p && p->name; p++)
         if (p->flags & WF_REQUIRED && !json_get(data, p->name, strlen(p->name)))
-            return err_set(err, ERR_INVALID, "credential '%s': field '%s' is missing (%s)", name, p->name, p->help);
+            return err_set(err, ERR_INVALID, "credential '%s': field '%s' is missing (%s)", name,
+                           p->name, p->help);
     return 0;
 }
 
-static void add_defaults(struct arena *a, const wf_cred_type *type, struct wf_cred *cred, struct cred_field *fields)
+static void add_defaults(struct arena *a, const wf_cred_type *type, struct wf_cred *cred,
+                         struct cred_field *fields)
 {
     for (const wf_param *p = type->fields; p && p->name; p++)
         if (p->def && !cred_get(cred, p->name).len)
-            fields[cred->n_fields++] = (struct cred_field){ p->name, arena_str(a, p->def, strlen(p->def)) };
+            fields[cred->n_fields++] =
+                (struct cred_field){ p->name, arena_str(a, p->def, strlen(p->def)) };
 }
 
 static size_t count_fields(const wf_cred_type *type)
@@ -74,15 +81,16 @@ static size_t count_fields(const wf_cred_type *type)
     return n;
 }
 
-int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_name, const struct json *data,
-                    struct err *err)
+int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_name,
+                    const struct json *data, struct err *err)
 {
     struct arena *a = &cs->arena;
     const char *shown = arena_str(a, name.ptr, name.len).ptr;
     const char *type_text = arena_str(a, type_name.ptr, type_name.len).ptr;
     const wf_cred_type *type = plugin_find_cred(cs->plugins, type_text);
     if (!type)
-        return err_set(err, ERR_INVALID, "credential '%s': no plugin knows the type '%s'", shown, type_text);
+        return err_set(err, ERR_INVALID, "credential '%s': no plugin knows the type '%s'", shown,
+                       type_text);
     if (!data || data->type != JSON_OBJECT)
         return err_set(err, ERR_INVALID, "credential '%s': its data must be an object", shown);
     if (check_fields(type, data, shown, err) != 0)
@@ -91,9 +99,11 @@ int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_
     struct wf_cred *cred = ARENA_NEW(a, struct wf_cred);
     *cred = (struct wf_cred){ arena_str(a, id.ptr, id.len).ptr, shown, type->type, fields, 0 };
     for (uint32_t i = 0; i < data->len; i++) {
-        wf_str key = json_str(&data->members[i].key), value = json_to_str(a, &data->members[i].value);
+        wf_str key = json_str(&data->members[i].key),
+               value = json_to_str(a, &data->members[i].value);
         struct cred_field *f = &fields[cred->n_fields++];
-        *f = (struct cred_field){ arena_str(a, key.ptr, key.len).ptr, arena_str(a, value.ptr, value.len) };
+        *f = (struct cred_field){ arena_str(a, key.ptr, key.len).ptr,
+                                  arena_str(a, value.ptr, value.len) };
         if (is_secret(type, str_of(f->name)))
             log_hide(f->value);
     }
@@ -106,13 +116,16 @@ int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_
     return 0;
 }
 
-static int add_document(struct credentials *cs, wf_str name, const struct json *doc, struct err *err)
+static int add_document(struct credentials *cs, wf_str name, const struct json *doc,
+                        struct err *err)
 {
     wf_str type = json_str(JSON_GET(doc, "type"));
     return credentials_add(cs, name, name, type, JSON_GET(doc, "data"), err);
 }
 
-/* --- sources ----------------------------------------------------------------------------------------------------- */
+/* --- sources
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static int add_file(struct credentials *cs, const char *path, struct err *err)
 {
@@ -124,7 +137,8 @@ static int add_file(struct credentials *cs, const char *path, struct err *err)
     if (json_parse(&cs->arena, text.ptr, text.len, 0, &doc, &why) != 0)
         return err_set(err, ERR_INVALID, "%s: byte %zu: %s", path, why.offset, why.reason);
     if (doc.type != JSON_OBJECT)
-        return err_set(err, ERR_INVALID, "%s: must be an object: {\"name\": {\"type\": .., \"data\": {..}}}", path);
+        return err_set(err, ERR_INVALID,
+                       "%s: must be an object: {\"name\": {\"type\": .., \"data\": {..}}}", path);
     for (uint32_t i = 0; i < doc.len; i++)
         if (add_document(cs, json_str(&doc.members[i].key), &doc.members[i].value, err) != 0)
             return err_context(err, "%s", path);
@@ -151,7 +165,8 @@ static int add_environment(struct credentials *cs, struct err *err)
         struct json doc;
         struct json_error why;
         if (json_parse_copy(&cs->arena, equals + 1, strlen(equals + 1), 0, &doc, &why) != 0)
-            return err_set(err, ERR_INVALID, "environment: credential '%s': byte %zu: %s", name, why.offset, why.reason);
+            return err_set(err, ERR_INVALID, "environment: credential '%s': byte %zu: %s", name,
+                           why.offset, why.reason);
         if (add_document(cs, (wf_str){ name, len }, &doc, err) != 0)
             return err_context(err, "environment");
     }
@@ -176,12 +191,14 @@ static void on_stored(void *ctx, const struct store_credential *sc)
         return;
     }
     if (seal_open(&cs->arena, cs->key, sc->id, sc->type, sc->sealed, &text) != 0) {
-        log_error("credentials", "sealed", "credential '%.*s' cannot be opened with this key", STR_ARG(sc->name));
+        log_error("credentials", "sealed", "credential '%.*s' cannot be opened with this key",
+                  STR_ARG(sc->name));
         return;
     }
     if (json_parse(&cs->arena, text.ptr, text.len, 0, &data, &why) != 0 ||
         credentials_add(cs, sc->id, sc->name, sc->type, &data, &err) != 0)
-        log_error("credentials", "stored", "credential '%.*s': %s", STR_ARG(sc->name), why.reason ? why.reason : err.text);
+        log_error("credentials", "stored", "credential '%.*s': %s", STR_ARG(sc->name),
+                  why.reason ? why.reason : err.text);
 }
 
 static int add_store(struct credentials *cs, struct store *store, struct err *err)
@@ -190,12 +207,13 @@ static int add_store(struct credentials *cs, struct store *store, struct err *er
     if (store_credentials(store, on_stored, &from, err) != 0)
         return -1;
     if (from.locked)
-        log_warn("credentials", "locked", "%u stored credentials cannot be read: set credentials-key", from.locked);
+        log_warn("credentials", "locked",
+                 "%u stored credentials cannot be read: set credentials-key", from.locked);
     return 0;
 }
 
-struct credentials *credentials_load(const struct config *c, const struct plugin_set *plugins, struct store *store,
-                                     struct err *err)
+struct credentials *credentials_load(const struct config *c, const struct plugin_set *plugins,
+                                     struct store *store, struct err *err)
 {
     struct credentials *cs = xcalloc(1, sizeof *cs);
     cs->plugins = plugins;
@@ -205,8 +223,8 @@ struct credentials *credentials_load(const struct config *c, const struct plugin
             goto fail;
         cs->has_key = true;
     }
-    if ((c->credentials_file && add_file(cs, c->credentials_file, err) != 0) || add_environment(cs, err) != 0 ||
-        (store && add_store(cs, store, err) != 0))
+    if ((c->credentials_file && add_file(cs, c->credentials_file, err) != 0) ||
+        add_environment(cs, err) != 0 || (store && add_store(cs, store, err) != 0))
         goto fail;
     return cs;
 fail:
@@ -218,14 +236,17 @@ void credentials_free(struct credentials *cs)
 {
     for (size_t i = 0; i < cs->n; i++)
         for (uint32_t k = 0; k < cs->list[i]->n_fields; k++)
-            explicit_bzero((char *)cs->list[i]->fields[k].value.ptr, cs->list[i]->fields[k].value.len);
+            explicit_bzero((char *)cs->list[i]->fields[k].value.ptr,
+                           cs->list[i]->fields[k].value.len);
     explicit_bzero(cs->key, sizeof cs->key);
     free(cs->list);
     arena_fini(&cs->arena);
     free(cs);
 }
 
-/* --- finding ------------------------------------------------------------------------------------------------------ */
+/* --- finding
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool type_allowed(const char *types, const char *type)
 {
@@ -239,18 +260,21 @@ static bool type_allowed(const char *types, const char *type)
     return false;
 }
 
-const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why, size_t why_size)
+const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why,
+                                size_t why_size)
 {
     const struct credentials *cs = ctx;
     const char *names[256];
     size_t n = 0;
     for (size_t i = 0; i < cs->n; i++) {
         const struct wf_cred *cred = cs->list[i];
-        bool same = (id.len && str_eq(id, str_of(cred->id))) || (name.len && str_eq(name, str_of(cred->name)));
+        bool same = (id.len && str_eq(id, str_of(cred->id))) ||
+                    (name.len && str_eq(name, str_of(cred->name)));
         if (same && type_allowed(types, cred->type))
             return cred;
         if (same) {
-            snprintf(why, why_size, "credential '%s' is of type %s, this needs %s", cred->name, cred->type, types);
+            snprintf(why, why_size, "credential '%s' is of type %s, this needs %s", cred->name,
+                     cred->type, types);
             return NULL;
         }
         if (n < 256 && type_allowed(types, cred->type))
@@ -262,6 +286,8 @@ const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *t
     if (near)
         snprintf(why, why_size, "there is no credential '%s'; did you mean '%s'?", given, near);
     else
-        snprintf(why, why_size, "there is no credential '%s' of type %s; set it with 'catalyst credentials set'", given, types);
+        snprintf(why, why_size,
+                 "there is no credential '%s' of type %s; set it with 'catalyst credentials set'",
+                 given, types);
     return NULL;
 }

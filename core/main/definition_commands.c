@@ -9,7 +9,9 @@
 
 enum { DEFINITION_CAP = 16 << 20 };
 
-/* --- check -------------------------------------------------------------------------------------------------- */
+/* --- check
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int check_file(struct definitions *d, const char *path, bool show_plan)
 {
@@ -71,7 +73,9 @@ done:
     return code;
 }
 
-/* --- store ---------------------------------------------------------------------------------------------------- */
+/* --- store
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 struct store *store_for(const struct config *c, int *code)
 {
@@ -106,7 +110,8 @@ static int deploy_file(struct store *s, struct definitions *d, const char *path)
         say_error(code, "%s: %s", path, err.text);
         goto done;
     }
-    printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(name), STR_ARG(id), version.number);
+    printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(name), STR_ARG(id),
+           version.number);
     code = EXIT_OK;
 done:
     arena_fini(&a);
@@ -147,7 +152,8 @@ static int set_active(struct config *c, const char **args, int n_args, bool acti
     int code;
     struct err err;
     if (n_args != 1)
-        return say_error(EXIT_USAGE, "%s: name one workflow by its id", active ? "activate" : "deactivate");
+        return say_error(EXIT_USAGE, "%s: name one workflow by its id",
+                         active ? "activate" : "deactivate");
     struct store *s = store_for(c, &code);
     if (!s)
         return code;
@@ -176,7 +182,8 @@ static void print_workflow(void *ctx, const struct store_workflow *w)
     char when[32];
     gmtime_r(&at, &tm);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-    printf("%-24.*s %-8s %7u  %s  %.*s\n", STR_ARG(w->id), w->active ? "active" : "-", w->number, when, STR_ARG(w->name));
+    printf("%-24.*s %-8s %7u  %s  %.*s\n", STR_ARG(w->id), w->active ? "active" : "-", w->number,
+           when, STR_ARG(w->name));
     (*(unsigned *)ctx)++;
 }
 
@@ -199,13 +206,16 @@ int cmd_list(struct config *c, const char **args, int n_args)
     return code;
 }
 
-/* --- nodes ------------------------------------------------------------------------------------------------------- */
+/* --- nodes
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void print_nodes(const struct plugin_set *set)
 {
     const struct node_type *type;
     for (size_t i = 0; (type = plugin_node_at(set, i)); i++)
-        printf("%-28s %-8s %s\n", type->type, type->node.group ? type->node.group : "", type->node.help);
+        printf("%-28s %-8s %s\n", type->type, type->node.group ? type->node.group : "",
+               type->node.help);
 }
 
 static int print_node(const struct plugin_set *set, const char *name, bool schema, bool docs)
@@ -218,8 +228,10 @@ static int print_node(const struct plugin_set *set, const char *name, bool schem
         type = plugin_find(set, full);
     if (!type) {
         const char *near = plugin_nearest(set, name);
-        return near ? say_error(EXIT_FAILED, "there is no node type '%s'; did you mean '%s'?", name, near)
-                    : say_error(EXIT_FAILED, "there is no node type '%s'; 'catalyst nodes' lists them", name);
+        return near ? say_error(EXIT_FAILED, "there is no node type '%s'; did you mean '%s'?", name,
+                                near)
+                    : say_error(EXIT_FAILED,
+                                "there is no node type '%s'; 'catalyst nodes' lists them", name);
     }
     strbuf_init(&b, 16u << 20);
     if (schema)

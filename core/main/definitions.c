@@ -23,7 +23,8 @@ static int read_vars(struct definitions *d, const char *path, struct err *err)
     return 0;
 }
 
-int definitions_init(struct definitions *d, const struct config *c, struct store *store, struct err *err)
+int definitions_init(struct definitions *d, const struct config *c, struct store *store,
+                     struct err *err)
 {
     *d = (struct definitions){ .env_allow = (const char *const *)c->env_allow };
     arena_init(&d->arena, NULL, 0);

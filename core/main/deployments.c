@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Workflows of a server: files are deployed into the store under their id when their text changed, so that every
- * execution's version can be found again; what is active in the store runs.
+ * Workflows of a server: files are deployed into the store under their id when their text changed,
+ * so that every execution's version can be found again; what is active in the store runs.
  *
  * A definition with mistakes is told whole and left out; the version that ran before goes on.
  */
@@ -13,7 +13,9 @@
 
 enum { DEFINITION_CAP = 16 << 20 };
 
-/* --- files ------------------------------------------------------------------------------------------------ */
+/* --- files
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void deploy_file(struct server *s, const char *path)
 {
@@ -53,7 +55,8 @@ void deployments_from_files(struct server *s)
     arena_fini(&a);
 }
 
-/* --- compiled --------------------------------------------------------------------------------------------- */
+/* --- compiled
+ * --------------------------------------------------------------------------------------------- */
 
 static void running_free(struct running *r)
 {
@@ -84,8 +87,9 @@ static int find_sources(struct server *s, struct running *r, struct err *err)
         const struct plan_node *node = &r->plan->nodes[r->plan->triggers[i]];
         const struct trigger_kind *kind = trigger_kind_find(node->type->type);
         if (kind)
-            result = store_source(s->store, str_of(r->plan->id), str_of(node->id), str_of(kind->source_kind),
-                                  kind->source_name(&a, node), &r->sources[i], err);
+            result = store_source(s->store, str_of(r->plan->id), str_of(node->id),
+                                  str_of(kind->source_kind), kind->source_name(&a, node),
+                                  &r->sources[i], err);
     }
     arena_fini(&a);
     return result;
@@ -109,7 +113,8 @@ static void hand_out(struct server *s, const struct running *r)
 {
     for (uint32_t i = 0; i < s->n_workers; i++)
         worker_deploy(s->workers[i], r->plan, r->sources);
-    log_info("serve", "workflow.runs", "'%s' (%s), %u nodes", r->plan->name, r->plan->id, r->plan->n_nodes);
+    log_info("serve", "workflow.runs", "'%s' (%s), %u nodes", r->plan->name, r->plan->id,
+             r->plan->n_nodes);
 }
 
 static void retire(struct server *s, struct running *r)
@@ -160,13 +165,11 @@ void deployments_refresh(struct server *s)
 void deployments_free(struct server *s)
 {
     struct running *r;
-    LIST_EACH(r, &s->running, struct running, link)
-    {
-        running_free(r);
-    }
+    LIST_EACH(r, &s->running, struct running, link) { running_free(r); }
 }
 
-/* --- older versions ------------------------------------------------------------------------------------------- */
+/* --- older versions
+ * ------------------------------------------------------------------------------------------- */
 
 struct wanted {
     struct mail mail;
@@ -189,7 +192,8 @@ static void on_wanted(struct mail *m)
     struct wanted *wanted = CONTAINER_OF(m, struct wanted, mail);
     struct err err;
     if (store_workflow_version(wanted->s->store, wanted->version, on_older, wanted->s, &err) != 0)
-        log_error("serve", "workflow.version", "%llu: %s", (unsigned long long)wanted->version, err.text);
+        log_error("serve", "workflow.version", "%llu: %s", (unsigned long long)wanted->version,
+                  err.text);
     free(wanted);
 }
 
@@ -202,9 +206,12 @@ void deployments_need_version(void *ctx, uint64_t version)
         free(wanted);
 }
 
-/* --- topics ------------------------------------------------------------------------------------------------------ */
+/* --- topics
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static void add_topics(const struct plan *p, struct arena *a, const char **topics, size_t *n, size_t max)
+static void add_topics(const struct plan *p, struct arena *a, const char **topics, size_t *n,
+                       size_t max)
 {
     for (uint32_t i = 0; i < p->n_nodes; i++) {
         const struct plan_node *node = &p->nodes[i];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The keeper: a thread for store calls that may block. Twice a second it tells the store that this engine lives,
- * and looks whether definitions changed or another engine died; once an hour it makes and drops partitions.
+ * The keeper: a thread for store calls that may block. Twice a second it tells the store that this
+ * engine lives, and looks whether definitions changed or another engine died; once an hour it makes
+ * and drops partitions.
  */
 #include "main/serve.h"
 #include "base/clock.h"
@@ -42,7 +43,8 @@ static void look_for_changes(struct server *s)
 static void on_dead(void *ctx, uint32_t instance)
 {
     struct server *s = ctx;
-    log_warn("serve", "engine.dead", "engine %u does not answer any more; its work is taken over", instance);
+    log_warn("serve", "engine.dead", "engine %u does not answer any more; its work is taken over",
+             instance);
     worker_takeover(s->workers[instance % s->n_workers], instance);
 }
 

@@ -17,12 +17,15 @@ static const struct command *command_find(const char *name)
 
 static int print_overview(FILE *to)
 {
-    fprintf(to, "catalyst: a workflow engine\n\nusage: catalyst COMMAND [ARGUMENTS] [SETTINGS]\n\n");
+    fprintf(to,
+            "catalyst: a workflow engine\n\nusage: catalyst COMMAND [ARGUMENTS] [SETTINGS]\n\n");
     for (const struct command *c = commands; c->name; c++)
         fprintf(to, "  %-34s %s\n", c->usage, c->help);
-    fprintf(to, "\n'catalyst COMMAND --help' tells more; 'catalyst help settings' lists the settings.\n"
-                "\nExit codes: 0 done; 1 failed (an execution failed, check found mistakes); 2 wrong usage or settings;\n"
-                "3 store, broker or port cannot be had; 4 internal error.\n");
+    fprintf(to,
+            "\n'catalyst COMMAND --help' tells more; 'catalyst help settings' lists the settings.\n"
+            "\nExit codes: 0 done; 1 failed (an execution failed, check found mistakes); 2 wrong "
+            "usage or settings;\n"
+            "3 store, broker or port cannot be had; 4 internal error.\n");
     return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
 
@@ -44,7 +47,8 @@ static int print_help(const struct command *c)
     printf("usage: catalyst %s\n\n%s.\n", c->usage, c->help);
     if (c->docs)
         printf("\n%s", c->docs);
-    printf("\nSettings are given as flags, as CATALYST_* in the environment or in a file: 'catalyst help settings'.\n");
+    printf("\nSettings are given as flags, as CATALYST_* in the environment or in a file: "
+           "'catalyst help settings'.\n");
     return EXIT_OK;
 }
 
@@ -78,9 +82,11 @@ static int setup_log(const struct config *c)
                              : !strcmp(c->log_format, "json") ? LOG_JSON
                                                               : 0;
     if (!level)
-        return say_error(EXIT_USAGE, "'log-level' must be debug, info, warn or error, got \"%s\"", c->log_level);
+        return say_error(EXIT_USAGE, "'log-level' must be debug, info, warn or error, got \"%s\"",
+                         c->log_level);
     if (!format)
-        return say_error(EXIT_USAGE, "'log-format' must be auto, text or json, got \"%s\"", c->log_format);
+        return say_error(EXIT_USAGE, "'log-format' must be auto, text or json, got \"%s\"",
+                         c->log_format);
     log_setup(level, format);
     return EXIT_OK;
 }

@@ -46,7 +46,8 @@ int say_error(int code, const char *format, ...) WF_PRINTF(2, 3);
 /* EXIT_USAGE with a message when words are left over that no one took. */
 int args_done(const char **args, int n_args);
 
-/* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told why. */
+/* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told
+ * why. */
 struct store *store_for(const struct config *c, int *code);
 
 /* Whole file, NUL-ended, in the arena; "-" is standard input. 0, or -1 with *err. */
@@ -54,22 +55,27 @@ int file_read(struct arena *a, const char *path, size_t cap, wf_str *out, struct
 /* The *.json of folders and the files among `paths`, in name order; NULL-ended. */
 const char **workflow_files(struct arena *a, const char *const *paths, struct err *err);
 
-/* --- plugins: plugins.c -------------------------------------------------------------------------------- */
+/* --- plugins: plugins.c
+ * -------------------------------------------------------------------------------- */
 
-/* The install's folder, then those of the settings. Broken ones are told on stderr. NULL with *err. */
+/* The install's folder, then those of the settings. Broken ones are told on stderr. NULL with *err.
+ */
 struct plugin_set *plugins_load(const struct config *c, struct err *err);
 
-/* --- credentials: credentials.c -------------------------------------------------------------------------- */
+/* --- credentials: credentials.c
+ * -------------------------------------------------------------------------- */
 
 struct credentials;
 /* From the file and the environment, and from the store when there is one. NULL with *err. */
-struct credentials *credentials_load(const struct config *c, const struct plugin_set *plugins, struct store *store,
-                                     struct err *err);
+struct credentials *credentials_load(const struct config *c, const struct plugin_set *plugins,
+                                     struct store *store, struct err *err);
 void credentials_free(struct credentials *cs); /* wipes the secrets */
 /* For workflow_options.credential, with the credentials as ctx. */
-const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why, size_t why_size);
+const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why,
+                                size_t why_size);
 
-/* --- definitions: definitions.c -------------------------------------------------------------------------- */
+/* --- definitions: definitions.c
+ * -------------------------------------------------------------------------- */
 
 /* What compiling needs, made once. */
 struct definitions {
@@ -80,7 +86,8 @@ struct definitions {
     bool has_vars, keep_all;
     const char *const *env_allow;
 };
-int definitions_init(struct definitions *d, const struct config *c, struct store *store, struct err *err);
+int definitions_init(struct definitions *d, const struct config *c, struct store *store,
+                     struct err *err);
 void definitions_fini(struct definitions *d);
 /* Compiles; mistakes are printed to stderr under `file`. NULL: there were some. */
 struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Finding and loading plugins: the folder of the install, found from the binary's own place, then those of the
- * settings. A broken plugin is told and left out.
+ * Finding and loading plugins: the folder of the install, found from the binary's own place, then
+ * those of the settings. A broken plugin is told and left out.
  */
 #include "main/main.h"
 #include "base/log.h"
@@ -13,7 +13,8 @@
 static void on_broken(void *ctx, const char *file, const char *reason)
 {
     (void)ctx;
-    log_error("plugin", "load_failed", "%s: %s", file, reason);
+    bool named = !strncmp(reason, file, strlen(file));
+    log_error("plugin", "load_failed", "%s%s%s", named ? "" : file, named ? "" : ": ", reason);
 }
 
 /* <bin>/../lib/catalyst/plugins of an install, <bin>/../plugins of a build. */
@@ -27,7 +28,8 @@ static bool install_folder(char *out, size_t size)
     self[len] = 0;
     *strrchr(self, '/') = 0;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        if ((size_t)snprintf(out, size, "%s/%s", self, places[i]) < size && access(out, R_OK | X_OK) == 0)
+        if ((size_t)snprintf(out, size, "%s/%s", self, places[i]) < size &&
+            access(out, R_OK | X_OK) == 0)
             return true;
     }
     return false;
@@ -37,7 +39,8 @@ struct plugin_set *plugins_load(const struct config *c, struct err *err)
 {
     char folder[PATH_MAX + 32];
     struct plugin_set *set = plugin_set_create();
-    if (install_folder(folder, sizeof folder) && plugin_set_load_dir(set, folder, on_broken, NULL, err) < 0)
+    if (install_folder(folder, sizeof folder) &&
+        plugin_set_load_dir(set, folder, on_broken, NULL, err) < 0)
         goto fail;
     for (const char **dir = c->plugins; dir && *dir; dir++)
         if (plugin_set_load_dir(set, *dir, on_broken, NULL, err) < 0)

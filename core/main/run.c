@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `catalyst run`: one execution in memory, with the engine the server has and an outside world of its own:
- * requests and blocking calls are real, timers really wait, nothing is stored, Kafka messages are shown.
+ * `catalyst run`: one execution in memory, with the engine the server has and an outside world of
+ * its own: requests and blocking calls are real, timers really wait, nothing is stored, Kafka
+ * messages are shown.
  */
 #include "main/run_int.h"
 #include <stdio.h>
@@ -9,7 +10,8 @@
 
 enum { DEFINITION_CAP = 16 << 20, INPUT_CAP = 256 << 20 };
 
-/* --- the workflow ------------------------------------------------------------------------------------------ */
+/* --- the workflow
+ * ------------------------------------------------------------------------------------------ */
 
 static struct plan *read_plan(struct run *r, const char *path)
 {
@@ -28,7 +30,8 @@ static struct plan *read_plan(struct run *r, const char *path)
     return plan;
 }
 
-/* The trigger to start from: a manual one, else the first. Without a trigger: the first node nothing leads to. */
+/* The trigger to start from: a manual one, else the first. Without a trigger: the first node
+ * nothing leads to. */
 static int find_start(const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_triggers; i++)
@@ -37,7 +40,9 @@ static int find_start(const struct plan *p)
     return p->n_triggers ? (int)p->triggers[0] : -1;
 }
 
-/* --- input ---------------------------------------------------------------------------------------------------- */
+/* --- input
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static int input_text(struct run *r, const char *from, struct err *err)
 {
@@ -62,7 +67,9 @@ static void default_input(struct run *r, const struct plan *p, uint32_t start)
     }
 }
 
-/* --- output ---------------------------------------------------------------------------------------------------- */
+/* --- output
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void print_last_items(const struct exec *e)
 {
@@ -94,7 +101,9 @@ void run_ended(struct run *r, struct exec *e, enum store_status status)
         fprintf(stderr, "catalyst: node '%s': %s\n", exec_error_node(e), exec_error(e));
 }
 
-/* --- the command -------------------------------------------------------------------------------------------------- */
+/* --- the command
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int execute(struct run *r, struct plan *plan, uint32_t start)
 {
@@ -119,7 +128,8 @@ int cmd_run(struct config *c, const char **args, int n_args)
     r.output = arg_value(args, &n_args, "--output");
     if (!r.output)
         r.output = "items";
-    if (strcmp(r.output, "json") != 0 && strcmp(r.output, "items") != 0 && strcmp(r.output, "none") != 0)
+    if (strcmp(r.output, "json") != 0 && strcmp(r.output, "items") != 0 &&
+        strcmp(r.output, "none") != 0)
         return say_error(EXIT_USAGE, "--output must be items, json or none, got \"%s\"", r.output);
     if (n_args < 1)
         return say_error(EXIT_USAGE, "run: name a workflow file");
@@ -137,8 +147,10 @@ int cmd_run(struct config *c, const char **args, int n_args)
         goto done;
     int start = find_start(plan);
     if (start < 0) {
-        code = say_error(EXIT_FAILED, "%s: the workflow has no trigger to start from; add a node of type "
-                                      "catalyst.manualTrigger", args[0]);
+        code = say_error(EXIT_FAILED,
+                         "%s: the workflow has no trigger to start from; add a node of type "
+                         "catalyst.manualTrigger",
+                         args[0]);
         goto done;
     }
     default_input(&r, plan, (uint32_t)start);

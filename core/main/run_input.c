@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Input of `catalyst run`. An element that is an object with `json` (and nothing but `binary`, `pairedItem`,
- * `error` beside it) is an item; any other object is an item's JSON.
+ * Input of `catalyst run`. An element that is an object with `json` (and nothing but `binary`,
+ * `pairedItem`, `error` beside it) is an item; any other object is an item's JSON.
  */
 #include "main/run_int.h"
 #include "base/base64.h"
@@ -13,8 +13,8 @@ static bool is_item(const struct json *v)
         return false;
     for (uint32_t i = 0; i < v->len; i++) {
         wf_str key = json_str(&v->members[i].key);
-        if (!str_eq(key, STR("json")) && !str_eq(key, STR("binary")) && !str_eq(key, STR("pairedItem")) &&
-            !str_eq(key, STR("error")))
+        if (!str_eq(key, STR("json")) && !str_eq(key, STR("binary")) &&
+            !str_eq(key, STR("pairedItem")) && !str_eq(key, STR("error")))
             return false;
     }
     return true;
@@ -27,12 +27,14 @@ static void add_files(struct run *r, struct inbound_item *item, const struct jso
     struct inbound_file *files = ARENA_ARRAY(&r->arena, struct inbound_file, binary->len);
     for (uint32_t i = 0; i < binary->len; i++) {
         const struct json *part = &binary->members[i].value;
-        wf_str data = json_str(JSON_GET(part, "data")), key = json_str(&binary->members[i].key), bytes;
+        wf_str data = json_str(JSON_GET(part, "data")), key = json_str(&binary->members[i].key),
+               bytes;
         if (!base64_decode(&r->arena, data.ptr, data.len, &bytes))
             bytes = data;
-        files[item->n_files++] = (struct inbound_file){ arena_str(&r->arena, key.ptr, key.len).ptr,
-                                                        json_str(JSON_GET(part, "mimeType")),
-                                                        json_str(JSON_GET(part, "fileName")), bytes };
+        files[item->n_files++] =
+            (struct inbound_file){ arena_str(&r->arena, key.ptr, key.len).ptr,
+                                   json_str(JSON_GET(part, "mimeType")),
+                                   json_str(JSON_GET(part, "fileName")), bytes };
     }
     item->files = files;
 }
@@ -67,7 +69,8 @@ static int add_value(struct run *r, const struct json *v, struct err *err)
         return 0;
     }
     if (v->type != JSON_ARRAY)
-        return err_set(err, ERR_INVALID, "input: must be an object, an array of objects or JSON lines, got a %s",
+        return err_set(err, ERR_INVALID,
+                       "input: must be an object, an array of objects or JSON lines, got a %s",
                        json_type_name(v));
     for (uint32_t i = 0; i < v->len; i++)
         if (v->elements[i].type != JSON_OBJECT)
@@ -87,7 +90,8 @@ static int add_lines(struct run *r, wf_str text, struct err *err)
         struct json_error why;
         if (strspn(at, " \t\r") < len) {
             if (json_parse(&r->arena, at, len, 0, &v, &why) != 0)
-                return err_set(err, ERR_INVALID, "input: line %u, byte %zu: %s", line, why.offset, why.reason);
+                return err_set(err, ERR_INVALID, "input: line %u, byte %zu: %s", line, why.offset,
+                               why.reason);
             if (add_value(r, &v, err) != 0)
                 return err_context(err, "line %u", line);
         }

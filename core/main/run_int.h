@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The parts of `catalyst run`: run.c the command, run_input.c its input, run_io.c the engine's outside.
+ * The parts of `catalyst run`: run.c the command, run_input.c its input, run_io.c the engine's
+ * outside.
  */
 #ifndef CATALYST_RUN_INT_H
 #define CATALYST_RUN_INT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The engine's outside for `catalyst run`: one loop, an HTTP client, a pool for blocking calls; no store, and
- * outputs are shown on stderr.
+ * The engine's outside for `catalyst run`: one loop, an HTTP client, a pool for blocking calls; no
+ * store, and outputs are shown on stderr.
  */
 #include "main/run_int.h"
 #include <stdio.h>
@@ -57,7 +57,9 @@ static void io_log(void *ctx, int level, const char *event, const char *text)
         fprintf(stderr, "catalyst: %s: %s\n", event, text);
 }
 
-/* --- the loop --------------------------------------------------------------------------------------------------- */
+/* --- the loop
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void on_timer(void *arg)
 {
@@ -86,8 +88,8 @@ static void turn(void *arg)
         timer_start_at(r->out.loop, &r->timer, due);
 }
 
-static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
-                 struct err *err)
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
+                 size_t *n, struct err *err)
 {
     struct run *r = event;
     (void)lane;
@@ -106,7 +108,9 @@ int run_open(struct run *r, struct err *err)
     if (!offload)
         return -1;
     outside_init(&r->out, loop, offload);
-    r->lua = expr_lua_create(&(struct expr_limits){ (uint64_t)c->lua_steps, (size_t)c->lua_memory_bytes }, c->lua_dir, err);
+    r->lua = expr_lua_create(
+        &(struct expr_limits){ (uint64_t)c->lua_steps, (size_t)c->lua_memory_bytes }, c->lua_dir,
+        err);
     r->out.client = http_client_create(loop, &(struct http_client_config){ 0 }, err);
     if (!r->lua || !r->out.client)
         return -1;

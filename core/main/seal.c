@@ -21,7 +21,10 @@ static bool hex_key(wf_str text, unsigned char key[SEAL_KEY_BYTES])
         return false;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int v = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (v < 0)
             return false;
         key[i / 2] = (unsigned char)(i % 2 ? key[i / 2] | v : v << 4);
@@ -38,9 +41,13 @@ int seal_key(const char *text, unsigned char key[SEAL_KEY_BYTES], struct err *er
     arena_init(&a, NULL, 0);
     int result = -1;
     if (access(text, R_OK) != 0)
-        err_set(err, ERR_INVALID, "credentials-key: must be 64 hex digits or a file that holds them");
+        err_set(err, ERR_INVALID,
+                "credentials-key: must be 64 hex digits or a file that holds them");
     else if (file_read(&a, text, KEY_FILE_MAX, &content, err) == 0) {
-        result = hex_key(content, key) ? 0 : err_set(err, ERR_INVALID, "credentials-key: %s holds no 64 hex digits", text);
+        result =
+            hex_key(content, key)
+                ? 0
+                : err_set(err, ERR_INVALID, "credentials-key: %s holds no 64 hex digits", text);
         explicit_bzero((char *)content.ptr, content.len);
     }
     arena_fini(&a);
@@ -50,22 +57,25 @@ int seal_key(const char *text, unsigned char key[SEAL_KEY_BYTES], struct err *er
 static bool associate(EVP_CIPHER_CTX *ctx, wf_str id, wf_str type, bool seal)
 {
     int len;
-    int (*update)(EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int) = seal ? EVP_EncryptUpdate
-                                                                                               : EVP_DecryptUpdate;
+    int (*update)(EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int) =
+        seal ? EVP_EncryptUpdate : EVP_DecryptUpdate;
     static const unsigned char zero[1] = { 0 };
-    return update(ctx, NULL, &len, (const unsigned char *)id.ptr, (int)id.len) == 1 && update(ctx, NULL, &len, zero, 1) == 1 &&
+    return update(ctx, NULL, &len, (const unsigned char *)id.ptr, (int)id.len) == 1 &&
+           update(ctx, NULL, &len, zero, 1) == 1 &&
            update(ctx, NULL, &len, (const unsigned char *)type.ptr, (int)type.len) == 1;
 }
 
-int seal_close(struct strbuf *sealed, const unsigned char key[SEAL_KEY_BYTES], wf_str id, wf_str type, wf_str text,
-               struct err *err)
+int seal_close(struct strbuf *sealed, const unsigned char key[SEAL_KEY_BYTES], wf_str id,
+               wf_str type, wf_str text, struct err *err)
 {
     unsigned char *bytes = xmalloc(NONCE + text.len + TAG);
     int len = 0, end = 0;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && RAND_bytes(bytes, NONCE) == 1 && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, bytes) == 1 &&
+    bool ok = ctx && RAND_bytes(bytes, NONCE) == 1 &&
+              EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, bytes) == 1 &&
               associate(ctx, id, type, true) &&
-              EVP_EncryptUpdate(ctx, bytes + NONCE, &len, (const unsigned char *)text.ptr, (int)text.len) == 1 &&
+              EVP_EncryptUpdate(ctx, bytes + NONCE, &len, (const unsigned char *)text.ptr,
+                                (int)text.len) == 1 &&
               EVP_EncryptFinal_ex(ctx, bytes + NONCE + len, &end) == 1 &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG, bytes + NONCE + len + end) == 1;
     EVP_CIPHER_CTX_free(ctx);
@@ -77,21 +87,23 @@ int seal_close(struct strbuf *sealed, const unsigned char key[SEAL_KEY_BYTES], w
     return ok ? 0 : err_set(err, ERR_INTERNAL, "credentials: sealing failed");
 }
 
-int seal_open(struct arena *a, const unsigned char key[SEAL_KEY_BYTES], wf_str id, wf_str type, wf_str sealed,
-              wf_str *text)
+int seal_open(struct arena *a, const unsigned char key[SEAL_KEY_BYTES], wf_str id, wf_str type,
+              wf_str sealed, wf_str *text)
 {
     wf_str bytes;
-    if (sealed.len < 3 || memcmp(sealed.ptr, "v1:", 3) != 0 || !base64_decode(a, sealed.ptr + 3, sealed.len - 3, &bytes) ||
-        bytes.len < NONCE + TAG)
+    if (sealed.len < 3 || memcmp(sealed.ptr, "v1:", 3) != 0 ||
+        !base64_decode(a, sealed.ptr + 3, sealed.len - 3, &bytes) || bytes.len < NONCE + TAG)
         return -1;
     const unsigned char *p = (const unsigned char *)bytes.ptr;
     size_t n = bytes.len - NONCE - TAG;
     unsigned char *out = arena_alloc(a, n + 1);
     int len = 0, end = 0;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, p) == 1 && associate(ctx, id, type, false) &&
+    bool ok = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, p) == 1 &&
+              associate(ctx, id, type, false) &&
               EVP_DecryptUpdate(ctx, out, &len, p + NONCE, (int)n) == 1 &&
-              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG, (void *)(uintptr_t)(p + NONCE + n)) == 1 &&
+              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG,
+                                  (void *)(uintptr_t)(p + NONCE + n)) == 1 &&
               EVP_DecryptFinal_ex(ctx, out + len, &end) == 1;
     EVP_CIPHER_CTX_free(ctx);
     if (!ok)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `catalyst serve`: opens everything in order, runs, drains, closes in reverse.
  *
- * A store or broker that is down at start is waited for, with back-off and a line in the log. The first SIGTERM
- * or SIGINT drains, the second cuts: what is cut is in the journal.
+ * A store or broker that is down at start is waited for, with back-off and a line in the log. The
+ * first SIGTERM or SIGINT drains, the second cuts: what is cut is in the journal.
  */
 #include "main/serve.h"
 #include "admin/admin.h"
@@ -33,15 +33,19 @@ static int open_store(struct server *s, struct err *err)
     int64_t wait_ms = 250;
     signal(SIGTERM, on_early_stop);
     signal(SIGINT, on_early_stop);
-    while (!(s->store = store_open(&config, s->config->migrate, err)) && err->retryable && !stop_early) {
-        log_warn("serve", "store.wait", "%s; trying again in %lld ms", err->text, (long long)wait_ms);
+    while (!(s->store = store_open(&config, s->config->migrate, err)) && err->retryable &&
+           !stop_early) {
+        log_warn("serve", "store.wait", "%s; trying again in %lld ms", err->text,
+                 (long long)wait_ms);
         nanosleep(&(struct timespec){ wait_ms / 1000, wait_ms % 1000 * 1000000 }, NULL);
         wait_ms = wait_ms < 8000 ? wait_ms * 2 : 8000;
     }
     return s->store ? 0 : -1;
 }
 
-/* --- kafka ------------------------------------------------------------------------------------------------- */
+/* --- kafka
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int read_properties(struct server *s, struct err *err)
 {
@@ -95,7 +99,9 @@ static void stop_kafka(struct server *s)
     free(properties);
 }
 
-/* --- workers ------------------------------------------------------------------------------------------------- */
+/* --- workers
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int http_config(struct server *s, struct err *err)
 {
@@ -106,7 +112,8 @@ static int http_config(struct server *s, struct err *err)
                                            .tls_key = c->tls_key,
                                            .limits = { .body_bytes = (size_t)c->http_body_bytes,
                                                        .header_bytes = (size_t)c->http_header_bytes,
-                                                       .max_connections = (unsigned)c->http_connections } };
+                                                       .max_connections =
+                                                           (unsigned)c->http_connections } };
     /* Workers share the port, which would hide that somebody else has it. */
     return c->http_port > 0 ? http_port_check(c->http_address, (int)c->http_port, err) : 0;
 }
@@ -157,7 +164,9 @@ static void join_workers(struct server *s)
     free(s->workers);
 }
 
-/* --- signals --------------------------------------------------------------------------------------------------- */
+/* --- signals
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void on_stop(void *arg, int signum)
 {
@@ -200,14 +209,17 @@ static void on_dump(void *arg, int signum)
 
 static int catch_signals(struct server *s, struct err *err)
 {
-    return loop_on_signal(s->loop, SIGTERM, on_stop, s, err) != 0 || loop_on_signal(s->loop, SIGINT, on_stop, s, err) != 0 ||
+    return loop_on_signal(s->loop, SIGTERM, on_stop, s, err) != 0 ||
+                   loop_on_signal(s->loop, SIGINT, on_stop, s, err) != 0 ||
                    loop_on_signal(s->loop, SIGHUP, on_reload, s, err) != 0 ||
                    loop_on_signal(s->loop, SIGUSR1, on_dump, s, err) != 0
                ? -1
                : 0;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void print_banner(const struct server *s)
 {
@@ -215,19 +227,41 @@ static void print_banner(const struct server *s)
     FILE *to = isatty(STDERR_FILENO) ? stderr : NULL;
     if (!to)
         return;
-    fprintf(to, "\n  catalyst %s, %u workers, store %s\n", CATALYST_VERSION, s->n_workers, store_kind(s->store));
+    fprintf(to, "\n  catalyst %s, %u workers, store %s\n", CATALYST_VERSION, s->n_workers,
+            store_kind(s->store));
     if (c->http_port >= 0)
-        fprintf(to, "  webhooks  http%s://%s:%d/webhook/...\n", c->tls_cert ? "s" : "", c->http_address, s->http.port);
+        fprintf(to, "  webhooks  http%s://%s:%d/webhook/...\n", c->tls_cert ? "s" : "",
+                c->http_address, s->http.port);
     if (s->admin)
-        fprintf(to, "  health    http://%s:%d/readyz   metrics /metrics\n", c->admin_address, admin_port(s->admin));
+        fprintf(to, "  health    http://%s:%d/readyz   metrics /metrics\n", c->admin_address,
+                admin_port(s->admin));
     if (s->kafka.brokers)
-        fprintf(to, "  kafka     %s%s\n", s->kafka.brokers, s->embedded ? " (embedded; try: kcat -b BROKERS -P -t TOPIC)" : "");
+        fprintf(to, "  kafka     %s%s\n", s->kafka.brokers,
+                s->embedded ? " (embedded; try: kcat -b BROKERS -P -t TOPIC)" : "");
     const struct running *r;
     for (const struct link *at = s->running.next; at != &s->running; at = at->next) {
         r = CONTAINER_OF(at, struct running, link);
         fprintf(to, "  workflow  %s (%s)\n", r->plan->name, r->plan->id);
     }
     fputc('\n', to);
+}
+
+/* The same for a log; scripts that let the system choose ports read them here. */
+static void log_ready(const struct server *s)
+{
+    const struct config *c = s->config;
+    struct strbuf b;
+    strbuf_init(&b, 4096);
+    if (c->http_port >= 0)
+        strbuf_addf(&b, ", webhooks http%s://%s:%d", c->tls_cert ? "s" : "", c->http_address,
+                    s->http.port);
+    if (s->admin)
+        strbuf_addf(&b, ", health http://%s:%d", c->admin_address, admin_port(s->admin));
+    if (s->embedded)
+        strbuf_addf(&b, ", embedded kafka %s", s->kafka.brokers);
+    log_info("serve", "ready", "version %s, instance %u, %u workers, store %s%s", CATALYST_VERSION,
+             s->instance, s->n_workers, store_kind(s->store), b.ptr ? b.ptr : "");
+    strbuf_fini(&b);
 }
 
 static int start_admin(struct server *s, struct err *err)
@@ -306,8 +340,7 @@ int cmd_serve(struct config *c, const char **args, int n_args)
         code = say_error(err.code == ERR_INVALID ? EXIT_USAGE : EXIT_UNREACHABLE, "%s", err.text);
     } else {
         print_banner(&s);
-        log_info("serve", "ready", "version %s, instance %u, %u workers, store %s", CATALYST_VERSION, s.instance,
-                 s.n_workers, store_kind(s.store));
+        log_ready(&s);
         loop_run(s.loop);
     }
     stop(&s);

@@ -2,8 +2,8 @@
  * serve: the parts of a running engine process.
  *
  *   main thread: loop with signals and the admin server; compiles plans, hands them to the workers
- *   keeper thread: heartbeat, new versions in the store, dead engines, housekeeping (its calls block)
- *   worker threads: everything else
+ *   keeper thread: heartbeat, new versions in the store, dead engines, housekeeping (its calls
+ * block) worker threads: everything else
  */
 #ifndef CATALYST_SERVE_H
 #define CATALYST_SERVE_H
@@ -35,10 +35,10 @@ struct server {
     struct admin *admin;
     /* keeper */
     struct thread keeper;
-    int stop_keeper;     /* atomic */
-    int reload;          /* atomic: mail is on its way */
-    uint64_t revision;   /* keeper's */
-    unsigned stops;      /* signals to stop so far */
+    int stop_keeper;   /* atomic */
+    int reload;        /* atomic: mail is on its way */
+    uint64_t revision; /* keeper's */
+    unsigned stops;    /* signals to stop so far */
 };
 
 /* deployments.c: definitions of files and of the store, compiled and handed to the workers. */
@@ -46,7 +46,8 @@ struct server {
 void deployments_from_files(struct server *s);
 /* Brings the workers in line with the store: new versions, activations. */
 void deployments_refresh(struct server *s);
-/* Compiles one older version for parked executions and hands it to all workers. [worker threads, by mail] */
+/* Compiles one older version for parked executions and hands it to all workers. [worker threads, by
+ * mail] */
 void deployments_need_version(void *ctx, uint64_t version);
 void deployments_free(struct server *s);
 /* Topics of the Kafka triggers and senders of all running workflows; NULL-ended, in the arena. */

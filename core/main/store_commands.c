@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-/* --- executions ----------------------------------------------------------------------------------------------- */
+/* --- executions
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void print_time(int64_t us, char out[32])
 {
@@ -23,8 +25,8 @@ static void print_line(void *ctx, const struct store_execution *e)
     char id[EXEC_ID_TEXT], when[32];
     exec_id_text(e->id, id);
     print_time(e->started_us, when);
-    printf("%-24s %-9s %s %10.3f ms  %.*s", id, store_status_name(e->status), when, (double)e->duration_us / 1000,
-           STR_ARG(e->workflow));
+    printf("%-24s %-9s %s %10.3f ms  %.*s", id, store_status_name(e->status), when,
+           (double)e->duration_us / 1000, STR_ARG(e->workflow));
     if (e->node.len)
         printf("  at '%.*s'", STR_ARG(e->node));
     if (e->error.len)
@@ -45,12 +47,15 @@ static int executions_list(struct store *s, const char **args, int n_args)
 {
     struct err err;
     unsigned n = 0;
-    const char *status = arg_value(args, &n_args, "--status"), *limit = arg_value(args, &n_args, "--limit");
+    const char *status = arg_value(args, &n_args, "--status"),
+               *limit = arg_value(args, &n_args, "--limit");
     struct store_filter filter = { .workflow = arg_value(args, &n_args, "--workflow") };
     if (args_done(args, n_args) != EXIT_OK)
         return EXIT_USAGE;
     if (status && !(filter.status = status_of(status)))
-        return say_error(EXIT_USAGE, "--status must be success, error, canceled, waiting or retried, got \"%s\"", status);
+        return say_error(
+            EXIT_USAGE, "--status must be success, error, canceled, waiting or retried, got \"%s\"",
+            status);
     if (limit && (filter.limit = (uint32_t)atoi(limit)) == 0)
         return say_error(EXIT_USAGE, "--limit must be a number from 1, got \"%s\"", limit);
     if (store_executions(s, &filter, print_line, &n, &err) != 0)
@@ -108,8 +113,11 @@ static void print_execution(void *ctx, const struct store_execution *e)
     strbuf_init(&b, 256u << 20);
     strbuf_addf(&b, "{\"id\": \"%s\",\n \"workflow\": ", id);
     strbuf_add_json(&b, e->workflow.ptr, e->workflow.len);
-    strbuf_addf(&b, ",\n \"version\": %llu,\n \"status\": \"%s\",\n \"started\": \"%s\",\n \"duration_us\": %lld",
-                (unsigned long long)e->version, store_status_name(e->status), when, (long long)e->duration_us);
+    strbuf_addf(&b,
+                ",\n \"version\": %llu,\n \"status\": \"%s\",\n \"started\": \"%s\",\n "
+                "\"duration_us\": %lld",
+                (unsigned long long)e->version, store_status_name(e->status), when,
+                (long long)e->duration_us);
     if (e->node.len) {
         strbuf_adds(&b, ",\n \"node\": ");
         strbuf_add_json(&b, e->node.ptr, e->node.len);
@@ -131,12 +139,15 @@ static int with_id(struct store *s, const char **args, int n_args, bool retry)
     struct exec_id id;
     struct err err;
     if (n_args != 1)
-        return say_error(EXIT_USAGE, "executions %s: name one execution, as 'executions list' shows it",
+        return say_error(EXIT_USAGE,
+                         "executions %s: name one execution, as 'executions list' shows it",
                          retry ? "retry" : "show");
     if (!exec_id_parse(args[0], &id))
         return say_error(EXIT_USAGE, "'%s' is no execution id; they look like 1-0-4711", args[0]);
-    if ((retry ? store_execution_retry(s, id, &err) : store_execution(s, id, print_execution, NULL, &err)) != 0)
-        return say_error(err.code == ERR_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_FAILED, "%s", err.text);
+    if ((retry ? store_execution_retry(s, id, &err)
+               : store_execution(s, id, print_execution, NULL, &err)) != 0)
+        return say_error(err.code == ERR_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_FAILED, "%s",
+                         err.text);
     if (retry)
         printf("%s will run again from the node that failed\n", args[0]);
     return EXIT_OK;
@@ -161,7 +172,8 @@ int cmd_executions(struct config *c, const char **args, int n_args)
     return code;
 }
 
-/* --- migrate, version --------------------------------------------------------------------------------------------- */
+/* --- migrate, version
+ * --------------------------------------------------------------------------------------------- */
 
 static void print_step(void *ctx, int version, const char *name)
 {
@@ -194,12 +206,14 @@ int cmd_version(struct config *c, const char **args, int n_args)
     (void)c;
     if (args_done(args, n_args) != EXIT_OK)
         return EXIT_USAGE;
-    printf("catalyst %s (plugin SDK %d.%d, ABI %u)\n", CATALYST_VERSION, WF_SDK_VERSION >> 16, WF_SDK_VERSION >> 8 & 255,
-           WF_ABI);
+    printf("catalyst %s (plugin SDK %d.%d, ABI %u)\n", CATALYST_VERSION, WF_SDK_VERSION >> 16,
+           WF_SDK_VERSION >> 8 & 255, WF_ABI);
     return EXIT_OK;
 }
 
-/* --- credentials ---------------------------------------------------------------------------------------------------- */
+/* --- credentials
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void print_credential(void *ctx, const struct store_credential *sc)
 {
@@ -244,7 +258,8 @@ static int read_data(struct arena *a, const char **args, int n_args, wf_str *jso
     return 0;
 }
 
-static int put(struct config *c, struct store *s, wf_str name, wf_str type, wf_str text, struct err *err)
+static int put(struct config *c, struct store *s, wf_str name, wf_str type, wf_str text,
+               struct err *err)
 {
     unsigned char key[SEAL_KEY_BYTES];
     struct strbuf sealed;
@@ -269,17 +284,23 @@ static int credentials_set(struct config *c, struct store *s, const char **args,
     struct json data;
     struct json_error why = { 0 };
     if (n_args < 3)
-        return say_error(EXIT_USAGE, "credentials set NAME TYPE FIELD=VALUE ..   (or @FILE, or - for a JSON object)");
+        return say_error(
+            EXIT_USAGE,
+            "credentials set NAME TYPE FIELD=VALUE ..   (or @FILE, or - for a JSON object)");
     if (!c->credentials_key)
-        return say_error(EXIT_USAGE, "credentials-key is not set; make one: openssl rand -hex 32 > catalyst.key, then "
-                                     "--credentials-key catalyst.key");
+        return say_error(
+            EXIT_USAGE,
+            "credentials-key is not set; make one: openssl rand -hex 32 > catalyst.key, then "
+            "--credentials-key catalyst.key");
     arena_init(&a, NULL, 0);
     int code = EXIT_OK;
-    if (definitions_init(&d, c, NULL, &err) != 0 || read_data(&a, args + 2, n_args - 2, &text, &err) != 0)
+    if (definitions_init(&d, c, NULL, &err) != 0 ||
+        read_data(&a, args + 2, n_args - 2, &text, &err) != 0)
         code = say_error(EXIT_USAGE, "%s", err.text);
     else if (json_parse(&a, text.ptr, text.len, 0, &data, &why) != 0)
         code = say_error(EXIT_USAGE, "credentials set: byte %zu: %s", why.offset, why.reason);
-    else if (credentials_add(d.credentials, str_of(args[0]), str_of(args[0]), str_of(args[1]), &data, &err) != 0 ||
+    else if (credentials_add(d.credentials, str_of(args[0]), str_of(args[0]), str_of(args[1]),
+                             &data, &err) != 0 ||
              put(c, s, str_of(args[0]), str_of(args[1]), text, &err) != 0)
         code = say_error(EXIT_FAILED, "%s", err.text);
     else
@@ -297,7 +318,7 @@ int cmd_credentials(struct config *c, const char **args, int n_args)
     bool set = !strcmp(verb, "set"), list = !strcmp(verb, "list"), delete = !strcmp(verb, "delete");
     if (!set && !list && !delete)
         return say_error(EXIT_USAGE, "credentials: '%s' is none of set, list, delete", verb);
-    if (delete && n_args != 2)
+    if (delete &&n_args != 2)
         return say_error(EXIT_USAGE, "credentials delete: name one credential");
     struct store *s = store_for(c, &code);
     if (!s)
