@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: what they say, where they say it, and how they end."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from test_cases import definition
+
+KEY = "0123456789abcdef" * 4
+SECRET = "hunter2-very-secret"
+
+
+@pytest.fixture
+def cli(catalyst, tmp_path):
+    """cli("list", ...) runs the binary in an empty folder."""
+    def run(*words, env=None, stdin=None):
+        return subprocess.run([str(catalyst), *map(str, words)], cwd=tmp_path, input=stdin,
+                              capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **(env or {})})
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    def one(name, content):
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
+        return name
+    return one
+
+
+@pytest.fixture
+def store(tmp_path, cli):
+    """A SQLite store with its schema."""
+    url = f"sqlite:{tmp_path}/store.db"
+    done = cli("migrate", "--store", url)
+    if "must begin with" in done.stderr:
+        pytest.skip("sqlite: this build has no such store")
+    assert done.returncode == 0, done.stderr
+    return url
+
+
+def small(identity="small", **settings):
+    return definition({"id": identity, "name": f"The {identity} one", "settings": settings, "nodes": [
+        {"name": "Start", "type": "catalyst.manualTrigger"},
+        {"name": "Set", "type": "catalyst.set", "parameters": {"assignments": {"assignments": [
+            {"name": "x", "type": "number", "value": "={{ $json.n }}"}]}}}],
+        "wires": ["Start -> Set"]})
+
+
+# --- words --------------------------------------------------------------------------------------
+
+def test_no_command_is_wrong_usage(cli):
+    done = cli()
+    assert done.returncode == 2 and "usage: catalyst COMMAND" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("words", [("help",), ("--help",), ("-h",)])
+def test_help(cli, words):
+    done = cli(*words)
+    assert done.returncode == 0 and "usage: catalyst COMMAND" in done.stdout and not done.stderr
+    for command in ("serve", "run", "check", "deploy", "list", "nodes", "executions", "credentials",
+                    "migrate", "version"):
+        assert re.search(rf"^  {command}\b", done.stdout, re.M)
+        told = cli(command, "--help")
+        assert told.returncode == 0 and told.stdout.startswith(f"usage: catalyst {command}")
+
+
+def test_unknown_command(cli):
+    done = cli("srve")
+    assert done.returncode == 2 and "did you mean 'serve'?" in done.stderr
+    assert "'catalyst help'" in cli("zzzzzzzz").stderr
+
+
+def test_version(cli):
+    for words in (("version",), ("--version",)):
+        done = cli(*words)
+        assert done.returncode == 0
+        assert re.fullmatch(r"catalyst \d+\.\d+\.\d+ \(plugin SDK \d+\.\d+, ABI \d+\)\n", done.stdout)
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+def test_unknown_flag_names_the_nearest(cli):
+    done = cli("list", "--stor", "memory:")
+    assert done.returncode == 2 and "did you mean '--store'?" in done.stderr
+
+
+def test_unknown_environment_names_the_nearest(cli):
+    done = cli("list", env={"CATALYST_STOER": "memory:"})
+    assert done.returncode == 2
+    assert "environment: unknown setting 'stoer'; did you mean 'store'?" in done.stderr
+
+
+def test_unknown_name_in_a_file(cli, write):
+    done = cli("list", "--config", write("c.json", {"workerz": 1}))
+    assert done.returncode == 2
+    assert "c.json: unknown setting 'workerz'; did you mean 'workers'?" in done.stderr
+
+
+def test_a_broken_file_is_told_with_its_place(cli, write):
+    done = cli("list", "--config", write("c.json", '{\n "store": }'))
+    assert done.returncode == 2 and re.search(r"c\.json:2:\d+: ", done.stderr)
+
+
+@pytest.mark.parametrize("words,text", [
+    (["--workers", "many"], "'workers' must be a number"),
+    (["--workers", "1000"], "from 0 to 256"),
+    (["--http-body", "big"], "64k"),
+    (["--drain", "soon"], "20s"),
+    (["--migrate=maybe"], "true or false"),
+    (["--log-level", "loud"], "debug, info, warn"),
+    (["--log-format", "xml"], "auto, text or json"),
+    (["--store"], "needs a value"),
+])
+def test_wrong_values(cli, words, text):
+    done = cli("list", *words)
+    assert done.returncode == 2 and text in done.stderr
+
+
+def test_flags_win_over_environment_over_file(cli, write):
+    write("catalyst.json", {"store": "file:", "drain": "1s"})
+    assert "store: the URL" in cli("list").stderr
+    assert cli("list", env={"CATALYST_STORE": "memory:"}).returncode == 0
+    assert cli("list", "--store", "memory:", env={"CATALYST_STORE": "x:"}).returncode == 0
+
+
+def test_settings_are_documented(cli):
+    text = cli("help", "settings").stdout
+    docs = cli("help", "settings", "--docs").stdout
+    for name in ("store", "kafka", "http-port", "workers", "credentials-key", "lua-memory"):
+        assert f"--{name} " in text
+        assert f"CATALYST_{name.upper().replace('-', '_')}" in docs
+
+
+# --- check --------------------------------------------------------------------------------------
+
+def test_check_finds_everything_with_place_and_suggestion(cli, write):
+    flow = small()
+    flow["nodes"][1]["type"] = "catalyst.sett"
+    flow["nodes"].append({"id": "i", "name": "If", "type": "catalyst.if", "typeVersion": 1,
+                          "position": [0, 0], "parameters": {"condtions": {}}})
+    flow["nodes"].append({"id": "l", "name": "Limit", "type": "catalyst.limit", "typeVersion": 1,
+                          "position": [0, 0], "parameters": {"maxItems": "many", "keep": "frist"}})
+    flow["connections"]["Start"]["main"][0].append({"node": "Sett", "type": "main", "index": 0})
+    done = cli("check", write("bad.json", flow))
+    assert done.returncode == 1 and not done.stdout
+    for place, text in ((r"\d+:\d+", "did you mean 'catalyst.set'?"),
+                        (r"\d+:\d+", "did you mean 'conditions'?"),
+                        (r"\d+:\d+", "maxItems"),
+                        (r"\d+:\d+", "must be one of 'firstItems', 'lastItems', got \"frist\""),
+                        (r"\d+:\d+", "did you mean 'Set'?")):
+        assert re.search(rf"^bad\.json:{place}: error: .*{re.escape(text)}", done.stderr, re.M), \
+            f"{text}\n{done.stderr}"
+
+
+def test_check_points_at_the_line(cli, write):
+    text = json.dumps(small(), indent=1)
+    line = next(i for i, row in enumerate(text.splitlines(), 1) if '"catalyst.set"' in row)
+    done = cli("check", write("bad.json", text.replace('"catalyst.set"', '"catalyst.sett"')))
+    assert f"bad.json:{line}:" in done.stderr
+
+
+@pytest.mark.parametrize("content,text", [
+    ("{", "bad.json:1:"), ("[]", "object"), ("", "bad.json:1:1"), ('{"nodes": 1}', "nodes"),
+    ('{"name": "\\ud800"}', "bad.json:1:"),
+])
+def test_check_of_what_is_no_workflow(cli, write, content, text):
+    done = cli("check", write("bad.json", content))
+    assert done.returncode == 1 and text in done.stderr
+
+
+def test_check_cycle_port_credential(cli, write):
+    flow = definition({"nodes": [
+        {"name": "Start", "type": "catalyst.manualTrigger"},
+        {"name": "A", "type": "catalyst.noOp"}, {"name": "B", "type": "catalyst.noOp"},
+        {"name": "K", "type": "catalyst.kafkaTrigger", "parameters": {"topic": "t"},
+         "credentials": {"kafka": {"name": "nowhere"}}}],
+        "wires": ["Start -> A", "A -> B", "B -> A", "K:3 -> A"]})
+    done = cli("check", write("bad.json", flow))
+    assert done.returncode == 1
+    for text in ("'A'", "no output 3", "there is no credential 'nowhere'"):
+        assert text in done.stderr, done.stderr
+
+
+def test_check_of_good_files_and_folders(cli, write, tmp_path):
+    (tmp_path / "flows").mkdir()
+    write("flows/b.json", small("b"))
+    write("flows/a.json", small("a"))
+    done = cli("check", "flows")
+    assert done.returncode == 0
+    assert done.stdout == "flows/a.json: ok, 2 nodes\nflows/b.json: ok, 2 nodes\n"
+    assert "Set" in cli("check", "flows/a.json", "--plan").stdout
+    assert cli("check").returncode == 2
+    assert cli("check", "nowhere.json").returncode == 1
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+def test_run_prints_items(cli, write):
+    flow = write("f.json", small())
+    done = cli("run", flow, "--input", "-", stdin='[{"n": 1}, {"n": 2}]')
+    assert (done.returncode, done.stdout) == (0, '{"x":1}\n{"x":2}\n')
+    assert cli("run", flow, "--output", "none").stdout == ""
+    write("in.jsonl", '{"n": 3}\n')
+    assert cli("run", flow, "--input", "in.jsonl").stdout == '{"x":3}\n'
+
+
+def test_run_failure(cli, write):
+    done = cli("run", write("f.json", small()), "--input", "-", stdin='{"n": "three"}')
+    assert done.returncode == 1 and "node 'Set'" in done.stderr
+
+
+@pytest.mark.parametrize("words,code,text", [
+    (["run"], 2, "name a workflow file"),
+    (["run", "f.json", "--output", "xml"], 2, "items, json or none"),
+    (["run", "nowhere.json"], 1, "nowhere.json: No such file"),
+    (["run", "f.json", "--input", "nowhere"], 2, "nowhere: No such file"),
+    (["run", "f.json", "g.json"], 2, "unexpected word 'g.json'"),
+])
+def test_run_wrong_usage(cli, write, words, code, text):
+    write("f.json", small())
+    done = cli(*words)
+    assert done.returncode == code and text in done.stderr
+
+
+# --- nodes --------------------------------------------------------------------------------------
+
+def test_nodes_lists_types(cli):
+    done = cli("nodes")
+    assert done.returncode == 0
+    for name in ("if", "switch", "set", "code", "merge", "kafkaTrigger", "kafka"):
+        assert re.search(rf"^catalyst\.{name} ", done.stdout, re.M)
+
+
+def test_nodes_schema_is_json_schema(cli):
+    whole = json.loads(cli("nodes", "--schema").stdout)
+    assert "json-schema.org" in whole["$schema"]
+    assert any("catalyst.if" in name for name in json.dumps(whole).split('"'))
+    for line in cli("nodes").stdout.splitlines():
+        one = json.loads(cli("nodes", line.split()[0], "--schema").stdout)
+        assert one["type"] == "object", line
+
+
+def test_nodes_docs(cli):
+    done = cli("nodes", "--docs")
+    assert done.returncode == 0 and "# " in done.stdout and "catalyst.if" in done.stdout
+    assert "catalyst.if" in cli("nodes", "if", "--docs").stdout
+    assert "Send each item" in cli("nodes", "catalyst.if").stdout
+
+
+def test_nodes_unknown(cli):
+    done = cli("nodes", "catalyst.iff")
+    assert done.returncode == 1 and "did you mean 'catalyst.if'?" in done.stderr
+
+
+def test_a_broken_plugin_is_named_and_the_others_load(cli, write, tmp_path):
+    (tmp_path / "more").mkdir()
+    write("more/broken.so", "this is no shared object")
+    done = cli("nodes", "--plugins", "more")
+    assert done.returncode == 0 and "catalyst.if" in done.stdout
+    assert "broken.so: is no shared library" in done.stderr
+    assert cli("nodes", "--plugins", "nowhere").returncode == 2
+
+
+# --- credentials --------------------------------------------------------------------------------
+
+def no_secret(done, *secrets):
+    for secret in secrets:
+        assert secret not in done.stdout + done.stderr
+
+
+def test_credentials(cli, store, tmp_path):
+    key = ("--store", store, "--credentials-key", KEY)
+    done = cli("credentials", "set", "cluster", "kafka", f"password={SECRET}", "brokers=b:9092", *key)
+    assert done.returncode == 0, done.stderr
+    no_secret(done, SECRET, KEY)
+    listed = cli("credentials", "list", "--store", store)
+    assert re.search(r"^cluster +kafka$", listed.stdout, re.M)
+    no_secret(listed, SECRET)
+    for file in tmp_path.iterdir():
+        assert SECRET.encode() not in file.read_bytes(), file
+    assert cli("credentials", "delete", "cluster", "--store", store).returncode == 0
+    assert "none yet" in cli("credentials", "list", "--store", store).stdout
+
+
+def test_credentials_wrong(cli, store):
+    key = ("--store", store, "--credentials-key", KEY)
+    for words, text in (
+            (("set", "c", "kafka", "pasword=x", *key), "did you mean 'password'?"),
+            (("set", "c", "kafkaa", "password=x", *key), "no plugin knows the type 'kafkaa'"),
+            (("set", "c", "kafka", "password", *key), "is not FIELD=VALUE"),
+            (("set", "c", "kafka", "password=x", "--store", store), "credentials-key is not set"),
+            (("set", "c", *key), "NAME TYPE FIELD=VALUE"),
+            (("set", "c", "kafka", "a=b", "--store", store, "--credentials-key", "short"), "64 hex"),
+            (("steal", *key), "none of set, list, delete")):
+        done = cli("credentials", *words)
+        assert done.returncode in (1, 2) and text in done.stderr, (words, done.stderr)
+        no_secret(done, KEY)
+
+
+def test_credentials_of_file_and_environment(cli, write):
+    flow = small()
+    flow["nodes"].append({"id": "k", "name": "K", "type": "catalyst.kafkaTrigger", "typeVersion": 1,
+                          "position": [0, 0], "parameters": {"topic": "t"},
+                          "credentials": {"kafka": {"name": "mine"}}})
+    flow["connections"]["K"] = {"main": [[{"node": "Set", "type": "main", "index": 0}]]}
+    path = write("f.json", flow)
+    one = {"type": "kafka", "data": {"password": SECRET}}
+    assert cli("check", path).returncode == 1
+    given = cli("check", path, "--credentials", write("creds.json", {"mine": one}))
+    assert given.returncode == 0, given.stderr
+    given = cli("check", path, env={"CATALYST_CREDENTIAL_MINE": json.dumps(one)})
+    assert given.returncode == 0, given.stderr
+    wrong = cli("check", path, env={"CATALYST_CREDENTIAL_MINE": json.dumps(one)[:-4]})
+    assert wrong.returncode == 2 and "environment: credential 'mine'" in wrong.stderr
+    no_secret(wrong, SECRET)
+    near = cli("check", path, env={"CATALYST_CREDENTIAL_MIN": json.dumps(one)})
+    assert "did you mean 'min'?" in near.stderr
+
+
+# --- the store ----------------------------------------------------------------------------------
+
+def test_deploy_list_activate(cli, store, write):
+    at = ("--store", store)
+    done = cli("deploy", write("f.json", small()), *at)
+    assert done.returncode == 0, done.stderr
+    assert "version 1 is active" in done.stdout
+    assert "version 1" in cli("deploy", "f.json", *at).stdout  # the same text: no new version
+    assert "version 2" in cli("deploy", write("f.json", small(maxNodeRuns=50)), *at).stdout
+    listed = cli("list", *at)
+    assert re.search(r"^small +active +2 .*The small one$", listed.stdout, re.M), listed.stdout
+    assert cli("deactivate", "small", *at).returncode == 0
+    assert re.search(r"^small +- +2 ", cli("list", *at).stdout, re.M)
+    assert cli("activate", "small", *at).returncode == 0
+    assert cli("activate", "smal", *at).returncode == 1
+
+
+def test_deploy_refuses_mistakes(cli, store, write):
+    flow = small()
+    flow["nodes"][1]["type"] = "catalyst.nothing"
+    done = cli("deploy", write("f.json", flow), "--store", store)
+    assert done.returncode == 1 and "f.json:" in done.stderr
+    assert "none yet" in cli("list", "--store", store).stdout
+
+
+def test_executions_of_an_empty_store(cli, store):
+    at = ("--store", store)
+    assert cli("executions", "list", *at).stdout == "(none)\n"
+    for words, code in ((("show", "1-0-1"), 1), (("show", "x"), 2), (("retry", "1-0-1"), 1),
+                        (("list", "--status", "odd"), 2), (("list", "--limit", "0"), 2),
+                        (("show",), 2), (("forget",), 2)):
+        done = cli("executions", *words, *at)
+        assert done.returncode == code and done.stderr, words
+
+
+def test_migrate(cli, store, tmp_path):
+    done = cli("migrate", "--store", store)
+    assert done.returncode == 0 and re.search(r"schema is at (\d+) of \1", done.stdout)
+    assert cli("migrate", "--check", "--store", store).returncode == 0
+    fresh = cli("migrate", "--check", "--store", f"sqlite:{tmp_path}/fresh.db")
+    assert fresh.returncode in (1, 3), fresh.stdout
+
+
+@pytest.mark.parametrize("url", ["postgresql://catalyst@127.0.0.1:1/nowhere",
+                                 "sqlite:/nowhere/at/all.db"])
+def test_a_store_that_cannot_be_had(cli, url):
+    done = cli("list", "--store", url)
+    assert done.returncode in (2, 3) and "store" in done.stderr
+
+
+def test_an_unknown_kind_of_store(cli):
+    assert "postgresql://" in cli("list", "--store", "mysql://x").stderr
