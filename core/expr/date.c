@@ -415,7 +415,8 @@ static double from_text(lua_State *L, const char *s, size_t len)
     struct date_zone *found, *local = date_zone_local(js_lua(L));
     bool date_only =
         len <= 10 && len >= 4 && strspn(s, "0123456789-") == len && (len == 4 || s[4] == '-');
-    return date_parse(s, len, date_only ? date_zone_utc(js_lua(L)) : local, &found, js_lua(L));
+    return date_parse(s, len, false, date_only ? date_zone_utc(js_lua(L)) : local, &found,
+                      js_lua(L));
 }
 
 static int date_new(lua_State *L)

@@ -246,8 +246,8 @@ static double parse_free(const char *s, const char *end, struct date_zone *zone,
     return joined(&f, offset, seconds, zone, found, lua);
 }
 
-double date_parse(const char *s, size_t len, struct date_zone *zone, struct date_zone **found,
-                  struct expr_lua *lua)
+double date_parse(const char *s, size_t len, bool only_iso, struct date_zone *zone,
+                  struct date_zone **found, struct expr_lua *lua)
 {
     struct date_fields f;
     const char *at = s, *end = s + len;
@@ -277,7 +277,7 @@ double date_parse(const char *s, size_t len, struct date_zone *zone, struct date
                 return joined(&f, offset, seconds, zone, found, lua);
         }
     }
-    return parse_free(start, end, zone, found, lua);
+    return only_iso ? NAN : parse_free(start, end, zone, found, lua);
 }
 
 /* --- Luxon's tokens

@@ -180,7 +180,7 @@ static double moment_of(lua_State *L, int at, struct date_zone **zone)
         return NAN;
     const char *s = lua_tolstring(L, at, &len);
     struct date_zone *found;
-    return date_parse(s, len, *zone, &found, js_lua(L));
+    return date_parse(s, len, false, *zone, &found, js_lua(L));
 }
 
 static double need_moment(lua_State *L, int at)
@@ -730,7 +730,7 @@ static struct date_zone *zone_option(lua_State *L, int at, bool *keep)
     return zone;
 }
 
-static int from_iso(lua_State *L)
+static int from_text(lua_State *L, bool only_iso)
 {
     size_t len;
     bool keep;
@@ -739,11 +739,15 @@ static int from_iso(lua_State *L)
     double ms = NAN;
     if (lua_type(L, 1) == LUA_TSTRING) {
         const char *s = lua_tolstring(L, 1, &len);
-        ms = date_parse(s, len, zone, &found, js_lua(L));
+        ms = date_parse(s, len, only_iso, zone, &found, js_lua(L));
     }
     date_push(L, ms, keep ? found : zone, true);
     return 1;
 }
+
+static int from_iso(lua_State *L) { return from_text(L, true); }
+
+static int from_any(lua_State *L) { return from_text(L, false); }
 
 static int from_format(lua_State *L)
 {
@@ -865,9 +869,9 @@ const struct js_method js_date_statics[] = {
     { "DateTime.local", datetime_local },
     { "DateTime.utc", datetime_utc },
     { "DateTime.fromISO", from_iso },
-    { "DateTime.fromSQL", from_iso },
-    { "DateTime.fromRFC2822", from_iso },
-    { "DateTime.fromHTTP", from_iso },
+    { "DateTime.fromSQL", from_any },
+    { "DateTime.fromRFC2822", from_any },
+    { "DateTime.fromHTTP", from_any },
     { "DateTime.fromFormat", from_format },
     { "DateTime.fromString", from_format },
     { "DateTime.fromMillis", from_millis },

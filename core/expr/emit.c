@@ -465,7 +465,10 @@ static struct emit_value emit_member(struct emit *e, const struct node *n)
     struct emit_value object = emit_base(e, n);
     if (n->type == NODE_MEMBER)
         return emit_any(TEXT("(%s)[%s]", object.text.ptr, emit_quote(e, n->text).ptr));
-    if (n->b->type == NODE_STRING)
+    /* "1" may mean an element */
+    bool digits = n->b->type == NODE_STRING && n->b->text.len && n->b->text.ptr[0] <= '9' &&
+                  n->b->text.ptr[0] >= '0';
+    if (n->b->type == NODE_STRING && !digits)
         return emit_any(TEXT("(%s)[%s]", object.text.ptr, emit_quote(e, n->b->text).ptr));
     struct emit_value index = emit_expression(e, n->b);
     return emit_any(TEXT("idx(%s,%s)", object.text.ptr, index.text.ptr));

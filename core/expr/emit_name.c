@@ -308,7 +308,7 @@ static void fail_unknown(struct emit *e, const struct node *n)
     const char *near = name[0] == '$'
                            ? str_nearest(name, variables, sizeof variables / sizeof *variables)
                            : runtime_nearest_static(name);
-    if (near && !strcmp(near, "$"))
+    if ((near && !strcmp(near, "$")) || strlen(name) < 4) /* short names are near to everything */
         near = NULL;
     if (near)
         emit_fail(e, n->at, "'%.60s' is not known: did you mean '%s'?", name, near);

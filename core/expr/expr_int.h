@@ -258,8 +258,8 @@ enum { DATE_TEXT_MAX = 64 };
 size_t date_iso(const struct js_date *d, char to[DATE_TEXT_MAX]);
 /* Milliseconds of an ISO or RFC 2822 text; NaN when it is none. zone: for texts without an offset.
  */
-double date_parse(const char *s, size_t len, struct date_zone *zone, struct date_zone **found,
-                  struct expr_lua *lua);
+double date_parse(const char *s, size_t len, bool only_iso, struct date_zone *zone,
+                  struct date_zone **found, struct expr_lua *lua);
 int duration_index(lua_State *L);
 
 #endif

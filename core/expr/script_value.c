@@ -59,6 +59,8 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
         *out = *v->base;
         return 0;
     }
+    if (--js_lua(L)->fuel < 0)
+        return FAIL("the result is too large");
     bool list = v->array || v->kind == VIEW_ITEMS;
     uint32_t n = v->cells ? v->n : v->kind == VIEW_ITEMS ? (uint32_t)t->run->n_items : v->base->len;
     struct json *elements = NULL;
@@ -202,8 +204,10 @@ int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *o
     size_t len;
     if (depth > JSON_DEPTH_MAX || !lua_checkstack(L, 8))
         return FAIL("a value is nested deeper than %d levels, or contains itself", JSON_DEPTH_MAX);
-    if (t->run->scope.arena->total_bytes > js_lua(L)->arena_start + js_lua(L)->limit_bytes)
-        return FAIL("memory limit reached");
+    /* a small table that holds itself many times over is large as JSON */
+    if (t->run->scope.arena->total_bytes > js_lua(L)->arena_start + js_lua(L)->limit_bytes ||
+        --js_lua(L)->fuel < 0)
+        return FAIL("the result is too large");
     switch (lua_type(L, at)) {
     case LUA_TNIL:
         *out = (struct json){ .type = JSON_MISSING };

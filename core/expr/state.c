@@ -218,6 +218,7 @@ static int fail_lua(struct expr_lua *lua, int status, const char *where, struct 
 {
     lua_State *L = lua->js;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "it failed";
+    text = without_place(text);
     if (status == LUA_ERRMEM || !strcmp(text, "not enough memory"))
         err_set(err, ERR_LIMIT, "%s: memory limit of %zu KiB reached", where,
                 lua->limit_bytes >> 10);
@@ -249,8 +250,11 @@ static int eval_lua(struct expr_lua *lua, struct expr_loaded *loaded, uint32_t f
     }
     if (status == LUA_OK) {
         if (!js_to_json(L, -1, out, 0))
-            result = err_set(err, ERR_INVALID, "%s: the result is nested deeper than %d levels",
-                             loaded->names[function], JSON_DEPTH_MAX);
+            result = lua->exhausted ? err_set(err, ERR_LIMIT, "%s: the result is too large",
+                                              loaded->names[function])
+                                    : err_set(err, ERR_INVALID,
+                                              "%s: the result is nested deeper than %d levels",
+                                              loaded->names[function], JSON_DEPTH_MAX);
     } else if (js_is_type_error(L, -1)) {
         *out = (struct json){ .type = JSON_MISSING };
     } else {

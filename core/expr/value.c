@@ -549,10 +549,23 @@ bool js_deep_equal(lua_State *L, int a, int b) { return deep_equal(L, a, b, 0); 
 /* --- to JSON
  * -------------------------------------------------------------------------------------- */
 
+/* A small value that holds itself many times over is large as JSON. */
+static bool afford(lua_State *L, size_t n)
+{
+    struct expr_lua *lua = js_lua(L);
+    lua->fuel -= (int64_t)n + 1;
+    if (lua->fuel >= 0 && lua->scope->arena->total_bytes <= lua->arena_start + lua->limit_bytes)
+        return true;
+    lua->exhausted = true;
+    return false;
+}
+
 static bool array_to_json(lua_State *L, int at, struct json *out, unsigned depth)
 {
     struct json *elements;
     size_t n = js_len(L, at);
+    if (!afford(L, n))
+        return false;
     *out = json_array(js_arena(L), n, &elements);
     for (size_t i = 0; i < n; i++) {
         js_elem(L, at, i);
@@ -570,6 +583,8 @@ static bool object_to_json(lua_State *L, int at, struct json *out, unsigned dept
 {
     struct json_member *members;
     size_t n = js_members(L, at), kept = 0;
+    if (!afford(L, n))
+        return false;
     *out = json_object(js_arena(L), n, &members);
     for (size_t i = 0; i < n; i++) {
         js_member(L, at, i);
@@ -647,10 +662,11 @@ struct json js_json(lua_State *L, int at)
 {
     struct json out;
     struct expr_lua *lua = js_lua(L);
-    if (!js_to_json(L, at, &out, 0))
-        luaL_error(L, "a value is nested deeper than %d levels", NESTING_MAX);
-    if (lua->scope->arena->total_bytes > lua->arena_start + lua->limit_bytes)
+    bool fine = js_to_json(L, at, &out, 0);
+    if (lua->exhausted || lua->scope->arena->total_bytes > lua->arena_start + lua->limit_bytes)
         luaL_error(L, "not enough memory");
+    if (!fine)
+        luaL_error(L, "a value is nested deeper than %d levels", NESTING_MAX);
     return out;
 }
 
