@@ -216,6 +216,7 @@ struct exec {
     struct step first_steps[3];
 };
 
+enum { RELEASED_FLUSH_US = 200000 }; /* how long `released` may wait for a turn to ride in */
 enum { EXEC_BYTES = 3136 }; /* with its first memory; no multiple of 4096, which would crowd cache sets */
 
 /* --- plans, lanes, turns --------------------------------------------------------------------------------- */

@@ -76,8 +76,9 @@ void lane_lose(struct lane *lane)
 void lane_check_gone(struct lane *lane)
 {
     const struct columns *c = lane->columns;
+    bool journaled = lane->durability >= DURABILITY_EXACTLY_ONCE;
     if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending || !list_empty(&lane->unsaved) ||
-        lane->next != lane->committed || lane->released != lane->released_committed)
+        lane->next != lane->committed || (journaled && lane->released != lane->released_committed))
         return;
     lane_lose(lane);
 }

@@ -163,9 +163,23 @@ wf_ticket ticket_name(const struct ticket *t)
 
 /* --- time ---------------------------------------------------------------------------------------------------- */
 
+/* What is acknowledged outside is written down with the next turn; without one, a little later. */
+static int64_t flush_due(const struct engine *en)
+{
+    if (en->flight)
+        return -1;
+    for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
+        const struct lane *lane = CONTAINER_OF(at, struct lane, link);
+        if (lane->durability >= DURABILITY_EXACTLY_ONCE && lane->released != lane->released_committed)
+            return en->last_commit_us + RELEASED_FLUSH_US + 1;
+    }
+    return -1;
+}
+
 int64_t engine_next_timer(const struct engine *en)
 {
-    return en->n_heap ? en->heap[1]->due_us : -1;
+    int64_t flush = flush_due(en), timer = en->n_heap ? en->heap[1]->due_us : -1;
+    return flush >= 0 && (timer < 0 || flush < timer) ? flush : timer;
 }
 
 /* A retry is due: the item joins the next frame of its node; a segment stands there again as a whole. */

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELEASED_FLUSH_US = 200000 };
-
 /* --- columns ------------------------------------------------------------------------------------------- */
 
 void columns_init(struct columns *c, size_t cap)

@@ -515,8 +515,10 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
         { "auto.offset.reset", k->config->from_beginning ? "earliest" : "latest" },
         { "partition.assignment.strategy", "range,roundrobin" },
         { "max.poll.interval.ms", "86400000" }, /* a store that is down for hours must not cost the partitions */
-        { "queued.min.messages", "20000" },
-        { "queued.max.messages.kbytes", "65536" },
+        /* Below both limits librdkafka fetches on; over one it looks again only after a second. So the limits are what
+         * a worker takes in more than a second. */
+        { "queued.min.messages", "1000000" },
+        { "queued.max.messages.kbytes", "131072" },
         { "fetch.wait.max.ms", "100" },
         { "fetch.error.backoff.ms", "50" },
         { "session.timeout.ms", "6000" },

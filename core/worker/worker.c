@@ -173,6 +173,8 @@ fail_loop:
 void worker_join(struct worker *w)
 {
     thread_join(&w->thread);
+    if (w->cut)
+        return; /* clients are in the middle of things; the process is about to end */
     free_parts(w);
     free(w);
 }
@@ -231,6 +233,7 @@ static void on_grace(void *arg)
     struct worker *w = arg;
     log_warn("worker", "drain.cut", "worker %u: time is up, what runs is cut (it is in the journal)",
              w->config.number);
+    w->cut = true;
     loop_stop(w->out.loop);
 }
 

@@ -44,7 +44,7 @@ struct worker {
     struct link orphans, heirs;
     bool store_up;
     char store_trouble[496];
-    bool draining, stopped;
+    bool draining, cut;
     bool http_gone;
 };
 
