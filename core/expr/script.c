@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { HOOK_STEPS = 1000 };
+enum { HOOK_STEPS = 1000, STEPS_PER_US = 10 };
 
 /* --- steps
  * ---------------------------------------------------------------------------------------- */
@@ -28,9 +28,9 @@ static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     struct expr_lua *lua = js_lua(L);
-    int64_t now = cpu_us(), spent = lua->hook_us ? (now - lua->hook_us) * 100 : 0;
+    int64_t now = cpu_us(), spent = lua->hook_us ? (now - lua->hook_us) * STEPS_PER_US : 0;
     lua->hook_us = now;
-    lua->fuel -= spent > 100 * HOOK_STEPS ? spent : HOOK_STEPS;
+    lua->fuel -= spent > HOOK_STEPS ? spent : HOOK_STEPS;
     if (lua->fuel >= 0)
         return;
     lua->exhausted = true;
