@@ -103,8 +103,8 @@ static size_t encode(const uint8_t *bytes, size_t n, int encoding, char *to)
         three |= i + 2 < n ? bytes[i + 2] : 0u;
         *p++ = base64_digits[three >> 18];
         *p++ = base64_digits[three >> 12 & 63];
-        *p++ = i + 1 < n ? base64_digits[three >> 6 & 63] : '=';
-        *p++ = i + 2 < n ? base64_digits[three & 63] : '=';
+        *p++ = (char)(i + 1 < n ? base64_digits[three >> 6 & 63] : '=');
+        *p++ = (char)(i + 2 < n ? base64_digits[three & 63] : '=');
     }
     return (size_t)(p - to);
 }
