@@ -103,7 +103,12 @@ struct job *job_create(struct store_session *ss, struct link *jobs, enum job_kin
     return job;
 }
 
-void job_post(struct job *job) { job->is_stranded = loop_post(job->loop, &job->mail) != 0; }
+void job_post(struct job *job)
+{
+    /* Once it is posted it is the loop's, which may free it at any time. */
+    if (loop_post(job->loop, &job->mail) != 0)
+        job->is_stranded = true;
+}
 
 void jobs_drop(struct link *jobs)
 {

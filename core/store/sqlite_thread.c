@@ -70,7 +70,8 @@ static void tell_weather(struct sqlite_store *s, bool up, const char *reason)
         note->up = up;
         snprintf(note->reason, sizeof note->reason, "%s", s->reason);
         list_append(&s->notes, &note->link);
-        note->is_stranded = loop_post(session->js.base.config.loop, &note->mail) != 0;
+        if (loop_post(session->js.base.config.loop, &note->mail) != 0)
+            note->is_stranded = true;
     }
 }
 
