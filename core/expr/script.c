@@ -23,7 +23,7 @@ static int64_t cpu_us(void)
 }
 
 /* One step can be a long piece of work in C (joining or comparing large strings): steps that took
- * longer than 100 to a microsecond are counted by their time. */
+ * longer than a tenth of a microsecond each are counted by their time. */
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;

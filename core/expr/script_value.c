@@ -164,7 +164,8 @@ static int object_to_json(lua_State *L, struct script_thread *t, int at, size_t 
             return -1;
         }
     }
-    qsort(members, n, sizeof *members, compare_members);
+    if (n > 1)
+        qsort(members, n, sizeof *members, compare_members);
     /* {[1] = a, ["1"] = b}: JSON has one name for both */
     size_t kept = 0;
     for (i = 0; i < n; i++)
