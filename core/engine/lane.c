@@ -52,11 +52,41 @@ void lane_destroy(struct lane *lane)
     free(lane);
 }
 
+static bool awaits_answer(const struct exec *e)
+{
+    return e->reply && !e->answered;
+}
+
+/* Its client would wait for ever: what goes on elsewhere cannot answer here. */
+static void answer_dropped(struct exec *e)
+{
+    struct engine *en = e->en;
+    if (!awaits_answer(e))
+        return;
+    e->answered = true;
+    en->io.answer(en->io.ctx, &(struct engine_reply_out){
+                                  .handle = e->reply,
+                                  .status = 503,
+                                  .body = STR("{\"error\":\"the engine stops; the execution goes on elsewhere\"}") });
+}
+
+static bool any_awaits_answer(const struct lane *lane)
+{
+    struct exec *e;
+    LIST_EACH(e, &lane->saved, struct exec, lane_link)
+    {
+        if (awaits_answer(e))
+            return true;
+    }
+    return false;
+}
+
 static void drop_all(struct link *list)
 {
     struct exec *e;
     LIST_EACH(e, list, struct exec, lane_link)
     {
+        answer_dropped(e);
         exec_drop(e);
     }
 }
@@ -80,7 +110,8 @@ void lane_check_gone(struct lane *lane)
     if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending || !list_empty(&lane->unsaved) ||
         lane->next != lane->committed || (journaled && lane->released != lane->released_committed))
         return;
-    lane_lose(lane);
+    if (!any_awaits_answer(lane)) /* the journal keeps an execution, but not the client that waits for it */
+        lane_lose(lane);
 }
 
 void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)

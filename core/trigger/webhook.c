@@ -85,9 +85,9 @@ static void add_routes(struct webhook_table *t, struct webhook *hook)
     char methods[128], *rest = methods, *name;
     snprintf(methods, sizeof methods, "%s", hook->config->methods.len ? hook->config->methods.ptr : "GET");
     const struct wf_webhook_method *more = hook->config->more_methods.rows;
-    for (size_t i = 0; i < hook->config->more_methods.n; i++)
+    for (size_t i = 0; hook->config->several_methods && i < hook->config->more_methods.n; i++)
         add_method(t, hook, more[i].name.ptr, pattern);
-    while (!more && (name = strtok_r(rest, ", ", &rest)))
+    while (!hook->config->several_methods && (name = strtok_r(rest, ", ", &rest)))
         add_method(t, hook, name, pattern);
 }
 

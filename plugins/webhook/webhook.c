@@ -45,60 +45,55 @@ static const wf_param answer_header_rows[] = {
     WF_END,
 };
 
-struct trigger_config {
-    struct wf_webhook_trigger w; /* what the engine reads */
-    int several;
-};
-
 static const wf_param trigger_params[] = {
-    { WF_NAMED("multipleMethods"), WF_F_BOOL(struct trigger_config, several),
+    { WF_NAMED("multipleMethods"), WF_F_BOOL(struct wf_webhook_trigger, several_methods),
       .help = "httpMethod is a list" },
-    { WF_NAMED("httpMethod"), WF_F_STR(struct trigger_config, w.methods), .def = "GET",
+    { WF_NAMED("httpMethod"), WF_F_STR(struct wf_webhook_trigger, methods), .def = "GET",
       .show_if = "multipleMethods=false",
       .help = "Method of the request: GET, HEAD, POST, PUT, PATCH, DELETE; several with commas" },
     { WF_NAMED("httpMethod"),
-      WF_F_LIST(struct trigger_config, w.more_methods, method_rows, struct wf_webhook_method),
+      WF_F_LIST(struct wf_webhook_trigger, more_methods, method_rows, struct wf_webhook_method),
       .show_if = "multipleMethods=true", .def = "[\"GET\",\"POST\"]",
       .help = "Methods of the request" },
-    { WF_NAMED("path"), WF_F_STR(struct trigger_config, w.path), .flags = WF_REQUIRED,
+    { WF_NAMED("path"), WF_F_STR(struct wf_webhook_trigger, path), .flags = WF_REQUIRED,
       .help = "Path behind /webhook/; :name takes one part of it, as params.name" },
-    { WF_NAMED("authentication"), WF_F_CHOICE(struct trigger_config, w.auth, auths), .def = "none",
+    { WF_NAMED("authentication"), WF_F_CHOICE(struct wf_webhook_trigger, auth, auths), .def = "none",
       .help = "Who may call" },
-    { WF_NAMED("credential"), WF_F_CRED(struct trigger_config, w.credential, "httpBasicAuth"),
+    { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "httpBasicAuth"),
       .flags = WF_REQUIRED, .show_if = "authentication=basicAuth", .help = "User and password" },
-    { WF_NAMED("credential"), WF_F_CRED(struct trigger_config, w.credential, "httpHeaderAuth"),
+    { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "httpHeaderAuth"),
       .flags = WF_REQUIRED, .show_if = "authentication=headerAuth", .help = "Header and value" },
-    { WF_NAMED("credential"), WF_F_CRED(struct trigger_config, w.credential, "hmac"),
+    { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "hmac"),
       .flags = WF_REQUIRED, .show_if = "authentication=hmac", .help = "Secret of the signature" },
-    { WF_NAMED("credential"), WF_F_CRED(struct trigger_config, w.credential, "jwtAuth"),
+    { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "jwtAuth"),
       .flags = WF_REQUIRED, .show_if = "authentication=jwtAuth", .help = "Key of the token" },
-    { WF_NAMED("options.hmacHeader"), WF_F_STR(struct trigger_config, w.hmac_header),
+    { WF_NAMED("options.hmacHeader"), WF_F_STR(struct wf_webhook_trigger, hmac_header),
       .def = "x-signature", .show_if = "authentication=hmac",
       .help = "Header with the signature: HMAC-SHA256 in hex, also after \"sha256=\"" },
     { WF_NAMED("options.hmacTimestampHeader"),
-      WF_F_STR(struct trigger_config, w.hmac_timestamp_header), .show_if = "authentication=hmac",
+      WF_F_STR(struct wf_webhook_trigger, hmac_timestamp_header), .show_if = "authentication=hmac",
       .help = "Header with the time of signing, which is signed in front of the body" },
-    { WF_NAMED("options.hmacTolerance"), WF_F_MS(struct trigger_config, w.hmac_tolerance_ms),
+    { WF_NAMED("options.hmacTolerance"), WF_F_MS(struct wf_webhook_trigger, hmac_tolerance_ms),
       .def = "5m", .show_if = "authentication=hmac", .help = "How far that time may be off" },
-    { WF_NAMED("responseMode"), WF_F_CHOICE(struct trigger_config, w.response_mode, modes),
+    { WF_NAMED("responseMode"), WF_F_CHOICE(struct wf_webhook_trigger, response_mode, modes),
       .def = "onReceived", .help = "When the request is answered" },
-    { WF_NAMED("responseData"), WF_F_CHOICE(struct trigger_config, w.response_data, datas),
+    { WF_NAMED("responseData"), WF_F_CHOICE(struct wf_webhook_trigger, response_data, datas),
       .def = "firstEntryJson", .show_if = "responseMode=lastNode",
       .help = "What the answer holds" },
-    { WF_NAMED("responseCode"), WF_F_INT(struct trigger_config, w.response_code), .min = 0,
+    { WF_NAMED("responseCode"), WF_F_INT(struct wf_webhook_trigger, response_code), .min = 0,
       .max = 599, .help = "Status of a good answer; 0: 200, or 202 for onReceived" },
     { WF_NAMED("options.responseCode.values.responseCode"),
-      WF_F_INT(struct trigger_config, w.response_code), .min = 0, .max = 599,
+      WF_F_INT(struct wf_webhook_trigger, response_code), .min = 0, .max = 599,
       .help = "The same, where newer workflows have it" },
     { WF_NAMED("options.responseHeaders"),
-      WF_F_LIST(struct trigger_config, w.response_headers, answer_header_rows,
+      WF_F_LIST(struct wf_webhook_trigger, response_headers, answer_header_rows,
                 struct wf_kafka_property),
       .help = "Headers of the answer" },
-    { WF_NAMED("options.rawBody"), WF_F_BOOL(struct trigger_config, w.raw_body),
+    { WF_NAMED("options.rawBody"), WF_F_BOOL(struct wf_webhook_trigger, raw_body),
       .help = "Keep the body as it came as the binary part \"data\"" },
-    { WF_NAMED("options.maxBody"), WF_F_BYTES(struct trigger_config, w.max_body),
+    { WF_NAMED("options.maxBody"), WF_F_BYTES(struct wf_webhook_trigger, max_body),
       .help = "Larger bodies are refused with 413; 0: the server's limit" },
-    { WF_NAMED("options.ipWhitelist"), WF_F_STR(struct trigger_config, w.ip_allow),
+    { WF_NAMED("options.ipWhitelist"), WF_F_STR(struct wf_webhook_trigger, ip_allow),
       .help = "Addresses that may call, with commas; empty: all" },
     WF_END,
 };
@@ -112,18 +107,18 @@ static int is_method(const char *name, size_t len)
     return 0;
 }
 
-static int check_methods(const struct trigger_config *c, char *why, size_t why_size)
+static int check_methods(const struct wf_webhook_trigger *c, char *why, size_t why_size)
 {
-    const struct wf_webhook_method *rows = c->w.more_methods.rows;
-    const char *p = c->w.methods.ptr;
+    const struct wf_webhook_method *rows = c->more_methods.rows;
+    const char *p = c->methods.ptr;
     size_t len = 0;
     int bad = 0;
-    for (size_t i = 0; c->several && i < c->w.more_methods.n && !bad; i++) {
+    for (size_t i = 0; c->several_methods && i < c->more_methods.n && !bad; i++) {
         p = rows[i].name.ptr;
         len = rows[i].name.len;
         bad = !is_method(p, len);
     }
-    for (; !c->several && *p && !bad; p += bad ? 0 : len) {
+    for (; !c->several_methods && *p && !bad; p += bad ? 0 : len) {
         p += strspn(p, ", ");
         len = strcspn(p, ", ");
         bad = len && !is_method(p, len);
@@ -137,11 +132,11 @@ static int check_methods(const struct trigger_config *c, char *why, size_t why_s
 
 static int trigger_check(const wf_host *h, const void *config, char *why, size_t why_size)
 {
-    const struct trigger_config *c = config;
-    const char *bad = strpbrk(c->w.path.ptr, " ?#\t\n");
+    const struct wf_webhook_trigger *c = config;
+    const char *bad = strpbrk(c->path.ptr, " ?#\t\n");
     (void)h;
     if (bad) {
-        snprintf(why, why_size, "path '%.80s' holds '%c', which a path cannot", c->w.path.ptr,
+        snprintf(why, why_size, "path '%.80s' holds '%c', which a path cannot", c->path.ptr,
                  *bad);
         return -1;
     }
@@ -224,7 +219,7 @@ static const wf_node nodes[] = {
       .help = "Start an execution for every request to an address",
       .ports = ports,
       .params = trigger_params,
-      .config_size = sizeof(struct trigger_config),
+      .config_size = sizeof(struct wf_webhook_trigger),
       .process = hand_on,
       .check = trigger_check,
       .flags = WF_NODE_TRIGGER,

@@ -41,7 +41,8 @@ struct wf_webhook_trigger {
     wf_str hmac_header, hmac_timestamp_header; /* names; for WF_WEBHOOK_HMAC */
     int64_t hmac_tolerance_ms;
     wf_str idempotency_header;
-    wf_list more_methods; /* struct wf_webhook_method, instead of methods */
+    int several_methods;  /* the methods are those of more_methods */
+    wf_list more_methods; /* struct wf_webhook_method */
 };
 struct wf_webhook_method {
     wf_str name;
