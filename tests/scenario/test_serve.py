@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`catalyst serve` with the store of a file: health, metrics, webhooks, signals, rest."""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from engines import Engine  # noqa: E402
+from test_cases import definition  # noqa: E402
+
+SECRET = "hunter2-very-secret"
+SANITIZED = "asan" in os.environ.get("CATALYST_BUILD", "")
+
+
+@pytest.fixture
+def engine(catalyst, tmp_path):
+    """engine(workflow, ..., flags=[..]) starts one with a store of its own."""
+    started = []
+
+    def start(*workflows, flags=(), store=None, **more):
+        one = Engine(catalyst, tmp_path, "--store", store or f"sqlite:{tmp_path}/store.db", *flags,
+                     workflows=workflows, **more).start()
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+def hook(path="in", nodes=(), wires=(), identity="hook", **parameters):
+    trigger = {"name": "Hook", "type": "catalyst.webhook",
+               "parameters": {"httpMethod": "POST", "path": path, **parameters}}
+    if "authentication" in parameters:
+        trigger["credentials"] = {AUTH[parameters["authentication"]][0]: {"name": "key"}}
+    return definition({"id": identity, "name": identity, "nodes": [trigger, *nodes],
+                       "wires": list(wires)})
+
+
+def sets(name, **fields):
+    return {"name": name, "type": "catalyst.set", "parameters": {
+        "mode": "raw", "jsonOutput": fields}}
+
+
+def until(check, timeout_s=20):
+    end = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+# --- health -------------------------------------------------------------------------------------
+
+def test_health_and_readiness(engine):
+    e = engine()
+    assert e.get("/healthz") == (200, '{"healthy":true}\n')
+    status, body = e.get("/readyz")
+    assert status == 200 and json.loads(body) == {"ready": True, "reasons": []}
+    assert e.get("/nothing")[0] == 404
+    assert e.request("health", "POST", "/healthz").status == 405
+    assert json.loads(e.get("/admin/state")[1])["workers"]
+
+
+SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*",?)*\})? '
+                    r'([-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|Inf|NaN))$')
+
+
+def check_metrics(text):
+    """What promtool checks: HELP and TYPE before samples, names grouped, histograms whole."""
+    kinds, seen, current = {}, set(), None
+    buckets = {}
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            current = line.split()[2]
+            assert current not in seen, f"{current} comes twice"
+            seen.add(current)
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name == current and kind in ("counter", "gauge", "histogram", "untyped")
+            kinds[name] = kind
+            continue
+        found = SAMPLE.match(line)
+        assert found, line
+        name, labels, value = found.groups()
+        base = re.sub(r"_(bucket|sum|count)$", "", name) if kinds.get(current) == "histogram" else name
+        assert base == current, f"{name} stands under {current}"
+        if kinds[current] == "counter":
+            assert name.endswith("_total") and float(value) >= 0
+        if name.endswith("_bucket"):
+            key = (current, re.sub(r',?le="[^"]*"', "", labels))
+            last = buckets.setdefault(key, [])
+            assert not last or float(value) >= last[-1], f"{line}: buckets must grow"
+            last.append(float(value))
+        if name.endswith("_count") and kinds[current] == "histogram":
+            assert buckets[(current, labels)][-1] == float(value), line
+    return kinds
+
+
+def test_metrics_format(engine):
+    e = engine(hook(nodes=[sets('Quo"te', a=1)], wires=['Hook -> Quo"te']))
+    e.call("POST", "/webhook/in", {"a": 1})
+    until(lambda: e.done() == 1)
+    kinds = check_metrics(e.get("/metrics")[1])
+    for name in ("catalyst_executions_total", "catalyst_execution_seconds", "catalyst_frame_items",
+                 "catalyst_node_items_total", "catalyst_commits_total",
+                 "process_resident_memory_bytes"):
+        assert name in kinds
+    assert e.metric("catalyst_node_items_total", workflow="hook") == 2
+    assert e.metric("catalyst_executions_total", outcome="success") == 1
+
+
+def test_port_taken(catalyst, tmp_path):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = str(sock.getsockname()[1])
+        for flags in (("--http-port", port, "--admin-port", "0"),
+                      ("--admin-port", port, "--http-port", "0")):
+            done = subprocess.run([catalyst, "serve", "--store", "memory:", *flags], text=True,
+                                  capture_output=True, timeout=30, cwd=tmp_path)
+            assert done.returncode == 3
+            assert port in done.stderr and "in use" in done.stderr, done.stderr
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+def test_webhook_on_received(engine):
+    e = engine(hook(nodes=[sets("S", v="={{ $json.body.v }}")], wires=["Hook -> S"]))
+    answer = e.call("POST", "/webhook/in", {"v": 1})
+    assert answer.status == 202, answer.body
+    until(lambda: e.done("success") == 1)
+    assert e.call("GET", "/webhook/in").status in (404, 405)
+    assert e.call("POST", "/webhook/other").status == 404
+
+
+def test_webhook_last_node(engine):
+    e = engine(hook(path="orders/:id", responseMode="lastNode", nodes=[sets(
+        "S", id="={{ $json.params.id }}", q="={{ $json.query.full }}", sum="={{ $json.body.a + 1 }}",
+        agent="={{ $json.headers['x-agent'] }}")], wires=["Hook -> S"]))
+    answer = e.call("POST", "/webhook/orders/4%202?full=yes", {"a": 2}, {"X-Agent": "test"})
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json() == {"id": "4 2", "q": "yes", "sum": 3, "agent": "test"}
+
+
+def test_webhook_failed_execution(engine):
+    e = engine(hook(responseMode="lastNode", nodes=[{
+        "name": "Stop", "type": "catalyst.stopAndError", "parameters": {"errorMessage": "no way"}}],
+        wires=["Hook -> Stop"]))
+    assert e.call("POST", "/webhook/in", {}).status == 500
+    until(lambda: e.done("error") == 1)
+
+
+def test_webhook_respond_node(engine):
+    e = engine(hook(responseMode="responseNode", nodes=[
+        {"name": "Answer", "type": "catalyst.respondToWebhook", "parameters": {
+            "respondWith": "json", "responseBody": {"hello": "={{ $json.body.name }}"},
+            "options": {"responseCode": 201, "responseHeaders": [{"name": "X-Made-By", "value": "me"}]}}},
+        {"name": "After", "type": "catalyst.noOp"}], wires=["Hook -> Answer", "Answer -> After"]))
+    answer = e.call("POST", "/webhook/in", {"name": "Ada"})
+    assert (answer.status, answer.json()) == (201, {"hello": "Ada"})
+    assert answer.headers["x-made-by"] == "me"
+    until(lambda: e.done("success") == 1)
+
+
+def test_webhook_bad_body_is_400_and_others_go_on(engine):
+    e = engine(hook(responseMode="lastNode", nodes=[sets("S", ok=True)], wires=["Hook -> S"]))
+    bad = e.call("POST", "/webhook/in", "{no json", {"content-type": "application/json"})
+    assert 400 <= bad.status < 600
+    assert e.call("POST", "/webhook/in", {"a": 1}).status == 200
+
+
+def sign_jwt(payload, secret):
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+    head = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(payload)
+    mark = hmac.new(secret.encode(), head, hashlib.sha256).digest()
+    return (head + b"." + base64.urlsafe_b64encode(mark).rstrip(b"=")).decode()
+
+
+BODY = b'{"a":1}'
+AUTH = {
+    "basicAuth": ("httpBasicAuth", {"user": "ada", "password": SECRET},
+                  lambda: {"authorization": "Basic " + base64.b64encode(
+                      f"ada:{SECRET}".encode()).decode()},
+                  {"authorization": "Basic " + base64.b64encode(b"ada:wrong").decode()}),
+    "headerAuth": ("httpHeaderAuth", {"name": "X-Key", "value": SECRET},
+                   lambda: {"x-key": SECRET}, {"x-key": SECRET + "x"}),
+    "hmac": ("hmac", {"secret": SECRET},
+             lambda: {"x-signature": "sha256=" + hmac.new(SECRET.encode(), BODY,
+                                                          hashlib.sha256).hexdigest()},
+             {"x-signature": "sha256=" + "0" * 64}),
+    "jwtAuth": ("jwtAuth", {"secret": SECRET},
+                lambda: {"authorization": "Bearer " + sign_jwt({"sub": "ada",
+                                                                "exp": time.time() + 60}, SECRET)},
+                {"authorization": "Bearer " + sign_jwt({"sub": "ada"}, "other")}),
+}
+
+
+@pytest.mark.parametrize("kind", AUTH)
+def test_webhook_authentication(engine, kind):
+    credential, data, good, bad = AUTH[kind]
+    e = engine(hook(authentication=kind), env={
+        "CATALYST_CREDENTIAL_KEY": json.dumps({"type": credential, "data": data})})
+    json_type = {"content-type": "application/json"}
+    assert e.call("POST", "/webhook/in", BODY, {**json_type, **good()}).status == 202, e.log()
+    for headers in ({}, bad):
+        refused = e.call("POST", "/webhook/in", BODY, {**json_type, **headers})
+        assert refused.status in (401, 403)
+        assert SECRET.encode() not in refused.body
+    until(lambda: e.done() == 1)
+    e.signal(signal.SIGUSR1)
+    time.sleep(0.2)
+    assert SECRET not in e.log()
+
+
+def test_webhook_limits(engine):
+    e = engine(hook(), flags=("--http-body", "1k", "--http-header", "1k"))
+    assert e.call("POST", "/webhook/in", {"a": "x" * 2000}).status == 413
+    assert e.call("POST", "/webhook/in", {}, {"x-long": "x" * 3000}).status == 431
+    assert e.call("POST", "/webhook/in", {"a": 1}).status == 202
+
+
+# --- stopping, reloading ------------------------------------------------------------------------
+
+def test_accepted_is_kept_over_kill(engine, tmp_path, catalyst):
+    slow = hook(nodes=[{"name": "Slow", "type": "catalyst.code", "parameters": {
+        "code": "sleep(1500)\nreturn {done = true}"}}], wires=["Hook -> Slow"])
+    e = engine(slow)
+    assert e.call("POST", "/webhook/in", {"a": 1}).status == 202
+    e.kill()
+    again = engine(slow)
+    until(lambda: again.done("success") == 1, 30)
+
+
+def test_sigterm_drains(engine):
+    e = engine(hook(responseMode="lastNode", nodes=[{
+        "name": "Slow", "type": "catalyst.code",
+        "parameters": {"code": "sleep(700)\nreturn {done = true}"}}], wires=["Hook -> Slow"]))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(e.call("POST", "/webhook/in", {"a": 1})))
+    caller.start()
+    until(lambda: e.metric("catalyst_executions_live") == 1)
+    e.process.terminate()
+    caller.join(20)
+    assert answers and answers[0].status == 200 and answers[0].json() == {"done": True}
+    assert e.process.wait(20) == 0
+    assert "drain" in e.log()
+
+
+def test_stop_when_idle_is_quick(engine):
+    e = engine()
+    began = time.monotonic()
+    assert e.stop() == 0
+    assert time.monotonic() - began < (10 if SANITIZED else 3)
+
+
+def test_sighup_reads_workflows_again(engine):
+    e = engine(hook(responseMode="lastNode", nodes=[sets("S", v=1)], wires=["Hook -> S"]))
+    assert e.call("POST", "/webhook/in", {}).json() == {"v": 1}
+    (e.dir / "workflow0.json").write_text(json.dumps(
+        hook(responseMode="lastNode", nodes=[sets("S", v=2)], wires=["Hook -> S"])))
+    e.signal(signal.SIGHUP)
+    until(lambda: e.call("POST", "/webhook/in", {}).json() == {"v": 2})
+    (e.dir / "workflow0.json").write_text("{ broken")
+    e.signal(signal.SIGHUP)
+    e.wait_log(r"workflow0\.json has mistakes and is left out")
+    assert e.call("POST", "/webhook/in", {}).json() == {"v": 2}
+
+
+def test_deploy_and_deactivate_reach_a_running_engine(engine, catalyst, tmp_path):
+    e = engine()
+    store = ("--store", f"sqlite:{tmp_path}/store.db")
+    flow = tmp_path / "late.json"
+    flow.write_text(json.dumps(hook(path="late", identity="late")))
+    subprocess.run([catalyst, "deploy", flow, *store], check=True, capture_output=True)
+    until(lambda: e.call("POST", "/webhook/late", {}).status == 202)
+    subprocess.run([catalyst, "deactivate", "late", *store], check=True, capture_output=True)
+    until(lambda: e.call("POST", "/webhook/late", {}).status == 404)
+
+
+def test_executions_can_be_looked_at_and_retried(engine, catalyst, tmp_path):
+    e = engine(hook(nodes=[{"name": "Stop", "type": "catalyst.stopAndError", "parameters": {
+        "errorMessage": "=no {{ $json.body.what }}"}}], wires=["Hook -> Stop"]))
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    until(lambda: e.done("error") == 1)
+
+    def ask(*words):
+        return subprocess.run([catalyst, "executions", *words, "--store",
+                               f"sqlite:{tmp_path}/store.db"], text=True, capture_output=True)
+    until(lambda: "no bread" in ask("list").stdout)
+    line = ask("list", "--status", "error").stdout
+    identity = line.split()[0]
+    assert " error " in line and "at 'Stop'" in line
+    shown = json.loads(ask("show", identity).stdout)
+    assert shown["status"] == "error" and "no bread" in json.dumps(shown["error"])
+    assert "bread" in json.dumps(shown["input"])
+    assert ask("retry", identity).returncode == 0
+    until(lambda: e.done("error") == 2)
+
+
+def test_broken_workflow_is_left_out(engine):
+    broken = hook(path="broken", identity="broken")
+    broken["nodes"][0]["type"] = "catalyst.webhok"
+    e = engine(broken, hook(path="fine", identity="fine"))
+    assert e.call("POST", "/webhook/fine", {}).status == 202
+    assert "did you mean 'catalyst.webhook'?" in e.log()
+
+
+def test_broken_plugin_is_named_at_start(engine, tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "broken.so").write_text("no")
+    e = engine(hook(), flags=("--plugins", tmp_path / "more"))
+    assert "broken.so" in e.log()
+    assert e.call("POST", "/webhook/in", {}).status == 202
+
+
+# --- rest ---------------------------------------------------------------------------------------
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers take memory and time of their own")
+def test_idle_costs_little(engine):
+    e = engine(hook())
+    time.sleep(0.5)
+    before, began = cpu_seconds(e.pid), time.monotonic()
+    time.sleep(5)
+    used = (cpu_seconds(e.pid) - before) / (time.monotonic() - began)
+    resident = int(Path(f"/proc/{e.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    assert used <= 0.01, f"{used:.2%} of a core"
+    assert resident < 50e6, f"{resident / 1e6:.0f} MB"
+
+
+def test_full_disk(catalyst, tmp_path):
+    """A file system of 1 MB fills up: webhooks are not accepted any more, and nothing crashes."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small],
+                             capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"full disk: no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    e = Engine(catalyst, tmp_path, "--store", f"sqlite:{small}/store.db", workflows=[hook()])
+    try:
+        e.start()
+        filler = small / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        statuses = []
+
+        def call():
+            try:
+                statuses.append(e.call("POST", "/webhook/in", {"a": os.urandom(3000).hex()}).status)
+            except OSError:
+                statuses.append(0)
+        callers = [threading.Thread(target=call) for _ in range(20)]
+        for caller in callers:
+            caller.start()
+        e.wait_log("full", 20)
+        e.alive()
+        filler.unlink()
+        for caller in callers:
+            caller.join(30)
+        until(lambda: e.call("POST", "/webhook/in", {"a": 1}).status == 202)
+    finally:
+        e.kill()
+        subprocess.run(["umount", "-l", small])
