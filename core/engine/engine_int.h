@@ -217,7 +217,7 @@ struct exec {
 };
 
 enum { RELEASED_FLUSH_US = 200000 }; /* how long `released` may wait for a turn to ride in */
-enum { EXEC_BYTES = 3136 }; /* with its first memory; no multiple of 4096, which would crowd cache sets */
+enum { EXEC_BYTES = 5184 }; /* with its first memory; no multiple of 4096, which would crowd cache sets */
 
 /* --- plans, lanes, turns --------------------------------------------------------------------------------- */
 

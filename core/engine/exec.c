@@ -106,16 +106,11 @@ void exec_set_state(struct exec *e, enum exec_state to)
         inst_ready(e->seg.inst);
 }
 
+/* Every field is written once, in order: this runs for each item at each node. */
 struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run)
 {
     struct wf_item *it = arena_alloc(&e->arena, sizeof *it);
-    memset(it, 0, sizeof *it);
-    it->json = *json;
-    it->e = e;
-    it->self = it;
-    it->node = node;
-    it->run = run;
-    it->state = ITEM_OUTPUT;
+    *it = (struct wf_item){ .json = *json, .e = e, .self = it, .node = node, .run = run, .state = ITEM_OUTPUT };
     return it;
 }
 

@@ -136,12 +136,20 @@ static void place_outs(struct wf_item *first, struct item_vec *outputs)
         outputs[it->port].items[outputs[it->port].n++] = it;
 }
 
+enum { FEW_PORTS = 8 };
+
 /* Chains of outputs, one per input item (or one of the segment), become one vector per port, in the order of
- * the input items. */
-static struct item_vec *collect(struct exec *e, const struct plan_node *node)
+ * the input items. The array is `few` where that is enough and the run is not kept. */
+static struct item_vec *collect(struct exec *e, const struct plan_node *node, struct item_vec few[FEW_PORTS],
+                                bool keep)
 {
     struct wf_segment *seg = &e->seg;
-    struct item_vec *outputs = ARENA_ARRAY(&e->arena, struct item_vec, node->n_outputs ? node->n_outputs : 1);
+    struct item_vec *outputs = few;
+    if (keep || node->n_outputs > FEW_PORTS)
+        outputs = ARENA_ARRAY(&e->arena, struct item_vec, node->n_outputs ? node->n_outputs : 1);
+    else
+        for (uint16_t p = 0; p < node->n_outputs; p++)
+            outputs[p] = (struct item_vec){ NULL, 0 };
     bool whole = seg->inst->whole;
     if (!whole && seg->inputs[0].n == 1 && seg->n_inputs == 1) {
         struct wf_item *out = seg->inputs[0].items[0]->outs;
@@ -211,13 +219,17 @@ static void note_last(struct exec *e, const struct plan_node *node, const struct
 void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n)
 {
     const struct plan_node *node = exec_node(e, e->lane->trigger);
-    struct item_vec *outputs = ARENA_ARRAY(&e->arena, struct item_vec, node->n_outputs ? node->n_outputs : 1);
+    struct item_vec few[FEW_PORTS] = { { NULL, 0 } };
+    bool keep = keeps(e, node);
+    struct item_vec *outputs = few;
+    if (keep || node->n_outputs > FEW_PORTS)
+        outputs = ARENA_ARRAY(&e->arena, struct item_vec, node->n_outputs ? node->n_outputs : 1);
     e->trigger = n == 1 ? (struct item_vec){ &items[0]->self, 1 } : vec_of(e, items, n);
     outputs[0] = e->trigger;
     struct wf_inst *inst = &e->ep->insts[node->index];
     inst->counters.calls++;
     inst->counters.items += n;
-    if (keeps(e, node))
+    if (keep)
         keep_run(e, node, outputs, exec_next_run(e, node->index));
     note_last(e, node, outputs);
     send_all(e, node, outputs);
@@ -256,10 +268,12 @@ void step_finish(struct exec *e)
     const struct plan_node *node = e->seg.inst->node;
     if (stopping_error(e, node))
         return;
-    struct item_vec *outputs = collect(e, node);
+    struct item_vec few[FEW_PORTS];
+    bool keep = keeps(e, node);
+    struct item_vec *outputs = collect(e, node, few, keep);
     if (node->always_output && node->n_outputs && !outputs[0].n)
         add_empty_item(e, node, outputs);
-    if (keeps(e, node))
+    if (keep)
         keep_run(e, node, outputs, e->seg.run);
     note_last(e, node, outputs);
     send_all(e, node, outputs);

@@ -2,7 +2,7 @@
  * The engine alone: no broker, no database. The standard message goes through the plan of a shipped workflow with
  * real plugins; commits succeed at once, outputs are counted. One core.
  *
- *   bench_engine [four|lua|noop] [rounds]
+ *   bench_engine [four|lua|noop] [rounds] [executions]
  *
  * four: if, set, switch, send; lua: the same and one script per item. Prints JSON lines with the median, the
  * smallest and the largest of the rounds, in executions a second.
@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXECUTIONS = 400000, CHUNK = 256, TURN = 4096, ROUNDS = 7 };
+enum { CHUNK = 256, TURN = 4096, ROUNDS = 7 };
+static size_t executions = 400000;
 
 static const char message[] =
     "{\"id\":\"01HV5Z7Q3K8M2N4P6R8T0V2X4Z\",\"tenant\":\"acme-telecom\",\"channel\":\"sms\","
@@ -172,7 +173,7 @@ static double run_once(struct lane *lane, uint64_t *position)
 {
     struct inbound in[CHUNK];
     int64_t start = clock_mono_us();
-    for (size_t done = 0; done < EXECUTIONS; done += CHUNK) {
+    for (size_t done = 0; done < executions; done += CHUNK) {
         for (size_t i = 0; i < CHUNK; i++)
             in[i] = (struct inbound){ .lane = lane,
                                       .position = (*position)++,
@@ -184,7 +185,7 @@ static double run_once(struct lane *lane, uint64_t *position)
             commit_all();
     }
     commit_all();
-    return (double)EXECUTIONS * 1e6 / (double)(clock_mono_us() - start);
+    return (double)executions * 1e6 / (double)(clock_mono_us() - start);
 }
 
 static int by_value(const void *a, const void *b)
@@ -224,9 +225,9 @@ static void run(const struct plugin_set *plugins, const char *name, const char *
         rates[i] = run_once(lane, &position);
     qsort(rates, (size_t)rounds, sizeof *rates, by_value);
     const struct plan_counters *c = engine_plan_counters(ep);
-    printf("{\"bench\":\"engine.%s\",\"per_s\":%.0f,\"min\":%.0f,\"max\":%.0f,\"us\":%.3f,\"rounds\":%d,\"executions\":%d,"
+    printf("{\"bench\":\"engine.%s\",\"per_s\":%.0f,\"min\":%.0f,\"max\":%.0f,\"us\":%.3f,\"rounds\":%d,\"executions\":%zu,"
            "\"bytes\":342,\"failed\":%llu,\"outputs\":%llu}\n",
-           name, rates[rounds / 2], rates[0], rates[rounds - 1], 1e6 / rates[rounds / 2], rounds, EXECUTIONS,
+           name, rates[rounds / 2], rates[0], rates[rounds - 1], 1e6 / rates[rounds / 2], rounds, executions,
            (unsigned long long)c->failed, (unsigned long long)bench.outputs);
     engine_destroy(bench.engine);
     plan_unref(plan);
@@ -236,6 +237,8 @@ static void run(const struct plugin_set *plugins, const char *name, const char *
 int main(int argc, char **argv)
 {
     int rounds = argc > 2 ? atoi(argv[2]) : ROUNDS;
+    if (argc > 3)
+        executions = strtoull(argv[3], NULL, 10);
     const char *dir = getenv("CATALYST_PLUGINS");
     struct plugin_set *plugins = plugin_set_create();
     struct err err;
