@@ -146,7 +146,7 @@ static const struct {
       "line 1: step limit of 1000000 reached" },
     { "while true do pcall(error) end", "line 1: step limit of 1000000 reached" },
     { "local function f() return f() end f()", "line 1: step limit of 1000000 reached" },
-    { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end",
+    { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100000) .. i end",
       "memory limit of 8192 KiB reached" },
     { "return {s = ('x'):rep(1e10)}",
       "line 1: string.rep of 10000000000 times 1 bytes is too large" },
