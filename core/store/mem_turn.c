@@ -164,7 +164,8 @@ static bool is_due(const struct mem_exec *e, const struct mem_lane *lane, int64_
         return false;
     if (e->retry)
         return true;
-    return e->exec.status == STORE_WAITING && e->exec.wake_us && e->exec.wake_us <= wake_us;
+    return e->exec.status == STORE_WAITING &&
+           (wake_us == INT64_MAX || (e->exec.wake_us && e->exec.wake_us <= wake_us));
 }
 
 static void parked(struct mem_store *m, struct job *job)

@@ -33,7 +33,13 @@ void pg_put_i64(struct pg_params *p, uint64_t n)
     put(p, (const char *)&p->numbers[p->n], 8);
 }
 
-void pg_put_time(struct pg_params *p, int64_t us) { pg_put_i64(p, (uint64_t)(us - EPOCH_US)); }
+/* The ends of time are PostgreSQL's infinities. */
+static uint64_t time_of(int64_t us)
+{
+    return (uint64_t)(us == INT64_MAX || us == INT64_MIN ? us : us - EPOCH_US);
+}
+
+void pg_put_time(struct pg_params *p, int64_t us) { pg_put_i64(p, time_of(us)); }
 
 void pg_put_bytes(struct pg_params *p, wf_str s) { put(p, s.ptr, s.len); }
 
@@ -93,7 +99,7 @@ void pg_add_time(struct pg_array *to, int64_t us)
         add_be32(to, UINT32_MAX);
         return;
     }
-    pg_add_i64(to, (uint64_t)(us - EPOCH_US));
+    pg_add_i64(to, time_of(us));
 }
 
 void pg_add_text(struct pg_array *to, wf_str s)
@@ -141,7 +147,14 @@ int64_t pg_get_time(const PGresult *r, int row, int column)
 {
     if (PQgetisnull(r, row, column))
         return 0;
-    return (int64_t)pg_get_i64(r, row, column) + EPOCH_US;
+    int64_t raw = (int64_t)pg_get_i64(r, row, column);
+    return raw == INT64_MAX ? raw : raw + EPOCH_US;
+}
+
+int64_t pg_get_wake(const PGresult *r, int row, int column)
+{
+    int64_t us = pg_get_time(r, row, column);
+    return us == INT64_MAX ? 0 : us;
 }
 
 wf_str pg_get_bytes(const PGresult *r, int row, int column)

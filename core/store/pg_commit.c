@@ -202,7 +202,7 @@ static int send_keep(struct pg_session *ps, struct pg_commit *c)
         pg_add_i16(&status, (uint16_t)e->status);
         pg_add_time(&times[0], e->started_us ? e->started_us : 1);
         pg_add_time(&times[1], e->ended_us);
-        pg_add_time(&times[2], e->wake_us);
+        pg_add_time(&times[2], e->wake_us ? e->wake_us : INT64_MAX);
     }
     struct pg_params p = { .n = 0 };
     pg_put_array(&p, &source);

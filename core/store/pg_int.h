@@ -142,7 +142,8 @@ uint16_t pg_get_i16(const PGresult *r, int row, int column);
 uint32_t pg_get_i32(const PGresult *r, int row, int column);
 uint64_t pg_get_i64(const PGresult *r, int row, int column);
 bool pg_get_bool(const PGresult *r, int row, int column);
-int64_t pg_get_time(const PGresult *r, int row, int column); /* NULL: 0 */
+int64_t pg_get_time(const PGresult *r, int row, int column); /* NULL: 0; infinity: INT64_MAX */
+int64_t pg_get_wake(const PGresult *r, int row, int column); /* infinity: 0 */
 wf_str pg_get_bytes(const PGresult *r, int row, int column); /* NULL: ptr NULL */
 
 /* A block from the columns PG_BLOCK_COLUMNS. */
@@ -204,6 +205,7 @@ struct pg_session {
     uint16_t *tags;
     unsigned n_tags, next_tag, tags_size;
     struct map prepared; /* SQL for plugins' rows -> its name on this connection */
+    struct map pages;    /* struct job_lane -> struct pg_page, of parked executions */
     struct pg_commit *commit;
 };
 #define PG_SESSION(ss) CONTAINER_OF((ss), struct pg_session, base)
@@ -245,6 +247,7 @@ void pg_blocks(struct store_session *ss, uint32_t source, uint32_t partition, ui
                uint32_t limit, store_on_block *each, void *ctx);
 void pg_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
                uint32_t limit, store_on_exec *each, void *ctx);
+void pg_pages_fini(struct pg_session *ps);
 void pg_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of *each, void *ctx);
 void pg_peek(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
              store_on_peek *done, void *ctx);

@@ -13,29 +13,29 @@
 /* In the order of enum read_kind. */
 const struct pg_statement pg_read_statements[] = {
     { "assign", "INSERT INTO source_position AS p (source, partition, owner, epoch, position) "
-                "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (source, partition) DO UPDATE SET owner = "
-                "excluded.owner, "
-                "epoch = p.epoch + 1, assigned_at = now() "
+                "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (source, partition) DO UPDATE "
+                "SET owner = excluded.owner, epoch = p.epoch + 1, assigned_at = now() "
                 "RETURNING p.epoch, p.position, p.block_seq, p.released, p.fresh" },
-    { "blocks",
-      "SELECT " PG_BLOCK_COLUMNS " FROM block WHERE source = $1 AND partition = $2 AND seq > $3 "
-      "ORDER BY seq LIMIT $4::bigint" },
+    { "blocks", "SELECT " PG_BLOCK_COLUMNS " FROM block "
+                "WHERE source = $1 AND partition = $2 AND seq > $3 ORDER BY seq LIMIT $4::bigint" },
+    /* $6: the call, $7: 1 when it is repeated, $8 and $9: where the page before it ended. */
     { "parked",
-      "WITH lane AS (SELECT epoch FROM source_position WHERE source = $1 AND partition = $2 AND "
-      "owner = $3), "
-      "due AS ((SELECT e.position FROM execution e, lane WHERE e.source = $1 AND e.partition = $2 "
-      "AND e.retry AND (e.handed_epoch <> lane.epoch OR e.handed_call = $6) LIMIT $5::bigint) "
-      "UNION ALL "
-      "(SELECT e.position FROM execution e, lane WHERE e.source = $1 AND e.partition = $2 "
-      "AND e.status = 4 AND e.wake_at IS NOT NULL AND e.wake_at <= $4 "
-      "AND (e.handed_epoch <> lane.epoch OR e.handed_call = $6) ORDER BY e.wake_at LIMIT "
-      "$5::bigint) "
-      "LIMIT $5::bigint) "
+      "WITH lane AS (SELECT epoch FROM source_position "
+      "WHERE source = $1 AND partition = $2 AND owner = $3), "
+      "again AS (SELECT e.position FROM execution e, lane WHERE $7::int = 1 AND e.source = $1 "
+      "AND e.partition = $2 AND e.handed_epoch = lane.epoch AND e.handed_call = $6), "
+      "failed AS (SELECT e.position FROM execution e, lane WHERE e.source = $1 "
+      "AND e.partition = $2 AND e.retry AND e.handed_epoch <> lane.epoch LIMIT $5::bigint), "
+      "waiting AS (SELECT e.position FROM execution e, lane WHERE e.source = $1 "
+      "AND e.partition = $2 AND e.status = 4 AND (e.wake_at, e.position) > ($8, $9) "
+      "AND e.wake_at <= $4 AND e.handed_epoch <> lane.epoch "
+      "ORDER BY e.wake_at, e.position LIMIT $5::bigint), "
+      "due AS (SELECT position FROM again UNION ALL SELECT position FROM failed "
+      "UNION ALL SELECT position FROM waiting LIMIT $5::bigint) "
       "UPDATE execution e SET handed_epoch = lane.epoch, handed_call = $6 FROM due, lane "
       "WHERE e.source = $1 AND e.partition = $2 AND e.position = due.position "
-      "RETURNING e.position, e.version, e.status, e.started_at, e.ended_at, e.wake_at, e.node, "
-      "e.error, "
-      "e.state" },
+      "RETURNING e.position, e.version, e.status, e.started_at, e.ended_at, e.wake_at, "
+      "e.node, e.error, e.state" },
     { "lanes_of",
       "SELECT source, partition FROM source_position WHERE owner = $1 ORDER BY source, partition" },
     { "peek",
@@ -54,6 +54,7 @@ struct read {
     uint64_t number; /* position or seq */
     int64_t wake_us;
     uint64_t call;
+    bool is_repeated;
     union {
         store_on_lane *lane;
         store_on_block *block;
@@ -69,6 +70,64 @@ struct read {
 };
 
 static struct read *read_of(struct pg_request *rq) { return CONTAINER_OF(rq, struct read, rq); }
+
+/* --- pages of parked executions --------------------------------------------------------------- */
+
+/* Where the last full page of a lane ended, so that the next one does not walk over all that was
+ * handed out before. It is forgotten with the first page that is not full; what was parked
+ * meanwhile before that place is found then. */
+struct pg_page {
+    struct job_lane lane; /* the map's key */
+    int64_t asked_us;     /* for which time */
+    int64_t wake_us;
+    uint64_t position;
+};
+
+static struct pg_page *find_page(struct pg_session *ps, const struct read *read)
+{
+    struct job_lane lane = { read->source, read->partition };
+    return map_get(&ps->pages, (const char *)&lane, sizeof lane);
+}
+
+static void put_page(struct pg_session *ps, const struct read *read, struct pg_params *p)
+{
+    const struct pg_page *page = find_page(ps, read);
+    bool goes_on = page && page->asked_us == read->wake_us;
+    pg_put_time(p, goes_on ? page->wake_us : INT64_MIN);
+    pg_put_i64(p, goes_on ? page->position : 0);
+}
+
+static void forget_page(struct pg_session *ps, const struct read *read)
+{
+    struct job_lane lane = { read->source, read->partition };
+    free(map_take(&ps->pages, (const char *)&lane, sizeof lane));
+}
+
+static void keep_page(struct pg_session *ps, const struct read *read)
+{
+    struct pg_page *page = xcalloc(1, sizeof *page);
+    page->lane = (struct job_lane){ read->source, read->partition };
+    page->asked_us = read->wake_us;
+    page->wake_us = INT64_MIN;
+    for (int i = 0; i < PQntuples(read->r); i++) {
+        int64_t wake_us = pg_get_time(read->r, i, 5);
+        uint64_t position = pg_get_i64(read->r, i, 0);
+        if (pg_get_i16(read->r, i, 2) != STORE_WAITING || wake_us < page->wake_us ||
+            (wake_us == page->wake_us && position <= page->position))
+            continue;
+        page->wake_us = wake_us;
+        page->position = position;
+    }
+    map_put(&ps->pages, (const char *)&page->lane, sizeof page->lane, page);
+}
+
+void pg_pages_fini(struct pg_session *ps)
+{
+    struct map_slot *slot;
+    for (size_t at = 0; map_each(&ps->pages, &at, &slot);)
+        free(slot->value);
+    map_fini(&ps->pages);
+}
 
 /* --- as a request ----------------------------------------------------------------------------- */
 
@@ -96,6 +155,8 @@ static int read_send(struct pg_session *ps, struct pg_request *rq)
         pg_put_time(&p, read->wake_us);
         pg_put_i64(&p, read->limit);
         pg_put_i64(&p, read->call);
+        pg_put_i32(&p, read->is_repeated);
+        put_page(ps, read, &p);
         break;
     case READ_LANES_OF:
         pg_put_i32(&p, read->instance);
@@ -134,6 +195,7 @@ static void read_lost(struct pg_session *ps, struct pg_request *rq)
     PQclear(read->r);
     read->r = NULL;
     read->failed = false;
+    read->is_repeated = true;
 }
 
 static bool read_end(struct pg_session *ps, struct pg_request *rq)
@@ -289,13 +351,16 @@ void pg_blocks(struct store_session *ss, uint32_t source, uint32_t partition, ui
 static void tell_parked(struct pg_session *ps, struct read *read)
 {
     const PGresult *r = read->r;
+    forget_page(ps, read);
+    if ((uint32_t)PQntuples(r) == read->limit)
+        keep_page(ps, read);
     for (int i = 0; i < PQntuples(r) && !ps->is_closed; i++) {
         struct store_exec e = { .id = { read->source, read->partition, pg_get_i64(r, i, 0) },
                                 .version = pg_get_i64(r, i, 1),
                                 .status = (enum store_status)pg_get_i16(r, i, 2),
                                 .started_us = pg_get_time(r, i, 3),
                                 .ended_us = pg_get_time(r, i, 4),
-                                .wake_us = pg_get_time(r, i, 5),
+                                .wake_us = pg_get_wake(r, i, 5),
                                 .node = pg_get_bytes(r, i, 6),
                                 .error = pg_get_bytes(r, i, 7),
                                 .state = pg_get_bytes(r, i, 8) };

@@ -76,6 +76,7 @@ static void enter(struct pg_session *ps) { ps->depth++; }
 static void destroy(struct pg_session *ps)
 {
     pg_commit_destroy(ps->commit);
+    pg_pages_fini(ps);
     map_fini(&ps->prepared);
     free(ps->tags);
     free(ps);
@@ -496,6 +497,7 @@ struct store_session *pg_session_open(struct store *s, const struct store_sessio
     ps->commit = pg_commit_create(ps);
     list_init(&ps->queue);
     map_init(&ps->prepared);
+    map_init(&ps->pages);
     while (!ps->random)
         if (getrandom(&ps->random, sizeof ps->random, 0) != (ssize_t)sizeof ps->random)
             ps->random = (uint64_t)clock_mono_us();

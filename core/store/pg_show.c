@@ -54,7 +54,7 @@ static struct store_exec get_exec(const PGresult *r, int row)
                                 .status = (enum store_status)pg_get_i16(r, row, 4),
                                 .started_us = pg_get_time(r, row, 5),
                                 .ended_us = pg_get_time(r, row, 6),
-                                .wake_us = pg_get_time(r, row, 7),
+                                .wake_us = pg_get_wake(r, row, 7),
                                 .node = pg_get_bytes(r, row, 8),
                                 .error = pg_get_bytes(r, row, 9),
                                 .state = pg_get_bytes(r, row, 10) };

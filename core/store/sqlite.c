@@ -137,6 +137,8 @@ void sq_get_exec(sqlite3_stmt *q, struct store_exec *out)
                                 .node = sq_str(q, 8),
                                 .error = sq_str(q, 9),
                                 .state = sq_str(q, 10) };
+    if (out->wake_us == INT64_MAX)
+        out->wake_us = 0;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

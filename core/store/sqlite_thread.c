@@ -28,7 +28,7 @@ struct sqlite_session {
 /* Weather on its way to a session. */
 struct note {
     struct mail mail;
-    struct link link; /* of the store's notes */
+    struct link link;               /* of the store's notes */
     struct sqlite_session *session; /* NULL: closed */
     bool up, is_stranded;
     char reason[500];

@@ -37,7 +37,7 @@ static const char *const statements[SQ_STATEMENTS] = {
     [SQ_RETRIES] = "SELECT " SQ_EXEC_COLUMNS " FROM execution WHERE source = ?1 AND partition = ?2 "
                    "AND retry = 1 AND handed_epoch <> ?3 LIMIT ?4",
     [SQ_DUE] = "SELECT " SQ_EXEC_COLUMNS " FROM execution WHERE source = ?1 AND partition = ?2 "
-               "AND status = 4 AND wake_us > 0 AND wake_us <= ?5 AND handed_epoch <> ?3 "
+               "AND status = 4 AND wake_us <= ?5 AND handed_epoch <> ?3 "
                "ORDER BY wake_us LIMIT ?4",
     [SQ_HAND_OUT] = "UPDATE execution SET handed_epoch = ?4 "
                     "WHERE source = ?1 AND partition = ?2 AND position = ?3",
@@ -145,7 +145,7 @@ static int keep_exec(struct sqlite_worker *w, const struct store_exec *e)
     sq_bind_int(q, 5, e->status);
     sq_bind_int(q, 6, e->started_us);
     sq_bind_int(q, 7, e->ended_us);
-    sq_bind_int(q, 8, e->wake_us);
+    sq_bind_int(q, 8, e->wake_us ? e->wake_us : INT64_MAX);
     sq_bind_str(q, 9, store_clean_text(&w->scratch, e->node));
     sq_bind_str(q, 10, store_clean_text(&w->scratch, e->error));
     sq_bind_str(q, 11, store_clean_text(&w->scratch, e->state));

@@ -294,9 +294,10 @@ void store_blocks(struct store_session *ss, uint32_t source, uint32_t partition,
                   uint32_t limit,
                   void (*each)(void *ctx, const struct store_block *block, const struct err *error),
                   void *ctx);
-/* Parked executions of a lane (or, with status ERROR, those marked for retry) that are due before
- * `wake_us`, at most `limit`, each handed out once per epoch (again when it was written again).
- * None when the lane is not this instance's. `exec` NULL: the end. */
+/* Parked executions of a lane that are due at `wake_us`, those that wake first, and failed ones
+ * (status ERROR) that were marked for retry; at most `limit`, each handed out once per epoch, and
+ * again when it was written again. INT64_MAX: all, also those that do not wake by time. None when
+ * the lane is not this instance's. `exec` NULL: the end. */
 void store_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
                   uint32_t limit,
                   void (*each)(void *ctx, const struct store_exec *exec, const struct err *error),

@@ -411,6 +411,13 @@ static void parked_executions_are_handed_out_when_due(void **state)
     assert_int_equal(parked(f, ss, noon_us + 20, 10).n, 0); /* once per epoch */
     assign(f, ss, 1, 0, 0);
     assert_int_equal(parked(f, ss, noon_us + 20, 10).n, 2); /* a crash later */
+    list = parked(f, ss, INT64_MAX, 10); /* all that is left, also what waits for a signal */
+    assert_int_equal(list.n, 2);
+    assert_int_equal(list.ids[0].position + list.ids[1].position, 7);
+    assert_int_equal(list.wake_us[list.ids[0].position == 3 ? 0 : 1], 0);
+    assign(f, ss, 1, 0, 0);
+    assert_int_equal(parked(f, ss, INT64_MAX, 10).n, 4);
+    assert_int_equal(parked(f, ss, INT64_MAX, 10).n, 0);
     close_session(f, ss);
 }
 
@@ -435,6 +442,27 @@ static void a_limit_hands_out_the_rest_later(void **state)
         total += list.n;
     }
     assert_int_equal(parked(f, ss, noon_us + 100, 8).n, 0);
+    close_session(f, ss);
+}
+
+/* What is parked while a lane is read page by page is not forgotten. */
+static void pages_lose_nobody(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    struct store_exec execs[12];
+    for (uint32_t i = 0; i < 12; i++)
+        execs[i] = parked_exec(i, i % 2 ? noon_us : 0);
+    keep(f, ss, &lane, execs, 12, NULL, 0);
+    unsigned n = parked(f, ss, INT64_MAX, 4).n;
+    struct store_exec early[] = { parked_exec(100, noon_us - 50), parked_exec(101, 0) };
+    keep(f, ss, &lane, early, 2, NULL, 0);
+    for (unsigned got = 1; got; n += got)
+        got = parked(f, ss, INT64_MAX, 4).n;
+    assert_int_equal(n, 14);
+    store_execution_retry(f->store, (struct exec_id){ 1, 0, 5 }, NULL); /* waits: refused */
+    assert_int_equal(parked(f, ss, INT64_MAX, 4).n, 0);
     close_session(f, ss);
 }
 
@@ -1191,6 +1219,7 @@ static void urls_are_checked(void **state)
     X(a_flipped_byte_is_noticed)                                                                   \
     X(parked_executions_are_handed_out_when_due)                                                   \
     X(a_limit_hands_out_the_rest_later)                                                            \
+    X(pages_lose_nobody)                                                                           \
     X(written_again_it_is_handed_out_again)                                                        \
     X(only_the_owner_gets_parked_executions)                                                       \
     X(a_failed_execution_is_retried_once)                                                          \

@@ -108,16 +108,15 @@ CREATE TABLE execution (
     handed_call  bigint NOT NULL DEFAULT 0, -- by which call, so that a repeated call finds it again
     started_at   timestamptz NOT NULL,
     ended_at     timestamptz,
-    wake_at      timestamptz,
+    wake_at      timestamptz NOT NULL,      -- infinity: not by time
     node         text NOT NULL,
     error        text NOT NULL,
     state        text NOT NULL,
     PRIMARY KEY (source, partition, position)
 ) WITH (fillfactor = 90);
-CREATE INDEX execution_wake ON execution (source, partition, wake_at) WHERE status = 4 AND wake_at IS NOT NULL;
+CREATE INDEX execution_wake ON execution (source, partition, wake_at, position) WHERE status = 4;
 CREATE INDEX execution_retry ON execution (source, partition) WHERE retry;
 CREATE INDEX execution_ended ON execution (ended_at) WHERE status <> 4;
-CREATE INDEX execution_started ON execution (started_at);
 
 CREATE TABLE credential (
     id         text PRIMARY KEY,

@@ -88,16 +88,15 @@ CREATE TABLE execution (
     handed_epoch INTEGER NOT NULL DEFAULT 0, -- of the lane when it was handed to an engine
     started_us   INTEGER NOT NULL,
     ended_us     INTEGER NOT NULL,           -- 0: not yet
-    wake_us      INTEGER NOT NULL,           -- 0: not by time
+    wake_us      INTEGER NOT NULL,           -- 2^63-1: not by time
     node         TEXT NOT NULL,
     error        TEXT NOT NULL,
     state        TEXT NOT NULL,
     PRIMARY KEY (source, partition, position)
 ) WITHOUT ROWID;
-CREATE INDEX execution_wake ON execution (source, partition, wake_us) WHERE status = 4 AND wake_us > 0;
+CREATE INDEX execution_wake ON execution (source, partition, wake_us) WHERE status = 4;
 CREATE INDEX execution_retry ON execution (source, partition) WHERE retry = 1;
 CREATE INDEX execution_ended ON execution (ended_us) WHERE status <> 4;
-CREATE INDEX execution_started ON execution (started_us);
 
 CREATE TABLE credential (
     id     TEXT PRIMARY KEY,
