@@ -301,8 +301,7 @@ static int array_at(lua_State *L)
     return 1;
 }
 
-/* --- order
- * ---------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 /* Whether element a (on the stack) comes after b: by function 2, else as texts with undefined last.
  */
@@ -441,8 +440,7 @@ const struct js_method js_array_methods[] = {
     { NULL, NULL },
 };
 
-/* --- the rest
- * ------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static int array_keys(lua_State *L)
 {

@@ -87,8 +87,7 @@ double date_join(const struct date_fields *f, const struct date_zone *z)
     return fabs(ms) > 8.64e15 ? NAN : ms;
 }
 
-/* --- units
- * ---------------------------------------------------------------------------------------- */
+/* --- units ------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;

@@ -122,8 +122,7 @@ static void split(struct compile *c)
     }
 }
 
-/* --- constants
- * ------------------------------------------------------------------------------------ */
+/* --- constants -------------------------------------------------------------------------------- */
 
 static bool const_of(struct arena *a, const struct node *n, struct json *out, unsigned depth);
 
@@ -195,8 +194,7 @@ static bool const_of(struct arena *a, const struct node *n, struct json *out, un
     }
 }
 
-/* --- the kinds
- * ------------------------------------------------------------------------------------ */
+/* --- the kinds -------------------------------------------------------------------------------- */
 
 static bool is_single_block(const struct compile *c) { return c->n == 1 && c->parts[0].block; }
 
@@ -300,8 +298,7 @@ static struct expr *make_template(struct compile *c)
     return x;
 }
 
-/* --- Lua
- * ------------------------------------------------------------------------------------------ */
+/* --- Lua -------------------------------------------------------------------------------------- */
 
 #define PRELUDE                                                                                    \
     "local R,M,S,N=...\nlocal "                                                                    \

@@ -25,8 +25,7 @@ struct js_date *date_push(lua_State *L, double ms, struct date_zone *zone, bool 
 
 static int push_format(lua_State *L, const char *format, bool utc);
 
-/* --- properties
- * ----------------------------------------------------------------------------------- */
+/* --- properties ------------------------------------------------------------------------------- */
 
 enum {
     PROP_NONE,
@@ -166,8 +165,7 @@ int date_index(lua_State *L)
     return 1;
 }
 
-/* --- JavaScript's Date
- * ---------------------------------------------------------------------------- */
+/* --- JavaScript's Date ------------------------------------------------------------------------ */
 
 static int get_part(lua_State *L, int what, bool utc)
 {
@@ -385,8 +383,7 @@ const struct js_method js_date_methods[] = {
     { NULL, NULL },
 };
 
-/* --- making Dates
- * --------------------------------------------------------------------------------- */
+/* --- making Dates ----------------------------------------------------------------------------- */
 
 /* new Date(y, m, ...) and Date.UTC(y, m, ...) */
 static double from_parts(lua_State *L, struct date_zone *zone)

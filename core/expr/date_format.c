@@ -48,8 +48,7 @@ size_t date_iso(const struct js_date *d, char to[DATE_TEXT_MAX])
     return n + offset_text(to + n, 12, f.offset_seconds, "%c%02d:%02d");
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Exactly n digits at *s. */
 static bool digits(const char **s, const char *end, int n, int *out)
@@ -280,8 +279,7 @@ double date_parse(const char *s, size_t len, bool only_iso, struct date_zone *zo
     return only_iso ? NAN : parse_free(start, end, zone, found, lua);
 }
 
-/* --- Luxon's tokens
- * ------------------------------------------------------------------------------- */
+/* --- Luxon's tokens --------------------------------------------------------------------------- */
 
 /* Length of the token at s: a run of one letter. */
 static size_t run_of(const char *s, const char *end)

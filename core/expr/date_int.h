@@ -16,8 +16,7 @@ struct date_fields {
     int offset_seconds; /* of the zone, east positive */
 };
 
-/* --- zone.c
- * ----------------------------------------------------------------------------------------- */
+/* --- zone.c ----------------------------------------------------------------------------------- */
 
 /* The zone by IANA name, "UTC", "local", or an offset like "UTC+2", "+02:00". NULL: unknown. Zones
  * live as long as the expr_lua. */
@@ -32,8 +31,7 @@ int date_zone_offset(const struct date_zone *z, int64_t unix_seconds); /* second
 bool date_zone_is_dst(const struct date_zone *z, int64_t unix_seconds);
 void date_zone_free_all(struct date_zone *zones);
 
-/* --- calendar.c
- * ------------------------------------------------------------------------------------- */
+/* --- calendar.c ------------------------------------------------------------------------------- */
 
 int64_t date_days(int64_t year, int month, int day); /* since 1970-01-01 */
 void date_of_days(int64_t days, int64_t *year, int *month, int *day);
@@ -63,14 +61,26 @@ double date_unit_ms(enum date_unit unit); /* days count 24 hours; a month 30 day
 double date_add(double ms, const struct date_zone *z, enum date_unit unit, double amount);
 double date_floor(double ms, const struct date_zone *z, enum date_unit unit);
 
-/* --- date.c
- * ----------------------------------------------------------------------------------------- */
+/* --- date.c ----------------------------------------------------------------------------------- */
 
 /* A part of a date by Luxon's name for it. */
 bool date_number_of(const struct js_date *d, const char *name, double *out);
 
-/* --- date_format.c
- * ---------------------------------------------------------------------------------- */
+/* --- duration.c, datetime.c, datetime_make.c -------------------------------------------------- */
+
+extern const char *const date_unit_names[]; /* by unit, plural */
+/* Makes a Duration of that length; the object of its amounts is on top and replaced. */
+void duration_push(lua_State *L, double ms);
+/* Amounts by unit of an object or Duration; their sum in milliseconds. */
+double duration_amounts(lua_State *L, int at, double amounts[DATE_MS + 1]);
+enum date_unit date_unit_arg(lua_State *L, int at, enum date_unit missing);
+struct date_zone *date_zone_arg(lua_State *L, int at);
+/* A date, a text or milliseconds as a moment and its zone. NaN when it is none. */
+double date_moment_of(lua_State *L, int at, struct date_zone **zone);
+void date_set_field(struct date_fields *f, const char *name, int v);
+void date_set_fields(lua_State *L, int at, struct date_fields *f);
+
+/* --- date_format.c ---------------------------------------------------------------------------- */
 
 /* Adds the moment in Luxon's tokens. */
 void date_format(luaL_Buffer *b, const struct js_date *d, const char *format, size_t len);

@@ -1,194 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * datetime: Luxon's DateTime and Duration, and n8n's own functions of dates. The worker's thread.
+ * datetime: methods of Luxon's DateTime and n8n's own functions of dates. The worker's thread.
  */
 #include "expr/date_int.h"
 #include <math.h>
 #include <stdio.h>
 
-/* --- durations
- * ------------------------------------------------------------------------------------ */
-
-static const char *const unit_names[] = { NULL,   "years", "quarters", "months",  "weeks",
-                                          "days", "hours", "minutes",  "seconds", "milliseconds" };
-
-/* A box with its length in milliseconds and its amounts by unit. The object of amounts is on top.
- */
-static void push_duration(lua_State *L, double ms)
-{
-    struct js_box *box = lua_newuserdatauv(L, sizeof *box, 2);
-    box->kind = JS_DURATION;
-    luaL_setmetatable(L, "duration");
-    lua_pushnumber(L, ms);
-    lua_setiuservalue(L, -2, 1);
-    lua_insert(L, -2);
-    lua_setiuservalue(L, -2, 2);
-}
-
-/* Calls each unit of the object or duration at `at`; the sum in milliseconds. */
-static double amounts_of(lua_State *L, int at, double amounts[DATE_MS + 1])
-{
-    double sum = 0;
-    at = lua_absindex(L, at);
-    memset(amounts, 0, sizeof *amounts * (DATE_MS + 1));
-    if (js_type(L, at) == JS_DURATION)
-        lua_getiuservalue(L, at, 2);
-    else
-        lua_pushvalue(L, at);
-    size_t n = js_type(L, -1) == JS_OBJECT ? js_members(L, -1) : 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t len;
-        js_member(L, -1, i);
-        const char *name = lua_tolstring(L, -2, &len);
-        enum date_unit unit = date_unit_of(name, len);
-        if (!unit)
-            luaL_error(L, "'%s' is no unit of time", name);
-        amounts[unit] += js_to_number(L, -1);
-        sum += js_to_number(L, -1) * date_unit_ms(unit);
-        lua_pop(L, 2);
-    }
-    lua_pop(L, 1);
-    return sum;
-}
-
-static enum date_unit unit_arg(lua_State *L, int at, enum date_unit missing)
-{
-    size_t len;
-    if (js_is_missing(L, at))
-        return missing;
-    const char *name = js_arg_string(L, at, &len);
-    enum date_unit unit = date_unit_of(name, len);
-    if (!unit)
-        luaL_error(L, "'%s' is no unit of time", name);
-    return unit;
-}
-
-static int duration_as(lua_State *L)
-{
-    enum date_unit unit = unit_arg(L, 2, DATE_MS);
-    lua_settop(L, 1);
-    double amounts[DATE_MS + 1], sum = 0;
-    amounts_of(L, 1, amounts);
-    /* months and years convert among themselves, not by days */
-    if (unit <= DATE_MONTH) {
-        double months = amounts[DATE_YEAR] * 12 + amounts[DATE_QUARTER] * 3 + amounts[DATE_MONTH];
-        for (enum date_unit u = DATE_WEEK; u <= DATE_MS; u++)
-            sum += amounts[u] * date_unit_ms(u) / date_unit_ms(DATE_MONTH);
-        lua_pushnumber(L, (months + sum) / (unit == DATE_YEAR ? 12 : unit == DATE_QUARTER ? 3 : 1));
-        return 1;
-    }
-    lua_pushnumber(L, js_to_number(L, 1) / date_unit_ms(unit));
-    return 1;
-}
-
-static int duration_to_object(lua_State *L)
-{
-    lua_getiuservalue(L, 1, 2);
-    return 1;
-}
-
-static int duration_to_millis(lua_State *L)
-{
-    lua_pushnumber(L, js_to_number(L, 1));
-    return 1;
-}
-
-/* "2 hours, 30 minutes" */
-static int duration_to_human(lua_State *L)
-{
-    double amounts[DATE_MS + 1];
-    amounts_of(L, 1, amounts);
-    luaL_Buffer b;
-    bool any = false;
-    luaL_buffinit(L, &b);
-    for (enum date_unit u = DATE_YEAR; u <= DATE_MS; u++) {
-        char number[TEXT_NUMBER_MAX];
-        if (amounts[u] == 0)
-            continue;
-        text_of_number(amounts[u], number);
-        if (any)
-            luaL_addstring(&b, ", ");
-        luaL_addstring(&b, number);
-        luaL_addchar(&b, ' ');
-        luaL_addlstring(&b, unit_names[u], strlen(unit_names[u]) - (amounts[u] == 1));
-        any = true;
-    }
-    luaL_pushresult(&b);
-    return 1;
-}
-
-int duration_index(lua_State *L)
-{
-    size_t len;
-    double amounts[DATE_MS + 1];
-    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : "";
-    for (enum date_unit u = DATE_YEAR; u <= DATE_MS; u++)
-        if (!strcmp(unit_names[u], key)) {
-            amounts_of(L, 1, amounts);
-            lua_pushnumber(L, amounts[u]);
-            return 1;
-        }
-    lua_pushnil(L);
-    return 1;
-}
-
-const struct js_method js_duration_methods[] = {
-    { "as", duration_as },
-    { "toObject", duration_to_object },
-    { "toMillis", duration_to_millis },
-    { "valueOf", duration_to_millis },
-    { "toHuman", duration_to_human },
-    { NULL, NULL },
-};
-
-static int duration_from_object(lua_State *L)
-{
-    double amounts[DATE_MS + 1];
-    lua_settop(L, 1);
-    double ms = amounts_of(L, 1, amounts);
-    js_object_new(L);
-    js_merge(L, 2, 1);
-    push_duration(L, ms);
-    return 1;
-}
-
-static int duration_from_millis(lua_State *L)
-{
-    double ms = js_to_number(L, 1);
-    js_object_new(L);
-    lua_pushnumber(L, ms);
-    js_put_field(L, -2, "milliseconds");
-    push_duration(L, ms);
-    return 1;
-}
-
-/* --- any value as a date
- * -------------------------------------------------------------------------- */
-
-/* A date, a text or milliseconds. NaN when it is none. */
-static double moment_of(lua_State *L, int at, struct date_zone **zone)
-{
-    size_t len;
-    *zone = date_zone_local(js_lua(L));
-    struct js_date *d = date_at(L, at);
-    if (d) {
-        *zone = d->zone;
-        return d->ms;
-    }
-    if (lua_type(L, at) == LUA_TNUMBER)
-        return lua_tonumber(L, at);
-    if (lua_type(L, at) != LUA_TSTRING)
-        return NAN;
-    const char *s = lua_tolstring(L, at, &len);
-    struct date_zone *found;
-    return date_parse(s, len, false, *zone, &found, js_lua(L));
-}
+/* --- moments and results ---------------------------------------------------------------------- */
 
 static double need_moment(lua_State *L, int at)
 {
     struct date_zone *zone;
     if (js_is_missing(L, at))
         return (double)(js_lua(L)->scope->now_us / 1000);
-    double ms = moment_of(L, at, &zone);
+    double ms = date_moment_of(L, at, &zone);
     if (ms != ms)
         luaL_error(L, "a date is expected");
     return ms;
@@ -200,8 +24,7 @@ static int push_like(lua_State *L, const struct js_date *d, double ms)
     return 1;
 }
 
-/* --- arithmetic
- * ----------------------------------------------------------------------------------- */
+/* --- arithmetic ------------------------------------------------------------------------------- */
 
 /* plus({days: 1}), plus(1, 'days'), plus(duration), plus(ms) */
 static int shift(lua_State *L, double sign)
@@ -210,9 +33,9 @@ static int shift(lua_State *L, double sign)
     double ms = d->ms, amounts[DATE_MS + 1] = { 0 };
     lua_settop(L, 3);
     if (lua_type(L, 2) == LUA_TNUMBER || lua_type(L, 2) == LUA_TSTRING)
-        amounts[unit_arg(L, 3, DATE_MS)] = js_to_number(L, 2);
+        amounts[date_unit_arg(L, 3, DATE_MS)] = js_to_number(L, 2);
     else
-        amounts_of(L, 2, amounts);
+        duration_amounts(L, 2, amounts);
     double months = amounts[DATE_YEAR] * 12 + amounts[DATE_QUARTER] * 3 + amounts[DATE_MONTH];
     double days = amounts[DATE_WEEK] * 7 + amounts[DATE_DAY];
     ms = date_add(ms, d->zone, DATE_MONTH, sign * months);
@@ -229,13 +52,13 @@ static int date_minus(lua_State *L) { return shift(L, -1); }
 static int date_start_of(lua_State *L)
 {
     const struct js_date *d = date_at(L, 1);
-    return push_like(L, d, date_floor(d->ms, d->zone, unit_arg(L, 2, DATE_WEEK)));
+    return push_like(L, d, date_floor(d->ms, d->zone, date_unit_arg(L, 2, DATE_WEEK)));
 }
 
 static int date_end_of(lua_State *L)
 {
     const struct js_date *d = date_at(L, 1);
-    enum date_unit unit = unit_arg(L, 2, DATE_MONTH);
+    enum date_unit unit = date_unit_arg(L, 2, DATE_MONTH);
     double start = date_floor(d->ms, d->zone, unit);
     return push_like(L, d, date_add(start, d->zone, unit, 1) - 1);
 }
@@ -277,20 +100,20 @@ static void push_difference(lua_State *L, double from, double to, const struct d
             n += step * (to - from) / (next - from);
         }
         lua_pushnumber(L, n == 0 ? 0 : n);
-        js_put_field(L, -2, unit_names[u]);
+        js_put_field(L, -2, date_unit_names[u]);
     }
-    push_duration(L, total);
+    duration_push(L, total);
 }
 
 static unsigned unit_mask(lua_State *L, int at, enum date_unit missing)
 {
     unsigned mask = 0;
     if (js_type(L, at) != JS_ARRAY)
-        return 1u << unit_arg(L, at, missing);
+        return 1u << date_unit_arg(L, at, missing);
     size_t n = js_len(L, at);
     for (size_t i = 0; i < n; i++) {
         js_elem(L, at, i);
-        mask |= 1u << unit_arg(L, lua_gettop(L), missing);
+        mask |= 1u << date_unit_arg(L, lua_gettop(L), missing);
         lua_pop(L, 1);
     }
     return mask ? mask : 1u << missing;
@@ -321,9 +144,9 @@ static int difference_number(lua_State *L, double to, int unit_at)
     bool list = js_type(L, unit_at) == JS_ARRAY;
     unsigned mask = unit_mask(L, unit_at, DATE_DAY);
     push_difference(L, d->ms, to, d->zone, mask);
-    if (list)
-        return duration_to_object((lua_replace(L, 1), L));
     lua_getiuservalue(L, -1, 2);
+    if (list)
+        return 1;
     js_member(L, -1, 0);
     return 1;
 }
@@ -340,8 +163,7 @@ static int date_diff_to_now(lua_State *L)
     return difference_number(L, (double)(js_lua(L)->scope->now_us / 1000), 2);
 }
 
-/* --- reading parts
- * -------------------------------------------------------------------------------- */
+/* --- reading parts ---------------------------------------------------------------------------- */
 
 static int date_get(lua_State *L)
 {
@@ -351,7 +173,7 @@ static int date_get(lua_State *L)
     return 1;
 }
 
-static void set_field(struct date_fields *f, const char *name, int v)
+void date_set_field(struct date_fields *f, const char *name, int v)
 {
     if (!strncmp(name, "year", 4))
         f->year = v;
@@ -369,13 +191,13 @@ static void set_field(struct date_fields *f, const char *name, int v)
         f->ms = v;
 }
 
-static void set_fields(lua_State *L, int at, struct date_fields *f)
+void date_set_fields(lua_State *L, int at, struct date_fields *f)
 {
     size_t n = js_type(L, at) == JS_OBJECT ? js_members(L, at) : 0;
     for (size_t i = 0; i < n; i++) {
         js_member(L, at, i);
         double v = js_to_number(L, -1);
-        set_field(f, lua_tostring(L, -2), fabs(v) < 1e9 ? (int)v : 0);
+        date_set_field(f, lua_tostring(L, -2), fabs(v) < 1e9 ? (int)v : 0);
         lua_pop(L, 2);
     }
     if (f->month < 1 || f->month > 12)
@@ -391,7 +213,7 @@ static int date_set(lua_State *L)
     if (d->ms != d->ms)
         return push_like(L, d, NAN);
     date_split(d->ms, d->zone, &f);
-    set_fields(L, 2, &f);
+    date_set_fields(L, 2, &f);
     return push_like(L, d, date_join(&f, d->zone));
 }
 
@@ -409,10 +231,9 @@ static int date_to_object(lua_State *L)
     return 1;
 }
 
-/* --- zones and text
- * ------------------------------------------------------------------------------- */
+/* --- zones and text --------------------------------------------------------------------------- */
 
-static struct date_zone *zone_arg(lua_State *L, int at)
+struct date_zone *date_zone_arg(lua_State *L, int at)
 {
     size_t len;
     const char *name = js_arg_string(L, at, &len);
@@ -426,7 +247,7 @@ static int date_set_zone(lua_State *L)
 {
     const struct js_date *d = date_at(L, 1);
     lua_settop(L, 3);
-    struct date_zone *zone = lua_isnil(L, 2) ? date_zone_local(js_lua(L)) : zone_arg(L, 2);
+    struct date_zone *zone = lua_isnil(L, 2) ? date_zone_local(js_lua(L)) : date_zone_arg(L, 2);
     double ms = d->ms;
     if (js_type(L, 3) == JS_OBJECT && ms == ms) {
         struct date_fields f;
@@ -569,7 +390,7 @@ static int date_to_relative(lua_State *L)
             break;
     }
     text_of_number(fabs(n), number);
-    const char *name = unit_names[unit];
+    const char *name = date_unit_names[unit];
     int len = (int)strlen(name) - (fabs(n) == 1);
     if (d->ms >= now)
         snprintf(text, sizeof text, "in %s %.*s", number, len, name);
@@ -579,13 +400,12 @@ static int date_to_relative(lua_State *L)
     return 1;
 }
 
-/* --- questions
- * ------------------------------------------------------------------------------------ */
+/* --- questions -------------------------------------------------------------------------------- */
 
 static int date_has_same(lua_State *L)
 {
     const struct js_date *d = date_at(L, 1);
-    enum date_unit unit = unit_arg(L, 3, DATE_MS);
+    enum date_unit unit = date_unit_arg(L, 3, DATE_MS);
     lua_pushboolean(L, date_floor(d->ms, d->zone, unit) ==
                            date_floor(need_moment(L, 2), d->zone, unit));
     return 1;
@@ -625,7 +445,8 @@ static int date_is_in_last(lua_State *L)
 {
     const struct js_date *d = date_at(L, 1);
     double now = (double)(js_lua(L)->scope->now_us / 1000);
-    double since = date_add(now, d->zone, unit_arg(L, 3, DATE_MINUTE), -js_arg_number(L, 2, 0));
+    double since =
+        date_add(now, d->zone, date_unit_arg(L, 3, DATE_MINUTE), -js_arg_number(L, 2, 0));
     lua_pushboolean(L, d->ms >= since && d->ms <= now);
     return 1;
 }
@@ -708,180 +529,5 @@ const struct js_method js_date_ext[] = {
     { "toBoolean", date_true },
     { "isEmpty", date_is_empty },
     { "isNotEmpty", date_true },
-    { NULL, NULL },
-};
-
-/* --- making DateTimes
- * ----------------------------------------------------------------------------- */
-
-/* The zone that options at `at` ask for; *keep when the text's own offset stays. */
-static struct date_zone *zone_option(lua_State *L, int at, bool *keep)
-{
-    struct date_zone *zone = date_zone_local(js_lua(L));
-    *keep = false;
-    if (js_type(L, at) != JS_OBJECT)
-        return zone;
-    js_get(L, at, "setZone", 7);
-    *keep = js_truth(L, -1);
-    js_get(L, at, "zone", 4);
-    if (!lua_isnil(L, -1))
-        zone = zone_arg(L, lua_gettop(L));
-    lua_pop(L, 2);
-    return zone;
-}
-
-static int from_text(lua_State *L, bool only_iso)
-{
-    size_t len;
-    bool keep;
-    lua_settop(L, 2);
-    struct date_zone *zone = zone_option(L, 2, &keep), *found = zone;
-    double ms = NAN;
-    if (lua_type(L, 1) == LUA_TSTRING) {
-        const char *s = lua_tolstring(L, 1, &len);
-        ms = date_parse(s, len, only_iso, zone, &found, js_lua(L));
-    }
-    date_push(L, ms, keep ? found : zone, true);
-    return 1;
-}
-
-static int from_iso(lua_State *L) { return from_text(L, true); }
-
-static int from_any(lua_State *L) { return from_text(L, false); }
-
-static int from_format(lua_State *L)
-{
-    size_t len, format_len;
-    bool keep;
-    lua_settop(L, 3);
-    struct date_zone *zone = zone_option(L, 3, &keep);
-    const char *s = js_arg_string(L, 1, &len), *format = js_arg_string(L, 2, &format_len);
-    date_push(L, date_parse_format(s, len, format, format_len, zone), zone, true);
-    return 1;
-}
-
-static int from_number(lua_State *L, double factor)
-{
-    bool keep;
-    lua_settop(L, 2);
-    date_push(L, js_to_number(L, 1) * factor, zone_option(L, 2, &keep), true);
-    return 1;
-}
-
-static int from_millis(lua_State *L) { return from_number(L, 1); }
-
-static int from_seconds(lua_State *L) { return from_number(L, 1000); }
-
-static int from_object(lua_State *L)
-{
-    bool keep;
-    struct date_fields f;
-    lua_settop(L, 2);
-    struct date_zone *zone = zone_option(L, 2, &keep);
-    date_split((double)(js_lua(L)->scope->now_us / 1000), zone, &f);
-    f.month = f.day = 1;
-    f.hour = f.minute = f.second = f.ms = 0;
-    set_fields(L, 1, &f);
-    date_push(L, date_join(&f, zone), zone, true);
-    return 1;
-}
-
-static int datetime_now(lua_State *L)
-{
-    date_push(L, (double)(js_lua(L)->scope->now_us / 1000), date_zone_local(js_lua(L)), true);
-    return 1;
-}
-
-/* DateTime.local(y, m, d, ...) and DateTime.utc(...) */
-static int from_places(lua_State *L, struct date_zone *zone)
-{
-    static const char *const names[] = { "year",   "month",  "day",        "hour",
-                                         "minute", "second", "millisecond" };
-    struct date_fields f = { .month = 1, .day = 1 };
-    int n = lua_gettop(L);
-    if (!n) {
-        date_push(L, (double)(js_lua(L)->scope->now_us / 1000), zone, true);
-        return 1;
-    }
-    for (int i = 0; i < n && i < 7; i++)
-        set_field(&f, names[i], (int)js_arg_integer(L, i + 1, 0));
-    bool fine = f.month >= 1 && f.month <= 12;
-    date_push(L, fine ? date_join(&f, zone) : NAN, zone, true);
-    return 1;
-}
-
-static int datetime_local(lua_State *L) { return from_places(L, date_zone_local(js_lua(L))); }
-
-static int datetime_utc(lua_State *L) { return from_places(L, date_zone_utc(js_lua(L))); }
-
-static int is_datetime(lua_State *L)
-{
-    const struct js_date *d = date_at(L, 1);
-    lua_pushboolean(L, d && d->luxon);
-    return 1;
-}
-
-static int extreme(lua_State *L, bool max)
-{
-    int n = lua_gettop(L), best = 1;
-    for (int i = 1; i <= n; i++) {
-        if (!date_at(L, i))
-            return luaL_error(L, "DateTime.%s() takes DateTimes", max ? "max" : "min");
-        double a = date_at(L, i)->ms, b = date_at(L, best)->ms;
-        if (max ? a > b : a < b)
-            best = i;
-    }
-    lua_settop(L, n);
-    lua_pushvalue(L, best);
-    return n > 0;
-}
-
-static int datetime_max(lua_State *L) { return extreme(L, true); }
-
-static int datetime_min(lua_State *L) { return extreme(L, false); }
-
-/* Any value by n8n's toDateTime: a text, milliseconds, or with a unit 's', 'ms', 'us', 'excel'. */
-int js_to_date_time(lua_State *L)
-{
-    struct date_zone *zone;
-    lua_settop(L, 2);
-    double ms = moment_of(L, 1, &zone);
-    const char *unit = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "ms";
-    if (lua_type(L, 1) == LUA_TSTRING && ms != ms) {
-        size_t len;
-        const char *s = lua_tolstring(L, 1, &len);
-        ms = text_to_number(s, len);
-    }
-    if (!strcmp(unit, "s"))
-        ms *= 1000;
-    else if (!strcmp(unit, "us"))
-        ms /= 1000;
-    else if (!strcmp(unit, "excel"))
-        ms = (ms - 25569) * 864e5;
-    if (ms != ms)
-        return luaL_error(L, "'%s' cannot be read as a date", js_to_string(L, 1, NULL));
-    date_push(L, ms, zone, true);
-    return 1;
-}
-
-const struct js_method js_date_statics[] = {
-    { "DateTime.now", datetime_now },
-    { "DateTime.local", datetime_local },
-    { "DateTime.utc", datetime_utc },
-    { "DateTime.fromISO", from_iso },
-    { "DateTime.fromSQL", from_any },
-    { "DateTime.fromRFC2822", from_any },
-    { "DateTime.fromHTTP", from_any },
-    { "DateTime.fromFormat", from_format },
-    { "DateTime.fromString", from_format },
-    { "DateTime.fromMillis", from_millis },
-    { "DateTime.fromSeconds", from_seconds },
-    { "DateTime.fromJSDate", from_millis },
-    { "DateTime.fromObject", from_object },
-    { "DateTime.isDateTime", is_datetime },
-    { "DateTime.max", datetime_max },
-    { "DateTime.min", datetime_min },
-    { "Duration.fromObject", duration_from_object },
-    { "Duration.fromMillis", duration_from_millis },
     { NULL, NULL },
 };

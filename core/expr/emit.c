@@ -150,8 +150,7 @@ wf_str emit_truth(struct emit *e, const struct node *n)
     return truth_of(e, emit_expression(e, n));
 }
 
-/* --- operators
- * ------------------------------------------------------------------------------------ */
+/* --- operators -------------------------------------------------------------------------------- */
 
 /* a + b + c ...: one helper call for the whole chain, so that long chains do not nest. */
 static struct emit_value emit_add(struct emit *e, const struct node *n)
@@ -313,8 +312,7 @@ static struct emit_value emit_choice(struct emit *e, const struct node *test,
     return value_of(t, a.kind == b.kind ? a.kind : KIND_ANY, true);
 }
 
-/* --- literals
- * ------------------------------------------------------------------------------------- */
+/* --- literals --------------------------------------------------------------------------------- */
 
 static struct emit_value emit_template(struct emit *e, const struct node *n)
 {
@@ -425,8 +423,7 @@ static struct emit_value emit_object(struct emit *e, const struct node *n)
     return emit_any(text);
 }
 
-/* --- members and calls
- * ---------------------------------------------------------------------------- */
+/* --- members and calls ------------------------------------------------------------------------ */
 
 /* The object of a link; where the link is optional the rest of the chain runs only when it is
  * there. */

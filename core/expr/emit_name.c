@@ -62,8 +62,7 @@ static bool is_variable(const struct emit *e, const struct node *n, const char *
     return n && n->type == NODE_NAME && !strcmp(n->text.ptr, name) && !emit_find(e, n->text);
 }
 
-/* --- nodes
- * ---------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 /* A node somebody names: by an index known now, or by Lua text that finds it when it runs. */
 struct node_ref {
@@ -282,8 +281,7 @@ bool emit_special(struct emit *e, const struct node *n, struct emit_value *out)
     return false;
 }
 
-/* --- globals
- * -------------------------------------------------------------------------------------- */
+/* --- globals ---------------------------------------------------------------------------------- */
 
 bool emit_is_namespace(const struct emit *e, const struct node *n)
 {
@@ -345,8 +343,7 @@ struct emit_value emit_global(struct emit *e, const struct node *n)
     return emit_any(TEXT("S[%s]", emit_quote(e, name).ptr));
 }
 
-/* --- plain look-ups
- * ------------------------------------------------------------------------------- */
+/* --- plain look-ups --------------------------------------------------------------------------- */
 
 /* $('X').first() and .last() without arguments. */
 static bool match_end_of(struct emit *e, const struct node *n, struct expr_lookup *look)

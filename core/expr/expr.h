@@ -20,8 +20,7 @@
 #include "base/err.h"
 #include "json/json.h"
 
-/* --- compiling
- * ------------------------------------------------------------------------------------ */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 enum expr_kind {
     EXPR_CONST = 1, /* no variable in it: `value` */
@@ -106,8 +105,7 @@ struct expr_error {
 const struct expr *expr_compile(struct expr_unit *unit, wf_str source, const char *where,
                                 struct expr_error *error);
 
-/* --- evaluating
- * ----------------------------------------------------------------------------------- */
+/* --- evaluating ------------------------------------------------------------------------------- */
 
 /* An item somewhere in the execution. json is an object; binary is an object or NULL. */
 struct expr_item {
@@ -164,8 +162,7 @@ void expr_unload(struct expr_lua *lua, struct expr_loaded *loaded);
 int expr_eval(struct expr_lua *lua, struct expr_loaded *loaded, const struct expr *x,
               const struct expr_scope *scope, struct json *out, struct err *err);
 
-/* --- Lua steps (catalyst.code)
- * ---------------------------------------------------------------------- */
+/* --- Lua steps (catalyst.code) ---------------------------------------------------------------- */
 
 struct expr_script;
 

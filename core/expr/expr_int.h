@@ -74,8 +74,7 @@ static inline struct expr_lua *js_lua(lua_State *L)
     return *(struct expr_lua **)lua_getextraspace(L);
 }
 
-/* --- lookup.c
- * --------------------------------------------------------------------------------------- */
+/* --- lookup.c --------------------------------------------------------------------------------- */
 
 int lookup_value(const struct expr_lookup *look, const struct expr_scope *s,
                  const struct json **out, struct err *err);
@@ -84,8 +83,7 @@ int lookup_template(const struct expr *x, const struct expr_scope *s, struct jso
 /* A value as text of a template: undefined and null are empty, arrays and objects JSON. */
 wf_str lookup_text(struct arena *a, const struct json *v);
 
-/* --- value.c: JavaScript values
- * ----------------------------------------------------------------------- */
+/* --- value.c: JavaScript values --------------------------------------------------------------- */
 
 enum js_type js_type(lua_State *L, int at);
 const char *js_type_name(enum js_type type); /* "string", "array" ... */
@@ -144,8 +142,7 @@ bool js_is_type_error(lua_State *L, int at);
 
 static inline struct arena *js_arena(lua_State *L) { return js_lua(L)->scope->arena; }
 
-/* --- arguments of methods: `this` is 1
- * ------------------------------------------------------------------ */
+/* --- arguments of methods: `this` is 1 -------------------------------------------------------- */
 
 double js_arg_number(lua_State *L, int at, double missing);
 /* Converts like JavaScript's ToIntegerOrInfinity and clamps into int64. */
@@ -154,8 +151,7 @@ const char *js_arg_string(lua_State *L, int at, size_t *len); /* converted in pl
 bool js_arg_function(lua_State *L, int at); /* raises an error unless it is a function */
 static inline bool js_is_missing(lua_State *L, int at) { return lua_isnoneornil(L, at); }
 
-/* --- registry.c
- * ----------------------------------------------------------------------------------------- */
+/* --- registry.c ------------------------------------------------------------------------------- */
 
 void runtime_open_methods(lua_State *L); /* pushes M */
 void runtime_open_statics(lua_State *L); /* pushes S */
@@ -169,21 +165,19 @@ extern const struct js_method js_string_methods[], js_string_search[], js_string
     js_number_methods[], js_number_ext[], js_boolean_ext[], js_regex_methods[], js_set_methods[],
     js_date_methods[], js_date_ext[], js_function_methods[], js_duration_methods[];
 extern const struct js_method js_math_statics[], js_object_statics[], js_core_statics[],
-    js_ext_statics[], js_date_statics[], js_js_date_statics[];
+    js_ext_statics[], js_date_statics[], js_js_date_statics[], js_duration_statics[];
 struct js_constant {
     const char *name;
     double value;
 };
 extern const struct js_constant js_constants[];
 
-/* --- ops.c, nodes.c
- * ------------------------------------------------------------------------------------- */
+/* --- ops.c, nodes.c --------------------------------------------------------------------------- */
 
 void runtime_open_operators(lua_State *L); /* pushes R; sets the metatables of the basic types */
 void runtime_open_nodes(lua_State *L);     /* pushes N */
 
-/* --- regex.c
- * -------------------------------------------------------------------------------------------- */
+/* --- regex.c ---------------------------------------------------------------------------------- */
 
 struct regex_cache;
 void regex_cache_free(struct regex_cache *cache);
@@ -209,11 +203,9 @@ void regex_open(lua_State *L);
 void regex_push_match(lua_State *L, const struct regex *re, const char *s, const int64_t *pairs,
                       int n);
 
-/* --- string_methods.c
- * ----------------------------------------------------------------------------------- */
+/* --- string_methods.c ------------------------------------------------------------------------- */
 
-/* --- hash.c, value_ext.c
- * -------------------------------------------------------------------------------- */
+/* --- hash.c, value_ext.c ---------------------------------------------------------------------- */
 
 int js_base64_encode(lua_State *L);
 int js_base64_decode(lua_State *L);
@@ -221,8 +213,7 @@ int js_hash(lua_State *L);
 int js_to_json_string(lua_State *L);
 bool js_is_nothing(lua_State *L, int at); /* null, "", [], {} */
 
-/* --- globals.c, numbers.c, objects.c
- * -------------------------------------------------------------------- */
+/* --- globals.c, numbers.c, objects.c ---------------------------------------------------------- */
 
 void set_open(lua_State *L);
 /* Leaves an array with the different values of the array at `at`, in order. */
@@ -240,8 +231,7 @@ void js_push_grouped(lua_State *L, double d, int min_digits, int max_digits);
 
 void js_push_case(lua_State *L, const char *s, size_t len, bool upper);
 
-/* --- dates
- * ---------------------------------------------------------------------------------------------- */
+/* --- dates ------------------------------------------------------------------------------------ */
 
 struct js_date {
     struct js_box box;

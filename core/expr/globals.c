@@ -114,8 +114,7 @@ static int number_is_safe(lua_State *L)
     return 1;
 }
 
-/* --- URI
- * ------------------------------------------------------------------------------------------ */
+/* --- URI -------------------------------------------------------------------------------------- */
 
 static int encode(lua_State *L, const char *kept)
 {
@@ -179,8 +178,7 @@ int js_encode_uri(lua_State *L) { return encode(L, URI_COMPONENT URI_RESERVED); 
 
 int js_decode_uri(lua_State *L) { return decode(L, URI_RESERVED); }
 
-/* --- JSON
- * ----------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static void add_indent(luaL_Buffer *b, const char *gap, size_t len, unsigned depth)
 {
@@ -298,8 +296,7 @@ int js_json_parse(lua_State *L)
     return 1;
 }
 
-/* --- Set
- * ------------------------------------------------------------------------------------------ */
+/* --- Set -------------------------------------------------------------------------------------- */
 
 /* Leaves an array with the different values of the array at `at`, in order. */
 void js_push_unique(lua_State *L, int at)
@@ -399,8 +396,7 @@ void set_open(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* --- functions
- * ------------------------------------------------------------------------------------ */
+/* --- functions -------------------------------------------------------------------------------- */
 
 /* f.call(this, ...) and f.apply(this, array): there is no this. */
 static int function_call(lua_State *L)

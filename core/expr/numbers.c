@@ -135,8 +135,7 @@ const struct js_method js_math_statics[] = {
     { NULL, NULL },
 };
 
-/* --- methods
- * -------------------------------------------------------------------------------------- */
+/* --- methods ---------------------------------------------------------------------------------- */
 
 /* JavaScript rounds the exact decimal value, ties up; printf rounds ties to even. They differ on
  * exact ties only, which show as a 5 followed by zeros in enough digits. */

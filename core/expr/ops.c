@@ -7,8 +7,7 @@
 #include "expr/expr_int.h"
 #include <math.h>
 
-/* --- arithmetic
- * ----------------------------------------------------------------------------------- */
+/* --- arithmetic ------------------------------------------------------------------------------- */
 
 static bool is_text(enum js_type t)
 {
@@ -145,8 +144,7 @@ static int op_bnot(lua_State *L)
     return 1;
 }
 
-/* --- properties
- * ----------------------------------------------------------------------------------- */
+/* --- properties ------------------------------------------------------------------------------- */
 
 static int index_none(lua_State *L)
 {
@@ -298,8 +296,7 @@ static int op_instanceof(lua_State *L)
     return 1;
 }
 
-/* --- arrays, objects, text
- * -------------------------------------------------------------------------- */
+/* --- arrays, objects, text -------------------------------------------------------------------- */
 
 /* arr({a, b, ...}, n): makes the table an array. */
 static int op_arr(lua_State *L)
@@ -432,8 +429,7 @@ static int op_text(lua_State *L)
     return 1;
 }
 
-/* --- calls
- * ---------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* try(f, J): a block of a template; a TypeError in it gives undefined. */
 static int op_try(lua_State *L)

@@ -183,8 +183,7 @@ static struct node *parse_object(struct parser *p)
     return n;
 }
 
-/* --- arrow functions
- * ------------------------------------------------------------------------------ */
+/* --- arrow functions -------------------------------------------------------------------------- */
 
 static struct node *parse_with_default(struct parser *p)
 {
@@ -367,8 +366,7 @@ static struct node *parse_block(struct parser *p)
     return n;
 }
 
-/* --- expressions
- * ---------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 enum { POWER_COND = 2, POWER_UNARY = 15, POWER_POSTFIX = 17 };
 

@@ -289,8 +289,7 @@ static const char *try_match(struct match *m, const char *s, const char *p)
     return found;
 }
 
-/* --- captures
- * ------------------------------------------------------------------------------------- */
+/* --- captures --------------------------------------------------------------------------------- */
 
 static void push_capture(struct match *m, int i, const char *s, const char *end)
 {
@@ -330,8 +329,7 @@ static const char *match_at(struct match *m, const char *s, const char *p)
     return try_match(m, s, p);
 }
 
-/* --- find and match
- * ------------------------------------------------------------------------------- */
+/* --- find and match --------------------------------------------------------------------------- */
 
 static size_t start_position(lua_Integer at, size_t len)
 {
@@ -422,8 +420,7 @@ static int pattern_gmatch(lua_State *L)
     return 1;
 }
 
-/* --- gsub
- * ----------------------------------------------------------------------------------------- */
+/* --- gsub ------------------------------------------------------------------------------------- */
 
 /* Adds a replacement text with %1, %0 and %% resolved. */
 static void add_text(struct match *m, luaL_Buffer *b, const char *s, const char *end)

@@ -28,9 +28,10 @@ static const struct js_table tables[] = {
 };
 enum { TABLES = sizeof tables / sizeof *tables, TABLE_FIRST_EXTENSION = 11 };
 
-static const struct js_method *const statics[] = { js_core_statics,   js_math_statics,
-                                                   js_object_statics, js_ext_statics,
-                                                   js_date_statics,   js_js_date_statics };
+static const struct js_method *const statics[] = { js_core_statics,    js_math_statics,
+                                                   js_object_statics,  js_ext_statics,
+                                                   js_date_statics,    js_js_date_statics,
+                                                   js_duration_statics };
 enum { STATICS = sizeof statics / sizeof *statics };
 
 static lua_CFunction find(const struct js_method *m, const char *name)
@@ -80,8 +81,7 @@ const char *runtime_nearest_method(const char *name)
 
 const char *runtime_nearest_static(const char *name) { return nearest(name, statics, STATICS); }
 
-/* --- calling
- * -------------------------------------------------------------------------------------- */
+/* --- calling ---------------------------------------------------------------------------------- */
 
 /* A method name with its code for each type. */
 struct entry {

@@ -12,8 +12,7 @@
 
 enum { HOOK_STEPS = 1000, STEPS_PER_US = 10 };
 
-/* --- steps
- * ---------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static int64_t cpu_us(void)
 {
@@ -40,8 +39,7 @@ static void on_count(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
-/* --- coroutines
- * ----------------------------------------------------------------------------------- */
+/* --- coroutines ------------------------------------------------------------------------------- */
 
 int script_open(lua_State *L)
 {
@@ -140,8 +138,7 @@ void script_close(struct expr_lua *lua)
     }
 }
 
-/* --- compiling
- * ------------------------------------------------------------------------------------ */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 /* What a script sees as locals; on its first line, so that line numbers stay. */
 struct source {
@@ -228,8 +225,7 @@ void script_free(struct expr_lua *lua, struct expr_script *script)
     free(script);
 }
 
-/* --- results
- * -------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static enum script_status fail(struct script_run *run, enum err_code code, const char *text)
 {
@@ -486,8 +482,7 @@ static enum script_status fail_run(struct expr_lua *lua, struct script_thread *t
     return SCRIPT_FAILED;
 }
 
-/* --- running
- * -------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static enum script_status resume(struct expr_lua *lua, struct script_thread *t, int n_args)
 {

@@ -75,8 +75,7 @@ int script_open(lua_State *L); /* sets up a state for scripts */
 void script_close(struct expr_lua *lua);
 void date_zone_free_all(struct date_zone *zones);
 
-/* --- script_view.c
- * ---------------------------------------------------------------------------------- */
+/* --- script_view.c ---------------------------------------------------------------------------- */
 
 struct view *view_new(struct script_thread *t, enum view_kind kind, const struct json *base,
                       struct view *parent);
@@ -90,8 +89,7 @@ void view_open(lua_State *L);                     /* sets the metatable of views
 struct view *view_items(struct script_thread *t); /* makes the list of input items */
 struct view *view_of_item(struct script_thread *t, int64_t index);
 
-/* --- script_value.c: from Lua to JSON; raises nothing, so it can run outside of protected calls
- * ------- */
+/* --- script_value.c: from Lua to JSON; raises nothing, so it can run outside of protected calls */
 
 /* Converts any value. -1 with a sentence in why. */
 int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *out, unsigned depth,
@@ -102,8 +100,7 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
 struct json script_json(lua_State *L, int at);
 bool script_is_array(lua_State *L, int at); /* made by array{} */
 
-/* --- script_lib.c
- * ----------------------------------------------------------------------------------- */
+/* --- script_lib.c ----------------------------------------------------------------------------- */
 
 void script_open_library(lua_State *L); /* pushes the environment of scripts */
 static inline struct script_thread *script_running(lua_State *L) { return js_lua(L)->running; }

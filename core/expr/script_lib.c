@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include "expr/pattern_int.h"
 
-/* --- base functions
- * ------------------------------------------------------------------------------- */
+/* --- base functions --------------------------------------------------------------------------- */
 
 static int lib_type(lua_State *L)
 {
@@ -79,8 +78,7 @@ static int lib_pcall(lua_State *L)
     return pcall_end(L, status, 0);
 }
 
-/* --- wrapped libraries
- * ---------------------------------------------------------------------------- */
+/* --- wrapped libraries ------------------------------------------------------------------------ */
 
 static int lib_rep(lua_State *L)
 {
@@ -199,8 +197,7 @@ static void open_base(lua_State *L, int builtins)
     lua_pop(L, 1);
 }
 
-/* --- items of nodes
- * ------------------------------------------------------------------------------- */
+/* --- items of nodes --------------------------------------------------------------------------- */
 
 static int push_foreign(lua_State *L, struct script_thread *t, const struct expr_item *item)
 {
@@ -361,8 +358,7 @@ static int input_first(lua_State *L) { return push_input(L, false); }
 
 static int input_last(lua_State *L) { return push_input(L, true); }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static int wait_end(lua_State *L, int status, lua_KContext context)
 {
@@ -436,8 +432,7 @@ static int lib_sleep(lua_State *L)
     return wait_for(L, "sleep", json_set_key(a, &object, STR("ms"), &value));
 }
 
-/* --- the rest
- * ------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static int lib_now(lua_State *L)
 {
@@ -547,8 +542,7 @@ static int lib_require(lua_State *L)
     return 1;
 }
 
-/* --- globals
- * -------------------------------------------------------------------------------------- */
+/* --- globals ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

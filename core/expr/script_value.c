@@ -87,8 +87,7 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
     return 0;
 }
 
-/* --- tables
- * --------------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 /* What the keys of a table say it is. */
 struct shape {

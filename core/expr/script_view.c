@@ -9,8 +9,7 @@ enum { GENERATION_BITS = 31 };
 
 static int view_next(lua_State *L);
 
-/* --- handles
- * -------------------------------------------------------------------------------------- */
+/* --- handles ---------------------------------------------------------------------------------- */
 
 struct view *view_new(struct script_thread *t, enum view_kind kind, const struct json *base,
                       struct view *parent)
@@ -48,8 +47,7 @@ struct view *view_at(lua_State *L, int at)
     return t->views[id];
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool push_scalar(lua_State *L, const struct json *v)
 {
@@ -224,8 +222,7 @@ static int view_length(lua_State *L)
     return 1;
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void mark_dirty(struct view *v)
 {
@@ -391,8 +388,7 @@ static int view_write(lua_State *L)
     return 0;
 }
 
-/* --- walking
- * -------------------------------------------------------------------------------------- */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 /* Pushes key and value of place i, or nil. */
 static int push_pair(lua_State *L, struct script_thread *t, struct view *v, uint32_t i)
@@ -507,8 +503,7 @@ void view_open(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* --- items
- * ---------------------------------------------------------------------------------------- */
+/* --- items ------------------------------------------------------------------------------------ */
 
 struct view *view_items(struct script_thread *t) { return view_new(t, VIEW_ITEMS, NULL, NULL); }
 

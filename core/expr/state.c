@@ -39,8 +39,7 @@ static void *limited_alloc(void *ud, void *ptr, size_t old, size_t size)
     return p;
 }
 
-/* --- steps
- * ---------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static void fail_steps(lua_State *L)
 {
@@ -79,8 +78,7 @@ void js_call(lua_State *L, int n)
     lua_call(L, n, 1);
 }
 
-/* --- creation
- * ------------------------------------------------------------------------------------- */
+/* --- creation --------------------------------------------------------------------------------- */
 
 static int open_runtime(lua_State *L)
 {
@@ -147,8 +145,7 @@ void expr_lua_destroy(struct expr_lua *lua)
 
 size_t expr_lua_bytes(const struct expr_lua *lua) { return lua->bytes; }
 
-/* --- plans
- * ---------------------------------------------------------------------------------------- */
+/* --- plans ------------------------------------------------------------------------------------ */
 
 /* (chunk text, name): leaves the function of the chunk. */
 static int load_chunk(lua_State *L)
@@ -202,8 +199,7 @@ void expr_unload(struct expr_lua *lua, struct expr_loaded *loaded)
     free(loaded);
 }
 
-/* --- evaluation
- * ----------------------------------------------------------------------------------- */
+/* --- evaluation ------------------------------------------------------------------------------- */
 
 /* "x:12: attempt ..." of Lua itself: the place in generated code says nothing to anybody. */
 static const char *without_place(const char *text)

@@ -6,8 +6,7 @@
 #include <ctype.h>
 #include <math.h>
 
-/* --- by regular expression
- * ------------------------------------------------------------------------ */
+/* --- by regular expression -------------------------------------------------------------------- */
 
 /* Pushes this.method(/pattern/flags, replacement). */
 static void call_regex(lua_State *L, const char *method, const char *pattern, const char *flags,
@@ -118,8 +117,7 @@ static int remove_markdown(lua_State *L)
     return 1;
 }
 
-/* --- case
- * ----------------------------------------------------------------------------------------- */
+/* --- case ------------------------------------------------------------------------------------- */
 
 static int to_sentence_case(lua_State *L)
 {
@@ -244,8 +242,7 @@ static int replace_special(lua_State *L)
     return 1;
 }
 
-/* --- conversions
- * ---------------------------------------------------------------------------------- */
+/* --- conversions ------------------------------------------------------------------------------ */
 
 static int to_boolean(lua_State *L)
 {

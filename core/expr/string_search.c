@@ -128,8 +128,7 @@ static int string_search_method(lua_State *L)
     return 1;
 }
 
-/* --- replacing
- * ------------------------------------------------------------------------------------ */
+/* --- replacing -------------------------------------------------------------------------------- */
 
 /* A search under way: text, what is replaced with what. */
 struct replacing {
@@ -274,8 +273,7 @@ static int string_replace(lua_State *L) { return replace(L, false); }
 
 static int string_replace_all(lua_State *L) { return replace(L, true); }
 
-/* --- split
- * ---------------------------------------------------------------------------------------- */
+/* --- split ------------------------------------------------------------------------------------ */
 
 static void split_text(lua_State *L, const char *s, size_t len, const char *by, size_t by_len,
                        uint64_t limit)

@@ -111,8 +111,7 @@ void js_push(lua_State *L, const struct json *v)
     }
 }
 
-/* --- arrays
- * --------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 size_t js_len(lua_State *L, int at)
 {
@@ -195,8 +194,7 @@ void js_spread(lua_State *L, int at)
     }
 }
 
-/* --- objects
- * -------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 void js_object_new(lua_State *L) { lua_createtable(L, 4, 4); }
 
@@ -311,8 +309,7 @@ void js_merge(lua_State *L, int to, int from)
     }
 }
 
-/* --- conversions
- * ---------------------------------------------------------------------------------- */
+/* --- conversions ------------------------------------------------------------------------------ */
 
 bool js_truth(lua_State *L, int at)
 {
@@ -546,8 +543,7 @@ static bool deep_equal(lua_State *L, int a, int b, unsigned depth)
 
 bool js_deep_equal(lua_State *L, int a, int b) { return deep_equal(L, a, b, 0); }
 
-/* --- to JSON
- * -------------------------------------------------------------------------------------- */
+/* --- to JSON ---------------------------------------------------------------------------------- */
 
 /* A small value that holds itself many times over is large as JSON. */
 static bool afford(lua_State *L, size_t n)
@@ -670,8 +666,7 @@ struct json js_json(lua_State *L, int at)
     return out;
 }
 
-/* --- arguments
- * ------------------------------------------------------------------------------------ */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 double js_arg_number(lua_State *L, int at, double missing)
 {

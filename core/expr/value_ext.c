@@ -33,8 +33,7 @@ bool js_is_nothing(lua_State *L, int at)
     }
 }
 
-/* --- numbers and booleans
- * ------------------------------------------------------------------------- */
+/* --- numbers and booleans --------------------------------------------------------------------- */
 
 static int number_ceil(lua_State *L)
 {
@@ -156,8 +155,7 @@ const struct js_method js_boolean_ext[] = {
     { NULL, NULL },
 };
 
-/* --- objects
- * -------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static int object_is_empty(lua_State *L)
 {
@@ -285,8 +283,7 @@ const struct js_method js_object_ext[] = {
     { NULL, NULL },
 };
 
-/* --- global
- * --------------------------------------------------------------------------------------- */
+/* --- global ----------------------------------------------------------------------------------- */
 
 /* $if() beside the form that is compiled as a condition. */
 static int global_if(lua_State *L)
