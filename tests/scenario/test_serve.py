@@ -309,7 +309,7 @@ def test_executions_can_be_looked_at_and_retried(engine, catalyst, tmp_path):
     assert " error " in line and "at 'Stop'" in line
     shown = json.loads(ask("show", identity).stdout)
     assert shown["status"] == "error" and "no bread" in json.dumps(shown["error"])
-    assert "bread" in json.dumps(shown["input"])
+    assert "bread" in json.dumps(shown["state"])
     assert ask("retry", identity).returncode == 0
     until(lambda: e.done("error") == 2)
 
