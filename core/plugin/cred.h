@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cred: a credential in the clear, as the engine holds it in memory. Plugins see it as an opaque wf_cred and
- * read its fields by name; only main/ (which decrypts) makes one. Read-only and shared by all threads.
+ * cred: a credential in the clear, as the engine holds it in memory. Plugins see it as an opaque
+ * wf_cred and read its fields by name; only main/ (which decrypts) makes one. Read-only and shared
+ * by all threads.
  */
 #ifndef CATALYST_CRED_H
 #define CATALYST_CRED_H
