@@ -109,6 +109,8 @@ struct lane_config {
     void *user;                 /* the source's own */
 };
 struct lane *engine_lane_find(struct engine *en, uint32_t source, uint32_t partition); /* NULL: not here */
+/* The lane that follows (source, partition) in that order, the first one behind the last; NULL: there is none. */
+struct lane *engine_lane_after(struct engine *en, uint32_t source, uint32_t partition);
 struct lane *engine_lane_add(struct engine *en, const struct lane_config *config);
 /* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn is
  * committed and released; without, its executions are dropped now and lane_lost comes at once. */

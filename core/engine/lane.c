@@ -42,6 +42,21 @@ struct lane *engine_lane_find(struct engine *en, uint32_t source, uint32_t parti
     return NULL;
 }
 
+struct lane *engine_lane_after(struct engine *en, uint32_t source, uint32_t partition)
+{
+    uint64_t given = (uint64_t)source << 32 | partition;
+    struct lane *lane, *next = NULL, *first = NULL;
+    LIST_EACH(lane, &en->lanes, struct lane, link)
+    {
+        uint64_t key = (uint64_t)lane->source << 32 | lane->partition;
+        if (!first || key < ((uint64_t)first->source << 32 | first->partition))
+            first = lane;
+        if (key > given && (!next || key < ((uint64_t)next->source << 32 | next->partition)))
+            next = lane;
+    }
+    return next ? next : first;
+}
+
 void lane_destroy(struct lane *lane)
 {
     list_remove(&lane->link);

@@ -109,11 +109,13 @@ static void make_host(struct worker *w)
     w->timer = (struct timer){ .fn = on_engine_timer, .arg = w };
     w->turn_hook = (struct loop_hook){ .fn = worker_turn, .arg = w };
     loop_hook_add(w->out.loop, LOOP_TURN, &w->turn_hook);
+    retry_start(w);
 }
 
 static void free_parts(struct worker *w)
 {
     loop_hook_remove(&w->turn_hook);
+    retry_stop(w);
     deploy_free_all(w);
     if (w->http)
         http_server_destroy(w->http);

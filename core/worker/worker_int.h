@@ -40,6 +40,9 @@ struct worker {
     struct loop_hook turn_hook;
     struct timer timer;      /* the engine's next */
     struct timer grace;
+    struct timer retry_timer;
+    uint32_t looked_source, looked_partition; /* the lane asked last for marked executions */
+    bool looking;
     struct link plans;       /* struct deployed */
     struct link orphans, heirs;
     bool store_up;
@@ -63,6 +66,10 @@ bool deploy_all_gone(const struct worker *w);
 void deploy_adopt(struct worker *w, struct lane *lane, const struct store_exec *exec);
 void deploy_orphans(struct worker *w);
 void deploy_free_all(struct worker *w);
+
+/* retry.c */
+void retry_start(struct worker *w);
+void retry_stop(struct worker *w);
 
 /* takeover.c */
 void takeover_start(struct worker *w, uint32_t instance);
