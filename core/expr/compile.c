@@ -11,6 +11,11 @@
  * property of undefined or null is undefined; a method called on undefined or null makes its whole
  * block undefined; an unknown method of a value that is there is an error.
  *
+ * Where this JavaScript differs: nothing is assigned and no item is changed (push and the like work
+ * on arrays the expression made); positions in strings count code points; members keep the order
+ * they were written in, also names that are numbers; iterators (matchAll, entries ...) are arrays;
+ * integers of JSON beyond 2^53 are handed on exactly; localeCompare and toLocaleString are English.
+ *
  * Any thread. Memory: the unit's arena for what stays, an own arena for the tree.
  */
 #include "expr/emit_int.h"

@@ -83,16 +83,14 @@ struct expr {
 /* The Lua functions of one plan, collected while it is compiled. */
 struct expr_unit {
     struct arena *arena; /* the plan's */
-    const char *
-        *chunks; /* Lua source of function i, NUL-ended; loads to a function of the environment */
-    const char **names; /* chunk name of function i for messages: "node 'Edit' parameter 'text'" */
+    const char **chunks; /* Lua source of function i, NUL-ended; expr_load runs it */
+    const char **names;  /* of function i for messages: "node 'Edit' parameter 'text'" */
     uint32_t n, size;
     /* Gives the index of a node name, or -1 when no node has it. `ctx` is the caller's. Every node
      * a look-up names is reported here, so the plan knows whose output must be kept. */
     int (*node_index)(void *ctx, wf_str name);
     void *ctx;
-    bool reads_any_node; /* set when a function picks nodes at run time: $(name variable),
-                            $items(...) */
+    bool reads_any_node; /* set when a function picks a node at run time: $(a computed name) */
 };
 
 struct expr_error {
@@ -112,9 +110,9 @@ struct expr_item {
     const struct json *json, *binary;
 };
 
-/* What an evaluation can ask about its execution. Functions answer from memory and never wait. The
- * context `of` is the item (or segment) that is evaluated. node -1 is the input of the current
- * node. */
+/* What an evaluation can ask about its execution. Functions answer from memory and never wait; one
+ * that is NULL answers "not there". The context `of` is the item (or segment) that is evaluated.
+ * node -1 is the input of the current node. */
 struct expr_view {
     /* The item of `node` that the current one came from. 0, or -1 with a sentence in why. */
     int (*paired)(void *of, int node, struct expr_item *out, char *why, size_t why_size);
@@ -141,8 +139,9 @@ struct expr_scope {
 };
 
 struct expr_limits {
-    uint64_t
-        steps; /* Lua VM instructions for one evaluation or one slice of a script; 0: 10,000,000 */
+    /* Lua VM instructions of one evaluation, or of a script between two waits; work in C counts
+     * too. 0: 10,000,000 */
+    uint64_t steps;
     size_t memory_bytes; /* of the whole state; 0: 64 MiB */
 };
 
@@ -164,6 +163,20 @@ int expr_eval(struct expr_lua *lua, struct expr_loaded *loaded, const struct exp
 
 /* --- Lua steps (catalyst.code) ---------------------------------------------------------------- */
 
+/* What a script sees. Per item: `item` (json, binary, pairedItem), `json` for item.json, `index`
+ * from 1. Over all items: `items`, a list from 1. Both: input.all/first/last(), node("Name") with
+ * first(), last(), all(), item; workflow, execution, vars, env, prevNode, parameter, runIndex;
+ * now() in milliseconds; null, array{}, json_encode, json_decode, log, print, require; string,
+ * table, math, utf8; and what waits: http.request{url=...}, kafka.send{topic=...},
+ * redis.call(command, ...), sleep(ms). JSON is read where it lies and copied where it is written
+ * to; null is `null`, a missing field nil.
+ *
+ * What it returns. Per item: nil the item as edited; false nothing; a table with a json field that
+ * item; any other table the json itself. Over all items: a list of these, one of them, or nil for
+ * the items as edited; {} is
+ * no item. `from` is known for items of the input and their json, and where pairedItem (from
+ * 0) says so. Names of tables are written in alphabetical order. A script's globals last for its
+ * run. */
 struct expr_script;
 
 /* Compiles a script; `name` is the chunk name in messages. NULL with "line N: reason" in *err. */
@@ -175,7 +188,8 @@ int script_syntax(wf_str source, struct err *err);
 
 enum script_status { SCRIPT_DONE = 1, SCRIPT_WAITS, SCRIPT_FAILED };
 
-/* One run of a script: for one item, or for the items of one execution. */
+/* One run of a script: for one item, or for the items of one execution. The struct, its items and
+ * arena stay where they are until the run is done, failed or cancelled. */
 struct script_run {
     struct expr_scope scope;       /* of: the item or segment; json, binary: item 0 */
     const struct expr_item *items; /* the input items; one with each_item */

@@ -63,26 +63,33 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
         return FAIL("the result is too large");
     bool list = v->array || v->kind == VIEW_ITEMS;
     uint32_t n = v->cells ? v->n : v->kind == VIEW_ITEMS ? (uint32_t)t->run->n_items : v->base->len;
-    struct json *elements = NULL;
-    struct json_member *members = NULL;
-    *out = list ? json_array(a, n, &elements) : json_object(a, n, &members);
+    /* every slot is written below, so json_object's defaults would be work twice */
+    struct json *elements = list ? arena_alloc(a, sizeof *elements * n) : NULL;
+    struct json_member *members = list ? NULL : arena_alloc(a, sizeof *members * n);
+    *out = (struct json){ .type = list ? JSON_ARRAY : JSON_OBJECT, .len = n };
+    if (list)
+        out->elements = elements;
+    else
+        out->members = members;
     for (uint32_t i = 0; i < n; i++) {
-        struct cell c = { 0 };
+        struct cell own = { 0 }, *c = &own;
         if (v->cells) {
-            c = v->cells[i];
+            c = &v->cells[i];
         } else if (v->kind == VIEW_ITEMS) {
-            c.child = view_of_item(t, i);
+            own.child = view_of_item(t, i);
         } else {
-            c.value = list ? v->base->elements[i] : v->base->members[i].value;
-            c.child = v->children ? v->children[i] : NULL;
+            own.value = list ? v->base->elements[i] : v->base->members[i].value;
+            own.child = v->children ? v->children[i] : NULL;
             if (!list)
-                c.key = v->base->members[i].key;
+                own.key = v->base->members[i].key;
         }
-        if (cell_to_json(L, t, &c, list ? &elements[i] : &members[i].value, depth, why, why_size) !=
-            0)
-            return -1;
+        struct json *value = list ? &elements[i] : &members[i].value;
         if (!list)
-            members[i].key = c.key;
+            members[i].key = c->key;
+        if (!c->child && !c->ref)
+            *value = c->value;
+        else if (cell_to_json(L, t, c, value, depth, why, why_size) != 0)
+            return -1;
     }
     return 0;
 }

@@ -235,7 +235,7 @@ static struct cell *add_cell(struct script_thread *t, struct view *v)
     if (v->n == v->size) {
         struct cell *old = v->cells;
         v->size = v->size ? v->size * 2 : 8;
-        v->cells = ARENA_ARRAY(&t->arena, struct cell, v->size);
+        v->cells = arena_alloc(&t->arena, sizeof *v->cells * v->size);
         if (v->n)
             memcpy(v->cells, old, sizeof *old * v->n);
     }
@@ -251,16 +251,16 @@ static void open_cells(lua_State *L, struct script_thread *t, struct view *v)
     uint32_t n = view_len(t, v);
     js_charge(L, n >> 2);
     v->size = n + 4;
-    v->cells = ARENA_ARRAY(&t->arena, struct cell, v->size);
+    v->cells = arena_alloc(&t->arena, sizeof *v->cells * v->size);
     for (uint32_t i = 0; i < n; i++) {
         struct cell *c = &v->cells[i];
+        c->ref = 0;
         if (v->kind == VIEW_ITEMS) {
-            c->child = view_of_item(t, i);
+            *c = (struct cell){ .child = view_of_item(t, i) };
             continue;
         }
         c->value = v->array ? v->base->elements[i] : v->base->members[i].value;
-        if (!v->array)
-            c->key = v->base->members[i].key;
+        c->key = v->array ? (struct json){ 0 } : v->base->members[i].key;
         c->child = v->children ? v->children[i] : NULL;
     }
     v->n = n;
