@@ -422,6 +422,12 @@ static bool end_read_back(struct pg_session *ps, struct pg_commit *c)
         const struct store_block *b = &c->turn->blocks[i];
         if (pg_get_i64(r, row, 4) == c->token)
             return finish(c, STORE_OK); /* it was in, and so was all of it */
+        if (pg_get_i64(r, row, 1) == b->epoch && pg_get_i64(r, row, 2) < b->position_old)
+            log_error("store", "store.regressed",
+                      "source %u, partition %u: PostgreSQL is back at position %llu, this engine "
+                      "was at %llu: the server lost commits (a fail-over to a replica?)",
+                      b->source, b->partition, (unsigned long long)pg_get_i64(r, row, 2),
+                      (unsigned long long)b->position_old);
         holds[i] = pg_get_i64(r, row, 1) == b->epoch && pg_get_i64(r, row, 2) == b->position_old &&
                    (!b->seq || pg_get_i64(r, row, 3) == b->seq - 1);
     }

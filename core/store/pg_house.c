@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define HOUSE_LOCK "7161115434413421429"
-enum { DAYS_AHEAD = 3, LOCK_TRIES = 5, LOCK_PAUSE_US = 200 * 1000 };
-#define LOCK_TIMEOUT "SET LOCAL lock_timeout = '300ms';"
+enum { DAYS_AHEAD = 3, LOCK_TRIES = 3, LOCK_PAUSE_US = 200 * 1000 };
+#define LOCK_TIMEOUT "SET LOCAL lock_timeout = '100ms';"
 #define DAY_US       (INT64_C(86400) * 1000000)
 
 static int run(PGconn *conn, const char *sql, const char *what, bool *is_locked, struct err *err)

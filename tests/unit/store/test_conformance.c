@@ -1080,6 +1080,50 @@ static void retention_drops_what_is_old(void **state)
     close_session(f, ss);
 }
 
+/* Days are made ahead and dropped behind; what fell beside them is put in its place. */
+static void partitions_come_and_go(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct err err;
+    if (f->kind != POSTGRES)
+        return; /* has no partitions */
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    assert_int_equal(commit_sample(f, ss, &lane, 10, 1), STORE_OK);
+    assert_string_equal(sql(f, "SELECT count(*) FROM block_default"), "0");
+    sql(f, "CREATE TABLE block_p20200101 PARTITION OF block "
+           "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+    sql(f, "DO $$ BEGIN EXECUTE 'DROP TABLE block_p' || to_char(now() AT TIME ZONE 'UTC' + "
+           "interval '2 days', 'YYYYMMDD'); END $$");
+    assert_int_equal(commit_sample(f, ss, &lane, 10, 1), STORE_OK);
+    sql(f, "UPDATE block SET created_at = created_at + interval '2 days' WHERE seq = 2");
+    assert_string_equal(sql(f, "SELECT seq FROM block_default"), "2");
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    assert_string_equal(sql(f, "SELECT count(*) FROM block_default"), "0");
+    assert_string_equal(sql(f, "SELECT count(*) FROM block"), "2");
+    assert_string_equal(sql(f, "SELECT count(*) FROM pg_inherits "
+                               "WHERE inhparent = 'block'::regclass"),
+                        "5");
+    assert_int_equal(read_blocks(f, ss, 0, 10, NULL).n, 2);
+    /* An engine whose clock is a year ahead drops nothing. */
+    assert_int_equal(store_housekeep(f->store, clock_wall_us() + 365 * day_us, &err), 0);
+    assert_int_equal(read_blocks(f, ss, 0, 10, NULL).n, 2);
+    /* A long transaction that reads the journal holds up neither commits nor housekeeping. */
+    sql(f, "CREATE TABLE block_p20200102 PARTITION OF block "
+           "FOR VALUES FROM ('2020-01-02 00:00+00') TO ('2020-01-03 00:00+00')");
+    PGconn *reader = PQconnectdb(f->url);
+    PQclear(PQexec(reader, "BEGIN"));
+    PQclear(PQexec(reader, "SELECT count(*) FROM block"));
+    int64_t began_us = clock_mono_us();
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    assert_int_equal(commit_sample(f, ss, &lane, 10, 1), STORE_OK);
+    assert_true(clock_mono_us() - began_us < 8000000);
+    PQfinish(reader);
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    assert_string_equal(sql(f, "SELECT to_regclass('block_p20200102') IS NULL"), "t");
+    close_session(f, ss);
+}
+
 static void count_step(void *ctx, int version, const char *name)
 {
     (void)version, (void)name;
@@ -1234,6 +1278,7 @@ static void urls_are_checked(void **state)
     X(executions_are_listed)                                                                       \
     X(executions_are_shown)                                                                        \
     X(retention_drops_what_is_old)                                                                 \
+    X(partitions_come_and_go)                                                                      \
     X(a_second_opening_finds_everything)                                                           \
     X(another_schema_is_refused)                                                                   \
     X(a_closed_session_says_nothing)                                                               \
