@@ -259,8 +259,9 @@ SETTER(ms, 6)
 static int set_time(lua_State *L)
 {
     struct js_date *d = date_at(L, 1);
+    double ms = js_to_number(L, 2);
     if (!d->luxon)
-        d->ms = js_to_number(L, 2);
+        d->ms = fabs(ms) <= 8.64e15 ? trunc(ms) : NAN;
     return date_value(L);
 }
 

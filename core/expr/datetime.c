@@ -13,7 +13,7 @@ static double need_moment(lua_State *L, int at)
     if (js_is_missing(L, at))
         return (double)(js_lua(L)->scope->now_us / 1000);
     double ms = date_moment_of(L, at, &zone);
-    if (ms != ms)
+    if (!(fabs(ms) <= 8.64e15))
         luaL_error(L, "a date is expected");
     return ms;
 }

@@ -4,44 +4,35 @@
  * changes a variable is refused with a sentence that says so. Any thread; depth is limited, so
  * hostile text cannot exhaust the C stack.
  */
-#include "expr/syntax_int.h"
+#include "expr/parse_int.h"
 
-enum { DEPTH_MAX = 64, TOKENS_MAX = 200000 };
-
-struct parser {
-    struct lexer *lex;
-    unsigned depth;
-    uint32_t tokens;
-};
+enum { TOKENS_MAX = 200000 };
 
 static struct node *parse_at(struct parser *p, unsigned power);
-static struct node *parse_assigned(struct parser *p);
-static struct node *parse_pattern(struct parser *p);
-static struct node *parse_block(struct parser *p);
 
-static void next(struct parser *p)
+void parser_next(struct parser *p)
 {
     if (++p->tokens > TOKENS_MAX)
         lex_fail(p->lex, p->lex->token.at, "the expression is too long");
     lex_next(p->lex);
 }
 
-static bool at(const struct parser *p, enum token_type type) { return p->lex->token.type == type; }
+bool parser_at(const struct parser *p, enum token_type type) { return p->lex->token.type == type; }
 
-static bool at_word(const struct parser *p, const char *word)
+bool parser_at_word(const struct parser *p, const char *word)
 {
-    return at(p, TOKEN_NAME) && !strcmp(p->lex->token.text.ptr, word);
+    return parser_at(p, TOKEN_NAME) && !strcmp(p->lex->token.text.ptr, word);
 }
 
-static bool take(struct parser *p, enum token_type type)
+bool parser_take(struct parser *p, enum token_type type)
 {
-    if (!at(p, type))
+    if (!parser_at(p, type))
         return false;
-    next(p);
+    parser_next(p);
     return true;
 }
 
-static void unexpected(struct parser *p)
+void parser_unexpected(struct parser *p)
 {
     const struct token *t = &p->lex->token;
     if (t->type == TOKEN_NAME || t->type == TOKEN_NUMBER || t->type == TOKEN_STRING)
@@ -56,17 +47,17 @@ static void unexpected(struct parser *p)
         lex_fail(p->lex, t->at, "'%s' is not expected here", token_text(t->type));
 }
 
-static void expect(struct parser *p, enum token_type type)
+void parser_expect(struct parser *p, enum token_type type)
 {
-    if (take(p, type) || p->lex->failed)
+    if (parser_take(p, type) || p->lex->failed)
         return;
-    if (at(p, TOKEN_END))
+    if (parser_at(p, TOKEN_END))
         lex_fail(p->lex, p->lex->token.at, "'%s' is missing at the end", token_text(type));
     else
         lex_fail(p->lex, p->lex->token.at, "'%s' is missing here", token_text(type));
 }
 
-static struct node *node_new(struct parser *p, enum node_type type, uint32_t offset)
+struct node *parser_node(struct parser *p, enum node_type type, uint32_t offset)
 {
     struct node *n = ARENA_NEW(p->lex->arena, struct node);
     n->type = type;
@@ -74,10 +65,10 @@ static struct node *node_new(struct parser *p, enum node_type type, uint32_t off
     return n;
 }
 
-static struct node *node_ab(struct parser *p, enum node_type type, uint32_t offset, struct node *a,
+struct node *parser_node_ab(struct parser *p, enum node_type type, uint32_t offset, struct node *a,
                             struct node *b)
 {
-    struct node *n = node_new(p, type, offset);
+    struct node *n = parser_node(p, type, offset);
     n->a = a;
     n->b = b;
     return n;
@@ -86,283 +77,100 @@ static struct node *node_ab(struct parser *p, enum node_type type, uint32_t offs
 static struct node *parse_spread(struct parser *p)
 {
     uint32_t offset = p->lex->token.at;
-    if (!take(p, TOKEN_ELLIPSIS))
+    if (!parser_take(p, TOKEN_ELLIPSIS))
         return parse_assigned(p);
-    return node_ab(p, NODE_SPREAD, offset, parse_assigned(p), NULL);
+    return parser_node_ab(p, NODE_SPREAD, offset, parse_assigned(p), NULL);
 }
 
 /* A list up to `close`, which is taken. */
 static struct node *parse_list(struct parser *p, enum token_type close)
 {
     struct node *first = NULL, **last = &first;
-    while (!at(p, close) && !p->lex->failed) {
-        if (close == TOKEN_RBRACKET && at(p, TOKEN_COMMA))
-            *last = node_new(p, NODE_HOLE, p->lex->token.at);
+    while (!parser_at(p, close) && !p->lex->failed) {
+        if (close == TOKEN_RBRACKET && parser_at(p, TOKEN_COMMA))
+            *last = parser_node(p, NODE_HOLE, p->lex->token.at);
         else
             *last = parse_spread(p);
         last = &(*last)->next;
-        if (!take(p, TOKEN_COMMA))
+        if (!parser_take(p, TOKEN_COMMA))
             break;
     }
-    expect(p, close);
+    parser_expect(p, close);
     return first;
 }
 
 static struct node *parse_template(struct parser *p)
 {
     struct lexer *lex = p->lex;
-    struct node *n = node_new(p, NODE_TEMPLATE, lex->token.at), **last = &n->a;
+    struct node *n = parser_node(p, NODE_TEMPLATE, lex->token.at), **last = &n->a;
     for (bool more = true; more && !lex->failed;) {
-        struct node *text = node_new(p, NODE_STRING, lex->pos);
+        struct node *text = parser_node(p, NODE_STRING, lex->pos);
         more = lex_template(lex, &text->text);
         *last = text;
         last = &text->next;
         if (!more)
             break;
-        next(p);
+        parser_next(p);
         *last = parse_assigned(p);
         last = &(*last)->next;
-        if (!lex->failed && !at(p, TOKEN_RBRACE))
+        if (!lex->failed && !parser_at(p, TOKEN_RBRACE))
             lex_fail(lex, lex->token.at, "'}' is missing behind the expression in a template");
         /* the text goes on right behind the brace */
         if (!lex->failed)
             lex->pos = lex->token.at + 1;
     }
-    next(p);
+    parser_next(p);
     return n;
 }
 
 /* A property name: name, string, number or [computed]. */
-static struct node *parse_key(struct parser *p)
+struct node *parse_key(struct parser *p)
 {
     const struct token t = p->lex->token;
-    struct node *key = node_new(p, NODE_STRING, t.at);
+    struct node *key = parser_node(p, NODE_STRING, t.at);
     key->text = t.text;
     if (t.type == TOKEN_NUMBER) {
         key->type = NODE_NUMBER;
         key->number = t.number;
     } else if (t.type == TOKEN_LBRACKET) {
-        next(p);
+        parser_next(p);
         key = parse_assigned(p);
-        expect(p, TOKEN_RBRACKET);
+        parser_expect(p, TOKEN_RBRACKET);
         return key;
     } else if (t.type != TOKEN_NAME && t.type != TOKEN_STRING) {
-        unexpected(p);
+        parser_unexpected(p);
         return key;
     }
-    next(p);
+    parser_next(p);
     return key;
 }
 
 static struct node *parse_object(struct parser *p)
 {
-    struct node *n = node_new(p, NODE_OBJECT, p->lex->token.at), **last = &n->a;
-    next(p);
-    while (!at(p, TOKEN_RBRACE) && !p->lex->failed) {
+    struct node *n = parser_node(p, NODE_OBJECT, p->lex->token.at), **last = &n->a;
+    parser_next(p);
+    while (!parser_at(p, TOKEN_RBRACE) && !p->lex->failed) {
         uint32_t offset = p->lex->token.at;
-        if (at(p, TOKEN_ELLIPSIS)) {
+        if (parser_at(p, TOKEN_ELLIPSIS)) {
             *last = parse_spread(p);
         } else {
-            bool is_name = at(p, TOKEN_NAME);
+            bool is_name = parser_at(p, TOKEN_NAME);
             struct node *key = parse_key(p), *value;
-            if (take(p, TOKEN_COLON)) {
+            if (parser_take(p, TOKEN_COLON)) {
                 value = parse_assigned(p);
             } else {
-                if (!is_name || at(p, TOKEN_LPAREN))
-                    unexpected(p);
-                value = node_new(p, NODE_NAME, offset);
+                if (!is_name || parser_at(p, TOKEN_LPAREN))
+                    parser_unexpected(p);
+                value = parser_node(p, NODE_NAME, offset);
                 value->text = key->text;
             }
-            *last = node_ab(p, NODE_PAIR, offset, key, value);
+            *last = parser_node_ab(p, NODE_PAIR, offset, key, value);
         }
         last = &(*last)->next;
-        if (!take(p, TOKEN_COMMA))
+        if (!parser_take(p, TOKEN_COMMA))
             break;
     }
-    expect(p, TOKEN_RBRACE);
-    return n;
-}
-
-/* --- arrow functions -------------------------------------------------------------------------- */
-
-static struct node *parse_with_default(struct parser *p)
-{
-    uint32_t offset = p->lex->token.at;
-    struct node *target = parse_pattern(p);
-    if (!take(p, TOKEN_ASSIGN))
-        return target;
-    return node_ab(p, NODE_DEFAULT, offset, target, parse_assigned(p));
-}
-
-static struct node *parse_object_pattern(struct parser *p)
-{
-    struct node *n = node_new(p, NODE_OBJECT, p->lex->token.at), **last = &n->a;
-    next(p);
-    while (!at(p, TOKEN_RBRACE) && !p->lex->failed) {
-        uint32_t offset = p->lex->token.at;
-        if (take(p, TOKEN_ELLIPSIS)) {
-            *last = node_ab(p, NODE_SPREAD, offset, parse_pattern(p), NULL);
-        } else {
-            bool is_name = at(p, TOKEN_NAME);
-            struct node *key = parse_key(p), *target;
-            if (take(p, TOKEN_COLON)) {
-                target = parse_with_default(p);
-            } else {
-                if (!is_name)
-                    unexpected(p);
-                target = node_new(p, NODE_NAME, offset);
-                target->text = key->text;
-                if (take(p, TOKEN_ASSIGN))
-                    target = node_ab(p, NODE_DEFAULT, offset, target, parse_assigned(p));
-            }
-            *last = node_ab(p, NODE_PAIR, offset, key, target);
-        }
-        last = &(*last)->next;
-        if (!take(p, TOKEN_COMMA))
-            break;
-    }
-    expect(p, TOKEN_RBRACE);
-    return n;
-}
-
-static struct node *parse_pattern_list(struct parser *p, enum token_type close)
-{
-    struct node *first = NULL, **last = &first;
-    while (!at(p, close) && !p->lex->failed) {
-        uint32_t offset = p->lex->token.at;
-        if (close == TOKEN_RBRACKET && at(p, TOKEN_COMMA))
-            *last = node_new(p, NODE_HOLE, offset);
-        else if (take(p, TOKEN_ELLIPSIS))
-            *last = node_ab(p, NODE_SPREAD, offset, parse_pattern(p), NULL);
-        else
-            *last = parse_with_default(p);
-        last = &(*last)->next;
-        if (!take(p, TOKEN_COMMA))
-            break;
-    }
-    expect(p, close);
-    return first;
-}
-
-/* A name, {a, b: c} or [a, b]. */
-static struct node *parse_pattern(struct parser *p)
-{
-    struct node *n = node_new(p, NODE_NAME, p->lex->token.at);
-    if (p->depth > DEPTH_MAX) {
-        lex_fail(p->lex, n->at, "the expression is nested too deeply");
-        return n;
-    }
-    p->depth++;
-    if (at(p, TOKEN_LBRACE)) {
-        n = parse_object_pattern(p);
-    } else if (at(p, TOKEN_LBRACKET)) {
-        next(p);
-        n->type = NODE_ARRAY;
-        n->a = parse_pattern_list(p, TOKEN_RBRACKET);
-    } else if (at(p, TOKEN_NAME)) {
-        n->text = p->lex->token.text;
-        next(p);
-    } else {
-        unexpected(p);
-    }
-    p->depth--;
-    return n;
-}
-
-static struct node *parse_arrow_body(struct parser *p, struct node *arrow)
-{
-    expect(p, TOKEN_ARROW);
-    arrow->b = at(p, TOKEN_LBRACE) ? parse_block(p) : parse_assigned(p);
-    return arrow;
-}
-
-/* At "(": an arrow function's parameters are tried first; NULL when this is something else. */
-static struct node *try_arrow(struct parser *p)
-{
-    struct lexer saved = *p->lex;
-    struct expr_error error = *saved.error;
-    unsigned depth = p->depth;
-    struct node *arrow = node_new(p, NODE_ARROW, saved.token.at);
-    next(p);
-    arrow->a = parse_pattern_list(p, TOKEN_RPAREN);
-    if (!p->lex->failed && at(p, TOKEN_ARROW))
-        return parse_arrow_body(p, arrow);
-    *p->lex = saved;
-    *saved.error = error;
-    p->depth = depth;
-    return NULL;
-}
-
-static struct node *parse_declare(struct parser *p, bool constant)
-{
-    struct node *first = NULL, **last = &first;
-    next(p);
-    do {
-        struct node *n = node_new(p, NODE_DECLARE, p->lex->token.at);
-        n->constant = constant;
-        n->a = parse_pattern(p);
-        if (take(p, TOKEN_ASSIGN))
-            n->b = parse_assigned(p);
-        *last = n;
-        last = &n->next;
-    } while (take(p, TOKEN_COMMA));
-    return first;
-}
-
-static struct node *parse_statement(struct parser *p)
-{
-    struct node *n = node_new(p, NODE_EVAL, p->lex->token.at);
-    if (at(p, TOKEN_LBRACE))
-        return parse_block(p);
-    if (at_word(p, "const") || at_word(p, "let") || at_word(p, "var")) {
-        n = parse_declare(p, at_word(p, "const"));
-    } else if (at_word(p, "if")) {
-        n->type = NODE_IF;
-        next(p);
-        expect(p, TOKEN_LPAREN);
-        n->a = parse_assigned(p);
-        expect(p, TOKEN_RPAREN);
-        n->b = parse_statement(p);
-        if (at_word(p, "else")) {
-            next(p);
-            n->c = parse_statement(p);
-        }
-        return n;
-    } else if (at_word(p, "return")) {
-        n->type = NODE_RETURN;
-        next(p);
-        if (!at(p, TOKEN_SEMICOLON) && !at(p, TOKEN_RBRACE) && !p->lex->token.newline)
-            n->a = parse_assigned(p);
-    } else if (at_word(p, "for") || at_word(p, "while") || at_word(p, "switch") ||
-               at_word(p, "try") || at_word(p, "throw") || at_word(p, "function") ||
-               at_word(p, "do")) {
-        lex_fail(p->lex, n->at,
-                 "'%s' is not supported in expressions: use array methods, or a Lua step",
-                 p->lex->token.text.ptr);
-    } else {
-        n->a = parse_assigned(p);
-    }
-    if (!take(p, TOKEN_SEMICOLON) && !at(p, TOKEN_RBRACE) && !p->lex->token.newline &&
-        !p->lex->failed)
-        unexpected(p);
-    return n;
-}
-
-static struct node *parse_block(struct parser *p)
-{
-    struct node *n = node_new(p, NODE_BLOCK, p->lex->token.at), **last = &n->a;
-    if (++p->depth > DEPTH_MAX)
-        lex_fail(p->lex, n->at, "the expression is nested too deeply");
-    expect(p, TOKEN_LBRACE);
-    while (!at(p, TOKEN_RBRACE) && !p->lex->failed) {
-        if (take(p, TOKEN_SEMICOLON))
-            continue;
-        *last = parse_statement(p);
-        while (*last)
-            last = &(*last)->next;
-    }
-    p->depth--;
-    expect(p, TOKEN_RBRACE);
+    parser_expect(p, TOKEN_RBRACE);
     return n;
 }
 
@@ -399,7 +207,7 @@ static unsigned power_of(struct parser *p)
     case TOKEN_GE:
         return 10;
     case TOKEN_NAME:
-        return at_word(p, "in") || at_word(p, "instanceof") ? 10 : 0;
+        return parser_at_word(p, "in") || parser_at_word(p, "instanceof") ? 10 : 0;
     case TOKEN_SHL:
     case TOKEN_SHR:
     case TOKEN_USHR:
@@ -425,29 +233,29 @@ static unsigned power_of(struct parser *p)
 
 static struct node *parse_member_name(struct parser *p, struct node *object, uint32_t offset)
 {
-    struct node *n = node_ab(p, NODE_MEMBER, offset, object, NULL);
-    if (!at(p, TOKEN_NAME)) {
-        unexpected(p);
+    struct node *n = parser_node_ab(p, NODE_MEMBER, offset, object, NULL);
+    if (!parser_at(p, TOKEN_NAME)) {
+        parser_unexpected(p);
         n->text = STR("");
         return n;
     }
     n->text = p->lex->token.text;
     n->at = p->lex->token.at;
-    next(p);
+    parser_next(p);
     return n;
 }
 
 static struct node *parse_call(struct parser *p, struct node *callee, uint32_t offset)
 {
-    next(p);
-    return node_ab(p, NODE_CALL, offset, callee, parse_list(p, TOKEN_RPAREN));
+    parser_next(p);
+    return parser_node_ab(p, NODE_CALL, offset, callee, parse_list(p, TOKEN_RPAREN));
 }
 
 static struct node *parse_index(struct parser *p, struct node *object, uint32_t offset)
 {
-    next(p);
-    struct node *n = node_ab(p, NODE_INDEX, offset, object, parse_assigned(p));
-    expect(p, TOKEN_RBRACKET);
+    parser_next(p);
+    struct node *n = parser_node_ab(p, NODE_INDEX, offset, object, parse_assigned(p));
+    parser_expect(p, TOKEN_RBRACKET);
     return n;
 }
 
@@ -455,17 +263,18 @@ static struct node *parse_index(struct parser *p, struct node *object, uint32_t 
 static struct node *parse_postfix(struct parser *p, struct node *left, bool *chain)
 {
     uint32_t offset = p->lex->token.at;
-    bool optional = at(p, TOKEN_CHAIN);
+    bool optional = parser_at(p, TOKEN_CHAIN);
     struct node *n;
-    if (at(p, TOKEN_BACKTICK))
+    if (parser_at(p, TOKEN_BACKTICK))
         return left;
-    if (at(p, TOKEN_DOT) || optional)
-        next(p);
+    if (parser_at(p, TOKEN_DOT) || optional)
+        parser_next(p);
     else
-        return at(p, TOKEN_LPAREN) ? parse_call(p, left, offset) : parse_index(p, left, offset);
-    if (optional && at(p, TOKEN_LPAREN))
+        return parser_at(p, TOKEN_LPAREN) ? parse_call(p, left, offset)
+                                          : parse_index(p, left, offset);
+    if (optional && parser_at(p, TOKEN_LPAREN))
         n = parse_call(p, left, offset);
-    else if (optional && at(p, TOKEN_LBRACKET))
+    else if (optional && parser_at(p, TOKEN_LBRACKET))
         n = parse_index(p, left, offset);
     else
         n = parse_member_name(p, left, offset);
@@ -477,26 +286,26 @@ static struct node *parse_postfix(struct parser *p, struct node *left, bool *cha
 static struct node *parse_unary(struct parser *p, enum token_type op)
 {
     uint32_t offset = p->lex->token.at;
-    next(p);
-    struct node *n = node_ab(p, NODE_UNARY, offset, parse_at(p, POWER_UNARY), NULL);
+    parser_next(p);
+    struct node *n = parser_node_ab(p, NODE_UNARY, offset, parse_at(p, POWER_UNARY), NULL);
     n->op = op;
     return n;
 }
 
 static struct node *parse_new(struct parser *p)
 {
-    struct node *n = node_new(p, NODE_NEW, p->lex->token.at);
-    next(p);
-    n->a = node_new(p, NODE_NAME, p->lex->token.at);
+    struct node *n = parser_node(p, NODE_NEW, p->lex->token.at);
+    parser_next(p);
+    n->a = parser_node(p, NODE_NAME, p->lex->token.at);
     n->a->text = p->lex->token.text;
-    if (!at(p, TOKEN_NAME)) {
-        unexpected(p);
+    if (!parser_at(p, TOKEN_NAME)) {
+        parser_unexpected(p);
         n->a->text = STR("");
         return n;
     }
-    next(p);
-    if (at(p, TOKEN_LPAREN)) {
-        next(p);
+    parser_next(p);
+    if (parser_at(p, TOKEN_LPAREN)) {
+        parser_next(p);
         n->b = parse_list(p, TOKEN_RPAREN);
     }
     return n;
@@ -514,23 +323,24 @@ static const struct {
 
 static struct node *parse_name(struct parser *p)
 {
-    struct node *n = node_new(p, NODE_NAME, p->lex->token.at);
+    struct node *n = parser_node(p, NODE_NAME, p->lex->token.at);
     n->text = p->lex->token.text;
-    if (at_word(p, "new"))
+    if (parser_at_word(p, "new"))
         return parse_new(p);
-    if (at_word(p, "typeof"))
+    if (parser_at_word(p, "typeof"))
         return parse_unary(p, TOKEN_TYPEOF);
-    if (at_word(p, "void"))
+    if (parser_at_word(p, "void"))
         return parse_unary(p, TOKEN_VOID);
-    if (at_word(p, "function") || at_word(p, "async") || at_word(p, "await") ||
-        at_word(p, "delete") || at_word(p, "this") || at_word(p, "class") || at_word(p, "yield")) {
+    if (parser_at_word(p, "function") || parser_at_word(p, "async") || parser_at_word(p, "await") ||
+        parser_at_word(p, "delete") || parser_at_word(p, "this") || parser_at_word(p, "class") ||
+        parser_at_word(p, "yield")) {
         lex_fail(p->lex, n->at, "'%s' is not supported in expressions%s", n->text.ptr,
-                 at_word(p, "function") ? ": write an arrow function" : "");
+                 parser_at_word(p, "function") ? ": write an arrow function" : "");
         return n;
     }
-    next(p);
-    if (at(p, TOKEN_ARROW) && !p->lex->token.newline) {
-        struct node *arrow = node_ab(p, NODE_ARROW, n->at, n, NULL);
+    parser_next(p);
+    if (parser_at(p, TOKEN_ARROW) && !p->lex->token.newline) {
+        struct node *arrow = parser_node_ab(p, NODE_ARROW, n->at, n, NULL);
         return parse_arrow_body(p, arrow);
     }
     for (size_t i = 0; i < sizeof literal_words / sizeof *literal_words; i++)
@@ -543,34 +353,34 @@ static struct node *parse_parenthesis(struct parser *p)
 {
     struct node *n = try_arrow(p);
     if (n || p->lex->failed)
-        return n ? n : node_new(p, NODE_UNDEFINED, p->lex->token.at);
-    next(p);
+        return n ? n : parser_node(p, NODE_UNDEFINED, p->lex->token.at);
+    parser_next(p);
     n = parse_assigned(p);
     /* a, b: values without effects, so the last one is the value */
-    while (take(p, TOKEN_COMMA))
+    while (parser_take(p, TOKEN_COMMA))
         n = parse_assigned(p);
-    expect(p, TOKEN_RPAREN);
+    parser_expect(p, TOKEN_RPAREN);
     if (n->type == NODE_ARROW)
         n->constant = true;    /* (x => x)(1): may be called at once */
     if (n->type == NODE_CHAIN) /* (a?.b).c: the chain ends at the parenthesis */
-        n = node_ab(p, NODE_CHAIN, n->at, n, NULL);
+        n = parser_node_ab(p, NODE_CHAIN, n->at, n, NULL);
     return n;
 }
 
 static struct node *parse_prefix(struct parser *p)
 {
     const struct token t = p->lex->token;
-    struct node *n = node_new(p, NODE_UNDEFINED, t.at);
+    struct node *n = parser_node(p, NODE_UNDEFINED, t.at);
     switch (t.type) {
     case TOKEN_NUMBER:
         n->type = NODE_NUMBER;
         n->number = t.number;
-        next(p);
+        parser_next(p);
         return n;
     case TOKEN_STRING:
         n->type = NODE_STRING;
         n->text = t.text;
-        next(p);
+        parser_next(p);
         return n;
     case TOKEN_NAME:
         return parse_name(p);
@@ -580,12 +390,12 @@ static struct node *parse_prefix(struct parser *p)
     case TOKEN_DIV_ASSIGN:
         n->type = NODE_REGEX;
         if (lex_regex(p->lex, &n->text, &n->flags))
-            next(p);
+            parser_next(p);
         return n;
     case TOKEN_LPAREN:
         return parse_parenthesis(p);
     case TOKEN_LBRACKET:
-        next(p);
+        parser_next(p);
         n->type = NODE_ARRAY;
         n->a = parse_list(p, TOKEN_RBRACKET);
         return n;
@@ -602,7 +412,7 @@ static struct node *parse_prefix(struct parser *p)
                  token_text(t.type));
         return n;
     default:
-        unexpected(p);
+        parser_unexpected(p);
         return n;
     }
 }
@@ -612,25 +422,25 @@ static struct node *parse_infix(struct parser *p, struct node *left, unsigned po
     const struct token t = p->lex->token;
     enum token_type op = t.type;
     if (op == TOKEN_NAME)
-        op = at_word(p, "in") ? TOKEN_IN : TOKEN_INSTANCEOF;
-    next(p);
+        op = parser_at_word(p, "in") ? TOKEN_IN : TOKEN_INSTANCEOF;
+    parser_next(p);
     if (op == TOKEN_QUESTION) {
-        struct node *n = node_ab(p, NODE_COND, t.at, left, parse_assigned(p));
-        expect(p, TOKEN_COLON);
+        struct node *n = parser_node_ab(p, NODE_COND, t.at, left, parse_assigned(p));
+        parser_expect(p, TOKEN_COLON);
         n->c = parse_assigned(p);
         return n;
     }
     bool logical = op == TOKEN_AND || op == TOKEN_OR || op == TOKEN_NULLISH;
     /* ** binds to the right, everything else to the left */
     struct node *right = parse_at(p, op == TOKEN_POWER ? power - 1 : power);
-    struct node *n = node_ab(p, logical ? NODE_LOGICAL : NODE_BINARY, t.at, left, right);
+    struct node *n = parser_node_ab(p, logical ? NODE_LOGICAL : NODE_BINARY, t.at, left, right);
     n->op = op;
     return n;
 }
 
 static struct node *parse_at(struct parser *p, unsigned power)
 {
-    if (++p->depth > DEPTH_MAX)
+    if (++p->depth > PARSE_DEPTH_MAX)
         lex_fail(p->lex, p->lex->token.at, "the expression is nested too deeply");
     struct node *left = parse_prefix(p);
     bool chain = false, arrow = left->type == NODE_ARROW && !left->constant;
@@ -647,17 +457,17 @@ static struct node *parse_at(struct parser *p, unsigned power)
             continue;
         }
         if (chain)
-            left = node_ab(p, NODE_CHAIN, left->at, left, NULL);
+            left = parser_node_ab(p, NODE_CHAIN, left->at, left, NULL);
         chain = false;
         left = parse_infix(p, left, mine);
     }
     if (chain)
-        left = node_ab(p, NODE_CHAIN, left->at, left, NULL);
+        left = parser_node_ab(p, NODE_CHAIN, left->at, left, NULL);
     p->depth--;
     return left;
 }
 
-static struct node *parse_assigned(struct parser *p)
+struct node *parse_assigned(struct parser *p)
 {
     struct node *n = parse_at(p, 1);
     enum token_type t = p->lex->token.type;
@@ -692,9 +502,9 @@ static struct node *parse_assigned(struct parser *p)
 struct node *parse_expression(struct lexer *lex)
 {
     struct parser p = { .lex = lex };
-    next(&p);
+    parser_next(&p);
     struct node *n = parse_assigned(&p);
-    while (take(&p, TOKEN_SEMICOLON))
+    while (parser_take(&p, TOKEN_SEMICOLON))
         ;
     return n;
 }
