@@ -10,10 +10,12 @@ static const struct {
     { "{{ (f => f(f))(f => f(f)) }}", "" },
     { "{{ (f => f(f))(f => 1 + f(f)) }}", "" },
     { "{{ Array.from({length: 9000000}, (_, i) => i).map(x => [x]) }}", "limit" },
-    { "{{ [1,2,3,4,5,6,7,8].map(a => [1,2,3,4,5,6,7,8].map(b => [1,2,3,4,5,6,7,8].map(c => "
-      "[1,2,3,4,5,6,7,8].map(d => [1,2,3,4,5,6,7,8].map(e => [1,2,3,4,5,6,7,8].map(f => "
-      "[1,2,3,4,5,6,7,8].map(g => 1))))))) }}",
-      "limit" },
+    { "{{ [1,2,3,4,5,6,7,8].forEach(a => [1,2,3,4,5,6,7,8].forEach(b => "
+      "[1,2,3,4,5,6,7,8].forEach(c => "
+      "[1,2,3,4,5,6,7,8].forEach(d => [1,2,3,4,5,6,7,8].forEach(e => [1,2,3,4,5,6,7,8].forEach(f "
+      "=> "
+      "[1,2,3,4,5,6,7,8].forEach(g => 1))))))) }}",
+      "step limit of 1000000 reached" },
     { "{{ 'x'.repeat(1e9) }}", "memory limit" },
     { "{{ 'x'.padStart(1e15) }}", "" },
     { "{{ Array.from({length: 30}).reduce(s => s + s, 'xxxxxxxxxx') }}", "limit" },
