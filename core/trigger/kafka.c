@@ -61,6 +61,7 @@ struct kafka_trigger {
     struct timer close_timer;
     struct kafka_lane *latest;
     char trouble[800];
+    bool broker_trouble; /* it is weather: gone as soon as a broker answers */
 };
 
 static struct kafka_trigger *of(struct trigger *t)
@@ -469,7 +470,22 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     struct kafka_trigger *k = opaque;
     (void)rk;
     snprintf(k->trouble, sizeof k->trouble, "kafka: %s", reason);
+    k->broker_trouble = true;
     log_warn("kafka", "trigger.broker", "%s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+}
+
+/* librdkafka tells when a broker goes, and nothing when it is back: its statistics do. */
+static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
+{
+    struct kafka_trigger *k = opaque;
+    (void)rk;
+    (void)len;
+    if (k->broker_trouble && kafka_any_broker_up(json)) {
+        k->broker_trouble = false;
+        k->trouble[0] = 0;
+        log_info("kafka", "trigger.broker", "workflow '%s': the broker answers again", engine_plan_get(k->t.ep)->name);
+    }
+    return 0; /* librdkafka frees the text */
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -519,10 +535,11 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
          * a worker takes in more than a second. */
         { "queued.min.messages", "1000000" },
         { "queued.max.messages.kbytes", "131072" },
-        { "fetch.wait.max.ms", "100" },
+        { "fetch.wait.max.ms", "500" },
         { "fetch.error.backoff.ms", "50" },
         { "session.timeout.ms", "6000" },
         { "heartbeat.interval.ms", "500" },
+        { "statistics.interval.ms", KAFKA_STATISTICS_MS },
     };
     struct kafka_settings base = { .brokers = k->t.host->kafka->brokers };
     rd_kafka_conf_t *conf = kafka_conf_create(&base, "catalyst", err);
@@ -540,6 +557,7 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
     rd_kafka_conf_set_opaque(conf, k);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
     return conf;
 fail:
     rd_kafka_conf_destroy(conf);

@@ -137,7 +137,7 @@ def parse():
     parser.add_argument("--mix", default="standard", choices=["standard", "clean"])
     parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=256)
     parser.add_argument("--rate", type=float, help="of pipe-latency; default half of pipe")
     parser.add_argument("--seconds", type=int, default=10, help="of paced and webhook loads")
     parser.add_argument("--timeout", type=int, default=180)
