@@ -2,6 +2,7 @@
  * What expressions and Lua steps cost for the standard message of 342 bytes. One JSON line per
  * figure: the median, the least and the most of 7 rounds, all in: evaluation or run, result in an
  * arena.
+ * With an argument: only the cases whose name holds it.
  */
 #include "expr/expr.h"
 #include <stdio.h>
@@ -142,7 +143,7 @@ static void bench_script(struct bench *b, const char *name, const char *source)
     script_free(b->lua, script);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct bench b;
     struct err err;
@@ -159,9 +160,11 @@ int main(void)
         .arena = &b.arena, .json = &b.item, .now_us = 1700000000000000, .timezone = "Europe/Berlin"
     };
     for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++)
-        bench_expression(&b, expressions[i].name, expressions[i].source);
+        if (argc < 2 || strstr(expressions[i].name, argv[1]))
+            bench_expression(&b, expressions[i].name, expressions[i].source);
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
-        bench_script(&b, scripts[i].name, scripts[i].source);
+        if (argc < 2 || strstr(scripts[i].name, argv[1]))
+            bench_script(&b, scripts[i].name, scripts[i].source);
     expr_lua_destroy(b.lua);
     arena_fini(&source);
     return b.sink == 0;
