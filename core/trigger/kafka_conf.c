@@ -12,6 +12,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     log_line(to, "kafka", facility, "%s: %s", rk ? rd_kafka_name(rk) : "", text);
 }
 
+bool kafka_any_broker_up(const char *json)
+{
+    return strstr(json, "\"state\":\"UP\"") != NULL;
+}
+
 int kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
 {
     char why[256];

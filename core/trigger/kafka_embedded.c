@@ -20,6 +20,7 @@ struct kafka_embedded *kafka_embedded_start(const char *const *topics, size_t n_
     struct kafka_embedded *k = xcalloc(1, sizeof *k);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "client.id", "catalyst-embedded", NULL, 0);
+    rd_kafka_conf_set(conf, "log_level", "4", NULL, 0); /* it warns that it has no brokers; it is the broker */
     k->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!k->rk) {
         rd_kafka_conf_destroy(conf);

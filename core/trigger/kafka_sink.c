@@ -437,6 +437,10 @@ static void on_event(struct kafka_sink *s, rd_kafka_event_t *event)
         snprintf(s->trouble, sizeof s->trouble, "kafka: %s", rd_kafka_event_error_string(event));
         log_warn("kafka", "sink.error", "%s", rd_kafka_event_error_string(event));
         break;
+    case RD_KAFKA_EVENT_STATS:
+        if (s->trouble[0] && !s->retries && kafka_any_broker_up(rd_kafka_event_stats(event)))
+            s->trouble[0] = 0;
+        break;
     default:
         break;
     }
@@ -468,6 +472,7 @@ static rd_kafka_conf_t *sink_conf(const struct kafka_settings *settings, struct 
     static const char *const ours[][2] = {
         { "enable.idempotence", "true" }, /* also: acks=all, order kept on retries */
         { "compression.codec", "lz4" },
+        { "statistics.interval.ms", KAFKA_STATISTICS_MS },
         { "linger.ms", "5" },
         { "batch.num.messages", "10000" },
         { "batch.size", "1000000" },
@@ -484,7 +489,7 @@ static rd_kafka_conf_t *sink_conf(const struct kafka_settings *settings, struct 
         if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value, err) != 0)
             goto fail;
     if (conf)
-        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
     return conf;
 fail:
     rd_kafka_conf_destroy(conf);
