@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the engine under load, again and again. At the end every message has one outcome, every
+output id one body, and none is missing."""
+import json
+import random
+import threading
+import time
+
+import pytest
+
+from pipes import Setting, message, until
+
+MESSAGES = 60000
+
+
+@pytest.fixture
+def setting(catalyst, kafka, postgres, unique, tmp_path):
+    one = Setting(catalyst, kafka, postgres, unique, tmp_path)
+    yield one
+    one.close()
+
+
+def reconcile(s, count, wrong):
+    """The promise of exactly_once, read from the journal and from the output topic."""
+    assert s.sql("SELECT count(*), count(DISTINCT id) FROM executions") == f"{count}|{count}"
+    expected = {"success": count - wrong}
+    if wrong:
+        expected["error"] = wrong
+    assert s.statuses() == expected
+    positions = s.sql("SELECT sum(position) FROM source_position")
+    assert int(positions) == count
+    bodies, seen = {}, {}
+    repeated = 0
+    for m in s.outputs():
+        identity = m["headers"]["catalyst-id"]
+        repeated += identity in bodies
+        assert bodies.setdefault(identity, m["payload"]) == m["payload"], identity
+        n = json.loads(m["payload"])["n"]
+        assert seen.setdefault(n, identity) == identity, f"message {n} left under two ids"
+    assert len(bodies) == len(seen) == count - wrong
+    return repeated
+
+
+def test_kill_9_under_load(setting):
+    s = setting
+    wrong = 60
+    texts = [message(n) for n in range(MESSAGES - wrong)] + ["{broken"] * wrong
+    random.Random(7).shuffle(texts)
+    s.produce(texts[:MESSAGES // 2])
+    late = threading.Thread(target=lambda: [
+        (s.produce(texts[at:at + 3000]), time.sleep(0.15))
+        for at in range(MESSAGES // 2, MESSAGES, 3000)])
+    late.start()
+    dice = random.Random(11)
+    engine = s.engine("--workers", 2, start=False)
+    kills = 0
+    for _ in range(40):
+        engine.start()
+        time.sleep(dice.uniform(0.05, 0.9))
+        if engine.done():
+            kills += 1
+        engine.kill()
+        if s.statuses().get("success", 0) > MESSAGES * 0.8 and kills >= 4:
+            break
+    late.join()
+    engine.start()
+    until(lambda: sum(s.statuses().values()) == MESSAGES, 60,
+          why=lambda: f"{s.statuses()}\n{engine.log()[-2000:]}")
+    until(lambda: engine.metric("catalyst_outputs_waiting") == 0)
+    assert engine.stop() == 0
+    assert kills >= 4
+    repeated = reconcile(s, MESSAGES, wrong)
+    print(f"{kills} kills under load, {repeated} outputs sent again with the same id and body")
+
+
+def test_stopped_engine_that_comes_back_writes_nothing(setting):
+    """SIGSTOP for longer than the session: another takes over, then the zombie goes on."""
+    import signal
+    s = setting
+    s.produce([message(n) for n in range(20000)])
+    zombie = s.engine("--workers", 1, name="zombie")
+    until(lambda: zombie.done() > 0, why=zombie.log)
+    zombie.signal(signal.SIGSTOP)
+    other = s.engine("--workers", 1, name="other")
+    s.produce([message(n) for n in range(20000, 22000)])
+    until(lambda: sum(s.statuses().values()) == 22000, 60, why=other.log)
+    zombie.signal(signal.SIGCONT)
+    time.sleep(2)
+    s.produce([message(n) for n in range(22000, 24000)])
+    until(lambda: sum(s.statuses().values()) == 24000, 60,
+          why=lambda: zombie.log() + other.log())
+    assert zombie.stop() == 0 and other.stop() == 0
+    reconcile(s, 24000, 0)

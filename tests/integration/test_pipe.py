@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job on real servers: Kafka -> if -> set -> code -> switch -> Kafka, the outcome of every
+message in PostgreSQL."""
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+import kcat
+from engines import Engine
+from pipes import Setting, message, pipe, until
+
+
+@pytest.fixture
+def setting(catalyst, kafka, postgres, unique, tmp_path):
+    made = []
+
+    def make(**settings):
+        made.append(Setting(catalyst, kafka, postgres, unique, tmp_path, **settings))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_messages_walk_through(setting):
+    s = setting()
+    s.produce([message(n) for n in range(1000)] + [message(1, channel="mail"), message(2, text="")])
+    engine = s.engine()
+    until(lambda: engine.done() == 1002, why=engine.log)
+    engine.stop()
+    assert s.statuses() == {"success": 1002}
+    out = s.outputs()
+    assert len(out) == 1000
+    assert len({m["headers"]["catalyst-id"] for m in out}) == 1000
+    bodies = {json.loads(m["payload"])["n"]: (m["key"], json.loads(m["payload"])) for m in out}
+    assert bodies[7] == ("7", {"n": 7, "channel": "sms", "text": "you", "greeting": "Hello you",
+                               "total": 14})
+
+
+def test_malformed_messages_fail_alone_with_their_bytes(setting, unique):
+    letters = unique("dead")
+    s = setting(deadLetter=letters)
+    s.kafka.create_topic(letters, partitions=1)
+    broken = ["{broken", '{"n": 1, "text": "tail"} x', "\\u0000", '{"n": "seven", "text": "x"}']
+    s.produce([message(n) for n in range(50)] + broken + [message(n) for n in range(50, 100)])
+    engine = s.engine()
+    until(lambda: engine.done() == 104, why=engine.log)
+    engine.stop()
+    assert s.statuses() == {"success": 100, "error": 4}
+    assert len(s.outputs()) == 100
+    dead = kcat.consume(s.kafka.url(), letters)
+    assert sorted(m["payload"] for m in dead) == sorted(broken)
+    reasons = {m["payload"]: m["headers"] for m in dead}
+    assert reasons["{broken"]["catalyst-node"] == "In"
+    assert reasons[broken[3]]["catalyst-node"] == "Price"
+    identity = reasons["{broken"]["catalyst-execution"]
+    shown = subprocess.run([s.catalyst, "executions", "show", identity, "--store", s.url], text=True,
+                           capture_output=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "{broken" in json.dumps(json.loads(shown.stdout))
+
+
+@pytest.mark.parametrize("durability", ["none", "at_least_once"])
+def test_other_durability_classes(setting, durability):
+    s = setting(durability=durability)
+    s.produce([message(n) for n in range(500)])
+    engine = s.engine()
+    until(lambda: engine.done() == 500, why=engine.log)
+    until(lambda: len(s.outputs()) == 500)
+    assert engine.stop() == 0
+    assert not s.statuses()
+
+
+def test_restart_goes_on_where_it_stopped(setting):
+    s = setting()
+    s.produce([message(n) for n in range(100)])
+    first = s.engine()
+    until(lambda: first.done() == 100, why=first.log)
+    assert first.stop() == 0
+    s.produce([message(n) for n in range(100, 200)])
+    second = s.engine(name="second")
+    until(lambda: second.done() == 100, why=second.log)
+    time.sleep(0.3)
+    assert second.done() == 100
+    second.stop()
+    assert len(s.outputs()) == 200
+
+
+def test_drain_under_load_loses_and_repeats_nothing(setting):
+    s = setting()
+    s.produce([message(n) for n in range(20000)])
+    first = s.engine()
+    until(lambda: first.done() > 100, why=first.log)
+    assert first.stop() == 0
+    second = s.engine(name="second")
+    until(lambda: s.statuses() == {"success": 20000}, 60, why=second.log)
+    second.stop()
+    ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
+    assert len(ids) == len(set(ids)) == 20000
+
+
+def test_two_engines_share_and_one_takes_over(setting):
+    s = setting()
+    one, two = s.engine(name="one"), s.engine(name="two")
+    sent = 0
+
+    def feed(count):
+        nonlocal sent
+        s.produce([message(n) for n in range(sent, sent + count)])
+        sent += count
+    end = time.monotonic() + 20
+    while not (one.done() and two.done()):
+        feed(200)
+        assert time.monotonic() < end, "one of them gets nothing"
+        time.sleep(0.2)
+    until(lambda: s.statuses() == {"success": sent}, why=lambda: one.log() + two.log())
+    began = time.monotonic()
+    one.kill()
+    feed(400)
+    until(lambda: s.statuses() == {"success": sent}, why=two.log)
+    took = time.monotonic() - began
+    assert took < 6, f"taken over after {took:.1f} s"
+    two.stop()
+    bodies = {}
+    for m in s.outputs():
+        bodies.setdefault(m["headers"]["catalyst-id"], set()).add(m["payload"])
+    assert len(bodies) == sent
+    assert all(len(body) == 1 for body in bodies.values())
+
+
+def test_broker_down_at_start(setting, new_server):
+    s = setting()
+    broker = new_server("kafka", heap="256m")
+    broker.create_topic(s.source, partitions=2)
+    broker.create_topic(s.sink, partitions=2)
+    broker.stop()
+    s.kafka = broker
+    engine = s.engine(start=False)
+    engine.ready = False
+    engine.start()
+    engine.wait_listening()
+    until(lambda: engine.get("/readyz")[0] == 503)
+    status, body = engine.get("/readyz")
+    assert "kafka" in body.lower(), body
+    assert engine.get("/healthz")[0] == 200
+    broker.start()
+    engine.wait_ready(60)
+    s.produce([message(n) for n in range(10)])
+    until(lambda: engine.done() == 10, 60, why=engine.log)
+
+
+def test_broker_restart_mid_flight(setting, new_server):
+    s = setting()
+    broker = new_server("kafka", heap="256m")
+    broker.create_topic(s.source, partitions=2)
+    broker.create_topic(s.sink, partitions=2)
+    s.kafka = broker
+    engine = s.engine()
+    s.produce([message(n) for n in range(3000)])
+    until(lambda: engine.done() > 0, why=engine.log)
+    broker.kill()
+    broker.start()
+    s.produce([message(n) for n in range(3000, 4000)])
+    until(lambda: s.statuses().get("success") == 4000, 60, why=engine.log)
+    engine.stop()
+    bodies = {}
+    for m in s.outputs():
+        bodies.setdefault(m["headers"]["catalyst-id"], set()).add(m["payload"])
+    assert len(bodies) == 4000 and all(len(body) == 1 for body in bodies.values())
+
+
+def test_postgres_down_at_start_and_restart_mid_flight(setting, new_server):
+    s = setting()
+    database = new_server("postgres")
+    s.postgres, s.url = database, database.url()
+    s.name = "catalyst"
+    database.stop()
+    engine = s.engine(start=False)
+    engine.ready = False
+    engine.start()
+    engine.wait_log("store.wait")
+    database.start()
+    engine.wait_listening(60)
+    engine.wait_ready(60)
+    s.produce([message(n) for n in range(5000)])
+    until(lambda: engine.done() > 0, why=engine.log)
+    database.kill()
+    s.produce([message(n) for n in range(5000, 6000)])
+    time.sleep(0.5)
+    assert engine.get("/healthz")[0] == 200
+    until(lambda: engine.get("/readyz")[0] == 503, 20, why=engine.log)
+    assert "store" in engine.get("/readyz")[1]
+    database.start()
+    engine.wait_ready(60)
+    until(lambda: s.statuses().get("success") == 6000, 60,
+          why=lambda: f"{s.statuses()}\n{engine.log()}")
+    engine.stop()
+    bodies = {}
+    for m in s.outputs():
+        bodies.setdefault(m["headers"]["catalyst-id"], set()).add(m["payload"])
+    assert len(bodies) == 6000 and all(len(body) == 1 for body in bodies.values())
+
+
+def test_embedded_kafka(catalyst, tmp_path):
+    kcat.need()
+    # its groups form after 3 s, longer than a quick session lasts
+    flow = pipe("small.in", "small.out", "small", properties=[])
+    engine = Engine(catalyst, tmp_path, "--store", "memory:", "--kafka", "embedded",
+                    workflows=[flow]).start()
+    try:
+        broker = engine.addresses["kafka"]
+        assert broker, engine.log()
+        kcat.produce(broker, "small.in", [message(n) for n in range(10)])
+        until(lambda: engine.done("success") == 10, why=engine.log)
+        until(lambda: len(kcat.consume(broker, "small.out")) == 10)
+    finally:
+        assert engine.stop() == 0
+        engine.kill()
+
+
+def test_metrics_tell_the_lag(setting):
+    s = setting()
+    s.produce([message(n) for n in range(2000)])
+    engine = s.engine()
+    until(lambda: engine.done() == 2000, why=engine.log)
+    until(lambda: re.search(r"^catalyst_trigger_lag\{.*\} 0$", engine.get("/metrics")[1], re.M))
+    until(lambda: engine.metric("catalyst_outputs_acknowledged_total") == 2000)
