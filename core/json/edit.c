@@ -24,6 +24,21 @@ static bool absent(const struct json *v)
     return !v || v->type == JSON_MISSING || v->type == JSON_NULL;
 }
 
+/* A copy of a container with room for `len`, and with its text as long as what that covers is kept:
+ * the caller changes none of its slots but the one at `place`, and what comes behind the old end.
+ */
+static struct json container_with(struct arena *a, const struct json *old, size_t len, size_t place)
+{
+    bool object = old->type == JSON_OBJECT;
+    bool text = has_text(old) && span_of(old).n <= place;
+    struct json *copy = arena_alloc(a, ((len << object) + text) * sizeof *copy);
+    struct json with = { .type = old->type, .flags = text ? JSON_TEXT : 0, .len = (uint32_t)len };
+    if (old->len)
+        memcpy(copy, old->elements - text, (((size_t)old->len << object) + text) * sizeof *copy);
+    with.elements = copy + text;
+    return with;
+}
+
 /* A copy of an object with room for one more member; *slot is the member's value, old or new. */
 static struct json object_with(struct arena *a, const struct json *object, wf_str key,
                                struct json **slot)
@@ -31,13 +46,12 @@ static struct json object_with(struct arena *a, const struct json *object, wf_st
     const struct json *old = json_get(object, key.ptr, key.len);
     uint32_t len = object->len, place = old ? (uint32_t)((old - &object->members->value) / 2) : len;
     BUG_IF(len == UINT32_MAX);
-    struct json_member *copy = arena_alloc(a, ((size_t)len + !old) * sizeof *copy);
-    if (len)
-        memcpy(copy, object->members, len * sizeof *copy);
+    struct json with = container_with(a, object, (size_t)len + !old, place);
+    struct json_member *member = (struct json_member *)&with.members[place];
     if (!old)
-        copy[place] = (struct json_member){ .key = json_of_str_borrow(key) };
-    *slot = &copy[place].value;
-    return (struct json){ .type = JSON_OBJECT, .len = len + !old, .members = copy };
+        *member = (struct json_member){ .key = json_of_str_borrow(key) };
+    *slot = &member->value;
+    return with;
 }
 
 /* The same for an array's element, with nulls up to it. */
@@ -45,13 +59,11 @@ static struct json array_with(struct arena *a, const struct json *array, size_t 
                               struct json **slot)
 {
     size_t len = place < array->len ? array->len : place + 1;
-    struct json *copy = arena_alloc(a, len * sizeof *copy);
-    if (array->len)
-        memcpy(copy, array->elements, array->len * sizeof *copy);
+    struct json with = container_with(a, array, len, place), *copy = (struct json *)with.elements;
     for (size_t i = array->len; i < len; i++)
         copy[i] = (struct json){ .type = JSON_NULL };
     *slot = &copy[place];
-    return (struct json){ .type = JSON_ARRAY, .len = (uint32_t)len, .elements = copy };
+    return with;
 }
 
 /* Replaces the container in *slot, or what is absent there, by a copy in which *slot, moved on, is

@@ -14,6 +14,12 @@
  * Strings of a parsed value point into the source text where they hold no escapes: the source must
  * live as long as the arena (link it with arena_link). They are NOT NUL-ended.
  *
+ * A container whose text is, byte by byte, what writing it would give (no white space inside, no
+ * equal keys, no escapes but the writer's own) remembers that text, and is written by copying it;
+ * so is what it was, when an edit only adds members or elements behind it. This never shows in what
+ * is written, only in how fast. The flag JSON_TEXT says so and belongs to this room: whoever fills
+ * slots by hand takes them, and the value, from json_array or json_object.
+ *
  * Thread: the arena's. Errors: NULL/-1 with an offset and a reason. Nothing here does I/O.
  */
 #ifndef CATALYST_JSON_H
@@ -39,11 +45,12 @@ enum json_type {
 
 enum {
     JSON_PLAIN = 1, /* a string that needs no escape when written */
+    JSON_TEXT = 2,  /* a container that knows its text: see above; set by this room alone */
 };
 
 struct json {
     uint8_t type;  /* enum json_type */
-    uint8_t flags; /* JSON_PLAIN */
+    uint8_t flags; /* JSON_PLAIN, JSON_TEXT */
     uint16_t unused;
     uint32_t len; /* bytes, elements or members */
     union {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the files of core/json share: scanning of string bytes, a value's traversal without
- * recursion, and a number's text as a decimal. Seen by this folder only (and by its unit tests).
+ * recursion, texts that are known, and a number's text as a decimal. Seen by this folder only (and
+ * by its unit tests).
  *
  * The process stays in the C locale: strtod and printf are used for fractions.
  */
@@ -130,6 +131,38 @@ static inline void walk_push(struct walk *w, const struct json *container)
     w->frames[w->n++] =
         (struct walk_frame){ container->elements, container->elements + slots, object };
 }
+
+/* --- known texts --------------------------------------------------------------------------------
+ */
+
+/* What lies in the slot before the first one of a container with JSON_TEXT: the text of its first n
+ * elements or members, from its opening bracket to where a ',' or the closing bracket follows. */
+struct json_span {
+    const char *text;
+    uint32_t len; /* bytes */
+    uint32_t n;   /* > 0, at most the container's */
+};
+_Static_assert(sizeof(struct json_span) == sizeof(struct json), "a span takes the place of a slot");
+
+static inline struct json_span span_get(const struct json *slot)
+{
+    struct json_span span;
+    memcpy(&span, slot, sizeof span);
+    return span;
+}
+
+static inline void span_put(struct json *slot, struct json_span span)
+{
+    memcpy(slot, &span, sizeof span);
+}
+
+static inline bool has_text(const struct json *v)
+{
+    return v->type >= JSON_ARRAY && v->flags & JSON_TEXT;
+}
+
+/* Of a container that has one. */
+static inline struct json_span span_of(const struct json *v) { return span_get(v->elements - 1); }
 
 /* --- paths --------------------------------------------------------------------------------------
  */

@@ -99,6 +99,7 @@ static void own_contents(struct arena *a, struct json *v)
     } else if (has_contents(v)) {
         size_t bytes = sizeof *v * ((size_t)v->len << (v->type == JSON_OBJECT));
         v->elements = memcpy(arena_alloc(a, bytes), v->elements, bytes);
+        v->flags = 0; /* its text may go */
     }
 }
 

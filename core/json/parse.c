@@ -12,11 +12,13 @@
 
 static inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-static inline const char *skip_space(const char *p)
+static inline const char *skip_space(struct parser *ps, const char *p)
 {
-    if (RARELY((unsigned char)*p <= ' '))
+    if (RARELY((unsigned char)*p <= ' ')) {
+        ps->unlike++;
         while (is_space(*p))
             p++;
+    }
     return p;
 }
 
@@ -77,6 +79,8 @@ static inline const char *read_number(struct parser *ps, const char *p, struct j
     /* 19 digits fit in 64 bits without a sign. */
     if (RARELY(p - digits >= 19 && (p - digits > 19 || value > (uint64_t)INT64_MAX + negative)))
         return parse_number_rest(ps, start, p, slot);
+    if (RARELY(negative && !value))
+        ps->unlike++; /* -0 is written 0 */
     slot->type = JSON_INT;
     slot->flags = 0;
     slot->unused = 0;
@@ -115,11 +119,13 @@ static const char *open_container(struct parser *ps, const char *p)
 {
     if (RARELY(ps->depth == ps->max_depth))
         return parse_fail(ps, p, "nested too deep");
-    if (RARELY(ps->top == ps->limit))
-        parse_grow(ps, 1);
-    struct json *slot = ps->top++;
+    if (RARELY(ps->limit - ps->top < FRAME_SLOTS))
+        parse_grow(ps, FRAME_SLOTS);
+    struct json *slot = ps->top;
     *slot = (struct json){ .type = *p == '{' ? JSON_OBJECT : JSON_ARRAY };
     slot->len = (uint32_t)(ps->frame - ps->stack);
+    span_put(slot + 1, (struct json_span){ .text = p, .n = ps->unlike });
+    ps->top += FRAME_SLOTS;
     ps->frame = slot;
     ps->depth++;
     return p + 1;
@@ -139,10 +145,10 @@ static const char *read_members(struct parser *ps, const char *p)
         if (RARELY(!p))
             return NULL;
         watch_key(ps->frame, key);
-        p = skip_space(p);
+        p = skip_space(ps, p);
         if (RARELY(*p != ':'))
             return parse_fail(ps, p, "expected ':'");
-        p = skip_space(p + 1);
+        p = skip_space(ps, p + 1);
         ps->top = key + 1;
         if (opens(*p))
             return open_container(ps, p);
@@ -150,10 +156,10 @@ static const char *read_members(struct parser *ps, const char *p)
         p = read_scalar(ps, p, key + 1);
         if (RARELY(!p))
             return NULL;
-        p = skip_space(p);
+        p = skip_space(ps, p);
         if (*p != ',')
             return p;
-        p = skip_space(p + 1);
+        p = skip_space(ps, p + 1);
     }
 }
 
@@ -166,12 +172,32 @@ static const char *read_elements(struct parser *ps, const char *p)
         p = read_scalar(ps, p, ps->top++);
         if (RARELY(!p))
             return NULL;
-        p = skip_space(p);
+        p = skip_space(ps, p);
         if (*p != ',')
             return p;
-        p = skip_space(p + 1);
+        p = skip_space(ps, p + 1);
     }
     return open_container(ps, p);
+}
+
+/* p: where the innermost container ends. Completes the slot before its slots when all in between is
+ * as it would be written. */
+static inline bool keep_text(struct parser *ps, const char *p, size_t n)
+{
+    struct json_span span = span_get(ps->frame + 1);
+    if (span.n != ps->unlike || !n)
+        return false;
+    span.len = (uint32_t)(p - span.text);
+    span.n = (uint32_t)n;
+    span_put(ps->frame + 1, span);
+    return true;
+}
+
+static size_t drop_equal_keys(struct parser *ps, size_t slots)
+{
+    size_t kept = parse_drop_equal_keys(ps, slots);
+    ps->unlike += kept != slots;
+    return kept;
 }
 
 /* p: where the innermost container must end. Moves its contents to the arena, makes its slot the
@@ -181,21 +207,22 @@ static inline const char *close_container(struct parser *ps, const char *p)
     bool object = ps->frame->type == JSON_OBJECT;
     if (RARELY(*p != (object ? '}' : ']')))
         return parse_fail(ps, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
-    size_t slots = (size_t)(ps->top - ps->frame) - 1;
+    size_t slots = (size_t)(ps->top - ps->frame) - FRAME_SLOTS;
     if (object && RARELY(ps->frame->flags || slots > SLOTS_WATCHED))
-        slots = parse_drop_equal_keys(ps, slots);
-    struct json *frame = ps->frame, *kept = arena_alloc(ps->arena, slots * sizeof *kept);
-    memcpy(kept, frame + 1, slots * sizeof *kept);
+        slots = drop_equal_keys(ps, slots);
+    size_t text = keep_text(ps, p, slots >> object), moved = text + slots;
+    struct json *frame = ps->frame, *kept = arena_alloc(ps->arena, moved * sizeof *kept);
+    memcpy(kept, frame + FRAME_SLOTS - text, moved * sizeof *kept);
     ps->frame = ps->stack + frame->len;
     ps->top = frame + 1;
-    frame->flags = 0;
+    frame->flags = text ? JSON_TEXT : 0;
     frame->len = (uint32_t)(slots >> object);
-    frame->elements = kept;
+    frame->elements = kept + text;
     p++;
     if (!--ps->depth)
         return p;
     /* Only behind a bracket can the text be over. */
-    return p == ps->end ? parse_fail(ps, p, "") : skip_space(p);
+    return p == ps->end ? parse_fail(ps, p, "") : skip_space(ps, p);
 }
 
 /* p: where the innermost container must end. Closes it and those that end with it, up to the
@@ -214,7 +241,7 @@ static const char *read_container(struct parser *ps, const char *p)
     bool opened = true; /* its bracket is right before p, so that it may end here */
     p = open_container(ps, p);
     for (;;) {
-        p = skip_space(p);
+        p = skip_space(ps, p);
         bool object = ps->frame->type == JSON_OBJECT;
         if (!opened || *p != (object ? '}' : ']')) {
             unsigned depth = ps->depth;
@@ -261,12 +288,13 @@ int json_parse(struct arena *a, const char *text, size_t len, unsigned max_depth
     ps.text = guarded(&ps, text, len);
     ps.stack = ps.top = ps.frame = ps.local;
     ps.limit = ps.local + STACK_LOCAL;
+    ps.unlike = 0;
     ps.depth = 0;
     ps.max_depth = max_depth ? max_depth : JSON_DEPTH_MAX;
-    const char *p = skip_space(ps.text);
+    const char *p = skip_space(&ps, ps.text);
     p = opens(*p) ? read_container(&ps, p) : read_scalar(&ps, p, ps.top);
     if (p && p < ps.end) {
-        p = skip_space(p);
+        p = skip_space(&ps, p);
         if (p < ps.end)
             p = parse_fail(&ps, p, "text behind the value");
     }

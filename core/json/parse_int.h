@@ -2,11 +2,12 @@
  * The parser's state, between its common path (parse.c) and what is met rarely (parse_rare.c).
  *
  * All values that wait for the end of their container lie on one stack. A container's own slot is
- * the frame of its contents, which follow it; when it closes they are copied to the arena, once,
- * and the slot becomes the finished value. So depth costs no recursion and a level costs 16 bytes.
+ * the frame of its contents, which follow it behind a slot for its text; when it closes they are
+ * copied to the arena, once, and the slot becomes the finished value. So depth costs no recursion
+ * and a level costs 32 bytes.
  *
- *     | { | key | value | key | [ | element | element |        <- top
- *      ^ its frame               ^ parser.frame
+ *     | { | text | key | value | key | [ | text | element | element |        <- top
+ *      ^ its frame                      ^ parser.frame
  */
 #ifndef CATALYST_JSON_PARSE_INT_H
 #define CATALYST_JSON_PARSE_INT_H
@@ -19,7 +20,10 @@ enum {
 };
 
 /* flags of an open object's slot */
-enum { FRAME_EQUAL_KEYS = 2 };
+enum { FRAME_EQUAL_KEYS = 4 };
+
+/* The slots of an open container: they begin behind its frame and its text. */
+enum { FRAME_SLOTS = 2 };
 
 struct parser {
     const char *text, *end;     /* end: where parsing must end */
@@ -27,6 +31,7 @@ struct parser {
     struct json *stack, *limit; /* limit: one past the last slot */
     struct json *top;           /* the next free slot */
     struct json *frame;         /* the innermost open container, if depth > 0 */
+    uint32_t unlike;            /* places met so far that would be written in another way */
     unsigned depth, max_depth;
     struct arena *arena;
     struct json_error *error;

@@ -132,6 +132,8 @@ static const char *read_unicode(struct parser *ps, const char *p, char **to)
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
         p += 6;
     }
+    bool own = c < 0x20 && !(c && strchr("\b\f\n\r\t", c)) && !(start[5] >= 'A' && start[5] <= 'F');
+    ps->unlike += !own; /* only what has no shorter form is written like this */
     *to = put_utf8(*to, (uint32_t)c);
     return p;
 }
@@ -143,9 +145,12 @@ static const char *read_escape(struct parser *ps, const char *p, char **to)
         return parse_fail(ps, ps->end, "");
     char c;
     switch (p[1]) {
+    case '/':
+        ps->unlike++;
+        c = '/';
+        break;
     case '"':
     case '\\':
-    case '/':
         c = p[1];
         break;
     case 'b':
@@ -298,7 +303,7 @@ void parse_look_for_key(struct json *frame, const struct json *key)
 {
     if (key - frame > SLOTS_WATCHED)
         return; /* all keys will be looked at in the end */
-    for (const struct json *k = frame + 1; k < key; k += 2)
+    for (const struct json *k = frame + FRAME_SLOTS; k < key; k += 2)
         if (same_key(k, key))
             frame->flags = FRAME_EQUAL_KEYS;
 }
@@ -312,7 +317,7 @@ size_t parse_drop_equal_keys(struct parser *ps, size_t slots)
     size_t room = (size * sizeof(uint32_t) + sizeof(struct json) - 1) / sizeof(struct json);
     if ((size_t)(ps->limit - ps->top) < room)
         parse_grow(ps, room);
-    struct json *first = ps->frame + 1;
+    struct json *first = ps->frame + FRAME_SLOTS;
     uint32_t *table = memset(ps->top, 0, size * sizeof *table); /* 0: free, else place + 1 */
     size_t kept = 0;
     for (size_t i = 0; i < slots; i += 2) {

@@ -41,6 +41,25 @@ static inline size_t slot_bound(const struct json *v)
     return bytes;
 }
 
+/* Enters a container behind the text it knows, if something is left there. */
+static inline void walk_enter(struct walk *w, const struct json *v, uint32_t known)
+{
+    if (known == v->len)
+        return;
+    walk_push(w, v);
+    w->frames[w->n - 1].at += (size_t)known << (v->type == JSON_OBJECT);
+}
+
+/* The bound of what a container knows of its text; enters what is left. */
+static inline size_t enter_bound(struct walk *w, const struct json *v)
+{
+    struct json_span span = { 0 };
+    if (has_text(v))
+        span = span_of(v);
+    walk_enter(w, v, span.n);
+    return span.len;
+}
+
 size_t json_write_bound(const struct json *v)
 {
     struct walk w;
@@ -48,7 +67,7 @@ size_t json_write_bound(const struct json *v)
     if (!v || !has_contents(v))
         return bytes;
     walk_init(&w);
-    walk_push(&w, v);
+    bytes += enter_bound(&w, v);
     while (w.n) {
         struct walk_frame *f = &w.frames[w.n - 1];
         const struct json *slot = f->at, *end = f->end;
@@ -59,8 +78,7 @@ size_t json_write_bound(const struct json *v)
             continue;
         }
         f->at = slot + 1;
-        bytes += slot_bound(slot);
-        walk_push(&w, slot);
+        bytes += slot_bound(slot) + enter_bound(&w, slot);
     }
     walk_fini(&w);
     return bytes;
@@ -263,6 +281,26 @@ static inline char *put_scalar(char *to, const struct json *v)
 /* --- values -------------------------------------------------------------------------------------
  */
 
+/* What opens a container that has contents: its bracket, or all it knows of its text, closed if
+ * that is all. */
+static inline char *put_opening(struct walk *w, char *to, const struct json *v)
+{
+    bool object = v->type == JSON_OBJECT;
+    if (!has_text(v)) {
+        *to++ = object ? '{' : '[';
+        walk_push(w, v);
+        return to;
+    }
+    struct json_span span = span_of(v);
+    memcpy(to, span.text, span.len);
+    to += span.len;
+    if (span.n == v->len)
+        *to++ = object ? '}' : ']';
+    *to++ = ',';
+    walk_enter(w, v, span.n);
+    return to;
+}
+
 size_t json_write(const struct json *v, char *to)
 {
     static const struct json null = { .type = JSON_NULL };
@@ -272,8 +310,7 @@ size_t json_write(const struct json *v, char *to)
         return (size_t)(put_scalar(to, v) - start);
     struct walk w;
     walk_init(&w);
-    walk_push(&w, v);
-    *to++ = v->type == JSON_OBJECT ? '{' : '[';
+    to = put_opening(&w, to, v);
     while (w.n) {
         struct walk_frame *f = &w.frames[w.n - 1];
         if (f->at == f->end) {
@@ -288,8 +325,7 @@ size_t json_write(const struct json *v, char *to)
         }
         const struct json *value = f->at++;
         if (has_contents(value)) {
-            *to++ = value->type == JSON_OBJECT ? '{' : '[';
-            walk_push(&w, value);
+            to = put_opening(&w, to, value);
             continue;
         }
         to = put_scalar(to, value);

@@ -25,6 +25,14 @@ static void check_round_trip(struct arena *a, const struct json *v)
     free(text);
 }
 
+/* A copy knows nothing of its text and is written value by value: no byte may differ. */
+static void check_written_alike(struct arena *a, const struct json *v)
+{
+    struct json copy = json_copy(a, v);
+    wf_str text = json_text(a, v), plain = json_text(a, &copy);
+    BUG_IF(!str_eq(text, plain));
+}
+
 static void check_pretty(struct arena *a, const struct json *v)
 {
     struct strbuf b;
@@ -85,9 +93,11 @@ static void check_edit(struct arena *a, const struct json *base, const char *tex
         const struct json *found = json_path_get(&set, &path);
         BUG_IF(!found || found->type != JSON_INT || found->i != 4711);
         check_round_trip(a, &set);
+        check_written_alike(a, &set);
         if (path.n) {
             BUG_IF(json_unset(a, &set, &path, &unset, &e) != 0);
             check_round_trip(a, &unset);
+            check_written_alike(a, &unset);
         }
     } else {
         BUG_IF(e.offset >= path.n);
@@ -102,6 +112,7 @@ static void check_taken(struct arena *a, const struct json *v)
     BUG_IF(!json_equal(v, &copy) || !json_equal(v, v));
     check_round_trip(a, v);
     check_round_trip(a, &copy);
+    check_written_alike(a, v);
     check_pretty(a, v);
     check_reads(v);
 }

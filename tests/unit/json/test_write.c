@@ -205,11 +205,156 @@ static void test_copy(void **state)
     assert_int_equal(missing.type, JSON_MISSING);
 }
 
+/* --- texts that are known -----------------------------------------------------------------------
+ */
+
+/* Parsed where it lies: what is written can be told from what lies there by changing it. */
+static struct json parsed(struct arena *a, char *text)
+{
+    struct json v;
+    assert_int_equal(json_parse(a, text, strlen(text), 0, &v, NULL), 0);
+    return v;
+}
+
+/* What is written is the same as without the text, and only what says so takes it from there. */
+static void test_known_texts(void **state)
+{
+    static const struct {
+        const char *text, *written;
+        bool known;
+    } cases[] = {
+        { "{\"a\":1}", NULL, true },
+        { " {\"a\":1} ", "{\"a\":1}", true },
+        { "[1,-2.50e3,\"\xc3\xa9\",{},[],null,true,{\"\":[0]}]", NULL, true },
+        { "{\"a\": 1}", "{\"a\":1}", false },
+        { "{ \"a\":1}", "{\"a\":1}", false },
+        { "{\"a\":1 }", "{\"a\":1}", false },
+        { "{\"a\":1,\n\"b\":2}", "{\"a\":1,\"b\":2}", false },
+        { "[1,[2,[3 ]]]", "[1,[2,[3]]]", false },
+        { "[1,[ ]]", "[1,[]]", false },
+        { "{\"a\":1,\"a\":2}", "{\"a\":2}", false },
+        { "[{\"a\":1,\"a\":2}]", "[{\"a\":2}]", false },
+        { "[-0]", "[0]", false },
+        { "[-0.0]", NULL, true },
+        { "[\"\\\"\\\\\\b\\f\\n\\r\\t\\u0000\\u001f\"]", NULL, true },
+        { "[\"\\/\"]", "[\"/\"]", false },
+        { "[\"\\u0041\"]", "[\"A\"]", false },
+        { "[\"\\u000a\"]", "[\"\\n\"]", false },
+        { "[\"\\u001F\"]", "[\"\\u001f\"]", false },
+        { "[\"\\u0022\"]", "[\"\\\"\"]", false },
+        { "[\"\\u00e9\"]", "[\"\xc3\xa9\"]", false },
+        { "{\"\\ud83d\\ude00\":1}", "{\"\xf0\x9f\x98\x80\":1}", false },
+    };
+    struct arena *a = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = arena_strdup(a, cases[i].text);
+        struct json v = parsed(a, text), plain = json_copy(a, &v);
+        const char *written = cases[i].written ? cases[i].written : cases[i].text;
+        assert_text(a, &v, written);
+        assert_text(a, &plain, written);
+        assert_int_equal(v.flags, cases[i].known ? JSON_TEXT : 0);
+        assert_int_equal(plain.flags, 0);
+    }
+}
+
+/* White space around a part leaves the part its text; the whole has none. */
+static void test_known_parts(void **state)
+{
+    struct arena *a = *state;
+    char *text = arena_strdup(a, "{\"a\":{\"b\":[1,2]}, \"c\":[{\"d\":3}],\"e\":{\"f\": 4}}");
+    struct json v = parsed(a, text);
+    assert_int_equal(v.flags, 0);
+    assert_int_equal(JSON_GET(&v, "a")->flags, JSON_TEXT);
+    assert_int_equal(JSON_GET(&v, "c")->flags, JSON_TEXT);
+    assert_int_equal(JSON_GET(&v, "e")->flags, 0);
+    *strchr(text, '2') = '7';
+    *strchr(text, '4') = '8'; /* an integer: read when it was parsed */
+    assert_text(a, &v, "{\"a\":{\"b\":[1,7]},\"c\":[{\"d\":3}],\"e\":{\"f\":4}}");
+    struct json copy = json_copy(a, &v);
+    assert_text(a, &copy, "{\"a\":{\"b\":[1,2]},\"c\":[{\"d\":3}],\"e\":{\"f\":4}}");
+}
+
+/* What edits leave of a text; a 1 is a 7 in the text, so that a 7 tells what was copied. */
+static void test_known_edits(void **state)
+{
+    static const struct {
+        const char *text, *paths[4], *written;
+    } cases[] = {
+        { "{\"a\":1}", { "b" }, "{\"a\":7,\"b\":5}" },
+        { "{\"a\":1}", { "b", "c" }, "{\"a\":7,\"b\":5,\"c\":5}" },
+        { "{\"a\":1}", { "b", "b" }, "{\"a\":7,\"b\":5}" },
+        { "{\"a\":1}", { "b", "c", "b" }, "{\"a\":7,\"b\":5,\"c\":5}" },
+        { "{\"a\":1,\"z\":2}", { "z" }, "{\"a\":1,\"z\":5}" },
+        { "{\"a\":1,\"z\":2}", { "b", "z", "c" }, "{\"a\":1,\"z\":5,\"b\":5,\"c\":5}" },
+        { "{\"a\":1,\"z\":2}", { "-z" }, "{\"a\":1}" },
+        { "{\"a\":1}", { "b", "-b" }, "{\"a\":1}" },
+        { "{\"a\":1}", { "b", "-a", "c" }, "{\"b\":5,\"c\":5}" },
+        { "{\"a\":1}", { "-a" }, "{}" },
+        { "{\"a\":1}", { "-x" }, "{\"a\":7}" },
+        { "{\"a\":1,\"m\":{\"x\":1}}", { "m.y" }, "{\"a\":1,\"m\":{\"x\":7,\"y\":5}}" },
+        { "{\"a\":1,\"m\":{\"x\":1}}", { "m.x" }, "{\"a\":1,\"m\":{\"x\":5}}" },
+        { "{\"a\":[1,1],\"m\":{\"x\":1}}",
+          { "m.x", "n.o" },
+          "{\"a\":[7,7],\"m\":{\"x\":5},\"n\":{\"o\":5}}" },
+        { "{\"a\":1}", { "n.o", "n.p" }, "{\"a\":7,\"n\":{\"o\":5,\"p\":5}}" },
+        { "{\"l\":[1]}", { "l[1]" }, "{\"l\":[7,5]}" },
+        { "{\"l\":[1]}", { "l[3]", "l[1]" }, "{\"l\":[7,5,null,5]}" },
+        { "{\"l\":[1,2]}", { "l[1]" }, "{\"l\":[1,5]}" },
+        { "{\"l\":[1,2]}", { "-l[1]" }, "{\"l\":[1]}" },
+        { "{}", { "a" }, "{\"a\":5}" },
+        { "{\"a\" :1}", { "b" }, "{\"a\":1,\"b\":5}" },
+        { "{\"a\" :{\"x\":1}}", { "b" }, "{\"a\":{\"x\":7},\"b\":5}" },
+    };
+    struct arena *a = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = arena_strdup(a, cases[i].text);
+        struct json v = parsed(a, text), five = json_of_int(5);
+        for (char *p = text; *p; p++)
+            *p = *p == '1' ? '7' : *p;
+        for (const char *const *p = cases[i].paths; *p; p++) {
+            bool gone = **p == '-';
+            struct json_path at = path(a, *p + gone);
+            if (gone)
+                assert_int_equal(json_unset(a, &v, &at, &v, NULL), 0);
+            else
+                assert_int_equal(json_set(a, &v, &at, &five, &v, NULL), 0);
+        }
+        size_t bound = json_write_bound(&v);
+        assert_true(bound >= strlen(cases[i].written));
+        assert_text(a, &v, cases[i].written);
+    }
+}
+
+/* A value with a text inside one that was made by hand, and behind a member that was added. */
+static void test_known_inside(void **state)
+{
+    struct arena *a = *state;
+    struct json_member *m;
+    char *text = arena_strdup(a, "{\"a\":[1]}");
+    struct json v = parsed(a, text), object = json_object(a, 2, &m);
+    text[6] = '7';
+    m[0].key = json_of_str_borrow(STR("first"));
+    m[0].value = v;
+    m[1].key = json_of_str_borrow(STR("second"));
+    m[1].value = json_of_bool(true);
+    struct json nested = json_set_key(a, &v, STR("o"), &object);
+    nested = json_set_key(a, &nested, STR("p"), &v);
+    assert_text(a, &nested,
+                "{\"a\":[7],\"o\":{\"first\":{\"a\":[7]},\"second\":true},\"p\":{\"a\":[7]}}");
+    struct strbuf b;
+    strbuf_init(&b, 1000);
+    json_add(&b, &nested);
+    assert_string_equal(b.ptr, json_text(a, &nested).ptr);
+    strbuf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_of_str), TEST(test_make),   TEST(test_ints),   TEST(test_bound),
-        TEST(test_buffer), TEST(test_pretty), TEST(test_to_str), TEST(test_copy),
+        TEST(test_of_str),      TEST(test_make),        TEST(test_ints),
+        TEST(test_bound),       TEST(test_buffer),      TEST(test_pretty),
+        TEST(test_to_str),      TEST(test_copy),        TEST(test_known_texts),
+        TEST(test_known_parts), TEST(test_known_edits), TEST(test_known_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
