@@ -102,6 +102,13 @@ void pg_add_time(struct pg_array *to, int64_t us)
     pg_add_i64(to, time_of(us));
 }
 
+void pg_add_tid(struct pg_array *to, const char tid[6])
+{
+    add_be32(to, 6);
+    memcpy(to->at, tid, 6);
+    to->at += 6;
+}
+
 void pg_add_text(struct pg_array *to, wf_str s)
 {
     add_be32(to, (uint32_t)s.len);

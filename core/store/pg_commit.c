@@ -56,82 +56,40 @@ struct pg_commit {
     int64_t began_us;
     uint64_t token;
     struct pg_rows rows;
+    bool is_displaced; /* lanes are not where they were: look for them by their key */
     unsigned n_again, n_diagnoses;
     /* the first statement that failed */
     bool failed;
     unsigned failed_tag;
     char sqlstate[6], words[300];
     PGresult *read_back;
+    wf_str places; /* where the lanes are now, when the transaction is in */
     struct store_commit_result result;
 };
 
 const struct pg_statement pg_commit_statements[] = {
-    { "fence",
-      "WITH w AS (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], "
-      "$5::bigint[], "
-      "$6::bigint[], $7::bigint[]) AS w(source, partition, epoch, old, new, seq, released)), "
-      "moved AS (UPDATE source_position p SET position = w.new, released = w.released, fresh = "
-      "false, "
-      "token = $8, block_seq = CASE w.seq WHEN 0 THEN p.block_seq ELSE w.seq END FROM w "
-      "WHERE p.source = w.source AND p.partition = w.partition AND p.epoch = w.epoch "
-      "AND p.position = w.old AND (w.seq = 0 OR p.block_seq = w.seq - 1) RETURNING 1) "
-      "SELECT catalyst_fence($9, (SELECT count(*) FROM moved))" },
     { "block",
       "INSERT INTO block (" PG_BLOCK_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
       "$11, $12, $13, $14, $15, $16, $17, $18)" },
     { "keep",
       "INSERT INTO execution AS e (source, partition, position, version, status, started_at, "
-      "ended_at, "
-      "wake_at, node, error, state) SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], "
-      "$4::bigint[], "
-      "$5::smallint[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::text[], "
-      "$10::text[], "
-      "$11::text[]) ON CONFLICT (source, partition, position) DO UPDATE SET version = "
-      "excluded.version, "
+      "ended_at, wake_at, node, error, state) "
+      "SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::smallint[], "
+      "$6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], "
+      "$11::text[]) "
+      "ON CONFLICT (source, partition, position) DO UPDATE SET version = excluded.version, "
       "status = excluded.status, retry = false, handed_epoch = 0, handed_call = 0, "
-      "started_at = excluded.started_at, ended_at = excluded.ended_at, wake_at = excluded.wake_at, "
-      "node = excluded.node, error = excluded.error, state = excluded.state" },
+      "started_at = excluded.started_at, ended_at = excluded.ended_at, "
+      "wake_at = excluded.wake_at, node = excluded.node, error = excluded.error, "
+      "state = excluded.state" },
     { "remove",
       "DELETE FROM execution e USING unnest($1::int[], $2::int[], $3::bigint[]) "
       "AS w(source, partition, position) "
       "WHERE e.source = w.source AND e.partition = w.partition AND e.position = w.position" },
-    { "read_back", "SELECT w.i::int, p.epoch, p.position, p.block_seq, p.token FROM "
-                   "unnest($1::int[], $2::int[]) "
-                   "WITH ORDINALITY AS w(source, partition, i) JOIN source_position p "
-                   "ON p.source = w.source AND p.partition = w.partition FOR NO KEY UPDATE OF p" },
     { NULL, NULL },
 };
 
 /* --- sending ---------------------------------------------------------------------------------- */
-
-static int send_fence(struct pg_session *ps, struct pg_commit *c)
-{
-    const struct store_turn *turn = c->turn;
-    uint32_t n = turn->n_blocks;
-    struct pg_array source = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array partition = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array wide[5]; /* epoch, old, new, seq, released */
-    for (int i = 0; i < 5; i++)
-        wide[i] = pg_array(&c->scratch, PG_INT8, n, 8 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct store_block *b = &turn->blocks[i];
-        pg_add_i32(&source, b->source);
-        pg_add_i32(&partition, b->partition);
-        pg_add_i64(&wide[0], b->epoch);
-        pg_add_i64(&wide[1], b->position_old);
-        pg_add_i64(&wide[2], b->position_new);
-        pg_add_i64(&wide[3], b->seq);
-        pg_add_i64(&wide[4], b->released);
-    }
-    struct pg_params p = { .n = 0 };
-    pg_put_array(&p, &source);
-    pg_put_array(&p, &partition);
-    for (int i = 0; i < 5; i++)
-        pg_put_array(&p, &wide[i]);
-    pg_put_i64(&p, c->token);
-    pg_put_i64(&p, n);
-    return pg_send(ps, TAG_FENCE, "fence", &p);
-}
 
 static int send_block(struct pg_session *ps, struct pg_commit *c, const struct store_block *b)
 {
@@ -237,7 +195,8 @@ static int send_remove(struct pg_session *ps, struct pg_commit *c)
 static int send_turn(struct pg_session *ps, struct pg_commit *c)
 {
     const struct store_turn *turn = c->turn;
-    if (turn->n_blocks && send_fence(ps, c) != 0)
+    if (turn->n_blocks &&
+        pg_fence_send(ps, &c->scratch, turn, c->token, !c->is_displaced, TAG_FENCE) != 0)
         return -1;
     for (uint32_t i = 0; i < turn->n_blocks; i++)
         if (turn->blocks[i].seq && send_block(ps, c, &turn->blocks[i]) != 0)
@@ -250,21 +209,6 @@ static int send_turn(struct pg_session *ps, struct pg_commit *c)
         if (pg_rows_send(ps, &c->rows.groups[i], TAG_PREPARE_ROWS + 2 * i, TAG_ROWS + 2 * i) != 0)
             return -1;
     return 0;
-}
-
-static int send_read_back(struct pg_session *ps, struct pg_commit *c)
-{
-    uint32_t n = c->turn->n_blocks;
-    struct pg_array source = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array partition = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        pg_add_i32(&source, c->turn->blocks[i].source);
-        pg_add_i32(&partition, c->turn->blocks[i].partition);
-    }
-    struct pg_params p = { .n = 0 };
-    pg_put_array(&p, &source);
-    pg_put_array(&p, &partition);
-    return pg_send(ps, TAG_READ_BACK, "read_back", &p);
 }
 
 /* Tries the rows one by one; the fence that nobody passes takes it all back. */
@@ -300,7 +244,7 @@ static int commit_send(struct pg_session *ps, struct pg_request *rq)
     case PHASE_SEND:
         return send_turn(ps, c);
     case PHASE_READ_BACK:
-        return send_read_back(ps, c);
+        return pg_read_back_send(ps, &c->scratch, c->turn, TAG_READ_BACK);
     case PHASE_DIAGNOSE:
         break;
     }
@@ -333,6 +277,8 @@ static bool commit_result(struct pg_session *ps, struct pg_request *rq, unsigned
         pg_rows_prepared(ps, &c->rows.groups[(tag - TAG_PREPARE_ROWS) / 2]);
     if (status != PGRES_TUPLES_OK)
         return false;
+    if (tag == TAG_FENCE)
+        pg_fence_moved(&c->arena, r, &c->places);
     if (c->phase == PHASE_DIAGNOSE && tag >= TAG_ROWS)
         note_bad_rows(c, &c->rows.groups[(tag - TAG_ROWS) / 2], r);
     if (tag != TAG_READ_BACK)
@@ -383,8 +329,10 @@ static bool is_rows_fault(const struct pg_commit *c)
 
 static bool end_send(struct pg_session *ps, struct pg_commit *c)
 {
-    if (!c->failed)
+    if (!c->failed) {
+        pg_fence_remember(ps, c->turn, c->places);
         return finish(c, STORE_OK);
+    }
     if (c->failed_tag == TAG_FENCE && !strcmp(c->sqlstate, "CT001"))
         return go_on(c, PHASE_READ_BACK);
     if (!is_rows_fault(c))
@@ -416,6 +364,7 @@ static bool end_read_back(struct pg_session *ps, struct pg_commit *c)
         return wait_out(ps, c);
     const PGresult *r = c->read_back;
     uint32_t n = c->turn->n_blocks;
+    pg_fence_forget(ps, c->turn);
     bool *holds = arena_zalloc(&c->arena, n * sizeof *holds);
     for (int row = 0; row < PQntuples(r); row++) {
         uint32_t i = pg_get_i32(r, row, 0) - 1;
@@ -437,6 +386,7 @@ static bool end_read_back(struct pg_session *ps, struct pg_commit *c)
             return finish(c, STORE_FENCED);
         }
     }
+    c->is_displaced = true;
     return go_on(c, PHASE_SEND);
 }
 
@@ -529,6 +479,7 @@ void pg_commit(struct store_session *ss, const struct store_turn *turn, store_on
     c->began_us = clock_mono_us();
     c->token = pg_random(ps) | 1; /* a lane begins with 0 */
     c->n_again = c->n_diagnoses = 0;
+    c->is_displaced = false;
     c->result = (struct store_commit_result){ 0 };
     pg_rows_group(&c->arena, turn, &c->rows);
     if (!c->rows.n_bad) {

@@ -110,7 +110,7 @@ int64_t pg_int(const PGresult *r, int row, int column);
 
 /* --- pg_bin.c --------------------------------------------------------------------------------- */
 
-enum { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_TIMESTAMPTZ = 1184 };
+enum { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_TIMESTAMPTZ = 1184, PG_TID = 27 };
 enum { PG_PARAMS_MAX = 20 };
 
 /* Binary parameters of a prepared statement. */
@@ -135,6 +135,7 @@ void pg_add_i32(struct pg_array *to, uint32_t n);
 void pg_add_i64(struct pg_array *to, uint64_t n);
 void pg_add_time(struct pg_array *to, int64_t us); /* 0: NULL */
 void pg_add_text(struct pg_array *to, wf_str s);
+void pg_add_tid(struct pg_array *to, const char tid[6]);
 void pg_put_array(struct pg_params *p, const struct pg_array *array);
 
 /* Fields of binary results. */
@@ -205,6 +206,7 @@ struct pg_session {
     uint16_t *tags;
     unsigned n_tags, next_tag, tags_size;
     struct map prepared; /* SQL for plugins' rows -> its name on this connection */
+    struct map places;   /* struct job_lane -> struct pg_place: where lanes were left */
     struct map pages;    /* struct job_lane -> struct pg_page, of parked executions */
     struct pg_commit *commit;
 };
@@ -235,7 +237,21 @@ uint64_t pg_random(struct pg_session *ps);
 struct pg_statement {
     const char *name, *sql;
 };
-extern const struct pg_statement pg_commit_statements[], pg_read_statements[];
+extern const struct pg_statement pg_fence_statements[], pg_commit_statements[],
+    pg_read_statements[];
+
+/* Moves all lanes of the turn or raises CT001; `by_place`: where they were left, when that is
+ * known. */
+int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                  uint64_t token, bool by_place, unsigned tag);
+/* Takes the lanes' new places out of the answer; they count when the transaction is in. */
+void pg_fence_moved(struct arena *a, const PGresult *r, wf_str *places);
+void pg_fence_remember(struct pg_session *ps, const struct store_turn *turn, wf_str places);
+void pg_fence_forget(struct pg_session *ps, const struct store_turn *turn);
+void pg_places_fini(struct pg_session *ps);
+/* Reads the lanes of the turn under their locks: index + 1, epoch, position, block_seq, token. */
+int pg_read_back_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                      unsigned tag);
 
 struct pg_commit *pg_commit_create(struct pg_session *ps);
 void pg_commit_destroy(struct pg_commit *c);

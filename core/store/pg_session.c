@@ -77,6 +77,7 @@ static void destroy(struct pg_session *ps)
 {
     pg_commit_destroy(ps->commit);
     pg_pages_fini(ps);
+    pg_places_fini(ps);
     map_fini(&ps->prepared);
     free(ps->tags);
     free(ps);
@@ -234,7 +235,9 @@ static int setup_send(struct pg_session *ps, struct pg_request *rq)
             0, NULL, NULL, NULL, NULL, 0))
         return -1;
     pg_expect(ps, TAG_SETTINGS);
-    return prepare_all(ps, pg_commit_statements) == 0 ? prepare_all(ps, pg_read_statements) : -1;
+    if (prepare_all(ps, pg_fence_statements) != 0 || prepare_all(ps, pg_commit_statements) != 0)
+        return -1;
+    return prepare_all(ps, pg_read_statements);
 }
 
 static bool setup_result(struct pg_session *ps, struct pg_request *rq, unsigned tag, PGresult *r)
@@ -498,6 +501,7 @@ struct store_session *pg_session_open(struct store *s, const struct store_sessio
     list_init(&ps->queue);
     map_init(&ps->prepared);
     map_init(&ps->pages);
+    map_init(&ps->places);
     while (!ps->random)
         if (getrandom(&ps->random, sizeof ps->random, 0) != (ssize_t)sizeof ps->random)
             ps->random = (uint64_t)clock_mono_us();

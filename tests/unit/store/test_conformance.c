@@ -127,6 +127,26 @@ static void a_commit_must_meet_position_and_number(void **state)
     close_session(f, ss);
 }
 
+/* The session looks for a lane's row where it left it, and elsewhere when it is not there. */
+static void a_row_that_moved_is_found(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    if (f->kind != POSTGRES)
+        return; /* remembers no places */
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0), other = assign(f, ss, 1, 1, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(commit_sample(f, ss, &lane, 4, 1), STORE_OK);
+        assert_int_equal(commit_sample(f, ss, &other, 4, 1), STORE_OK);
+        sql(f, "VACUUM FULL source_position");
+    }
+    sql(f, "UPDATE source_position SET owner = owner"); /* somebody's hand */
+    assert_int_equal(commit_sample(f, ss, &lane, 4, 1), STORE_OK);
+    assert_int_equal(commit_sample(f, ss, &other, 4, 1), STORE_OK);
+    assert_string_equal(sql(f, "SELECT count(*) FROM block"), "8");
+    close_session(f, ss);
+}
+
 static void released_and_bare_moves_are_kept(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -1256,6 +1276,7 @@ static void urls_are_checked(void **state)
     X(a_new_owner_fences_the_former_one)                                                           \
     X(all_lanes_move_or_none)                                                                      \
     X(a_commit_must_meet_position_and_number)                                                      \
+    X(a_row_that_moved_is_found)                                                                   \
     X(released_and_bare_moves_are_kept)                                                            \
     X(lanes_of_an_engine_are_listed)                                                               \
     X(blocks_come_back_in_order)                                                                   \
