@@ -78,7 +78,7 @@ static const struct fake_case cases[] = {
       HMAC("SHA512", ",\"encoding\":\"base64\""),
       { "[" WHAT "}]" },
       { "[" WHAT ",\"data\":\"Fkt6e/z4GeLjlfvnO1bgo4e9ZCIugx/"
-                 "WECcM1+olBVSXWL91wFqZSm0DT2X48Ob9yuqxo01Ka0tjbgcKOLznNw==\"}]" } },
+        "WECcM1+olBVSXWL91wFqZSm0DT2X48Ob9yuqxo01Ka0tjbgcKOLznNw==\"}]" } },
     { "no binary part",
       "{\"binaryData\":true,\"binaryPropertyName\":\"file\"}",
       { "[{}]" },
