@@ -196,3 +196,160 @@ def test_redis_comes_back(catalyst, tmp_path, new_server):
     server.start()
     result = workflow.result(process)
     assert result["status"] == "success", result["error"]
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+class Postgres:
+    def __init__(self, catalyst, folder, server, **more):
+        self.server = server
+        self.workflow = Workflow(catalyst, folder, {"db": {"type": "postgres", "data": {
+            "host": "127.0.0.1", "port": str(server.port), "database": "catalyst",
+            "user": "catalyst", **more}}})
+        self.node = {"credentials": {"postgres": {"name": "db"}}}
+
+    def __call__(self, operation, items=None, **parameters):
+        return self.workflow.items("catalyst.postgres", {"operation": operation, **parameters},
+                                   items, **self.node)
+
+    def run(self, operation, items=None, parameters=None, **node):
+        return self.workflow.run("catalyst.postgres", {"operation": operation, **parameters}, items,
+                                 **self.node, **node)
+
+    def error(self, operation, items=None, **parameters):
+        return self.workflow.error("catalyst.postgres", {"operation": operation, **parameters},
+                                   items, **self.node)
+
+    def table(self, name, columns):
+        self.server.psql(f"CREATE TABLE {name} ({columns})")
+        return name
+
+
+@pytest.fixture
+def on_postgres(catalyst, tmp_path, postgres):
+    return Postgres(catalyst, tmp_path, postgres)
+
+
+def test_postgres_types(on_postgres):
+    row = on_postgres("executeQuery", query="""SELECT true AS b, 7::smallint AS i2, 2147483647 AS i4,
+        9007199254740993 AS i8, 1.5::real AS f4, 12345678901234567890.123 AS num, 'x' AS t,
+        '{"a": [1]}'::jsonb AS j, null AS n, '2024-02-29'::date AS d, 'NaN'::numeric AS nan,
+        '\\x00ff'::bytea AS raw""")[0]
+    assert row == {"b": True, "i2": 7, "i4": 2147483647, "i8": 9007199254740993, "f4": 1.5,
+                   "num": 12345678901234567890.123, "t": "x", "j": {"a": [1]}, "n": None,
+                   "d": "2024-02-29", "nan": "NaN", "raw": "\\x00ff"}
+
+
+def test_postgres_bound_parameters(on_postgres):
+    injection = "'; DROP TABLE x; --"
+    items = [{"a": 1, "b": injection, "c": None, "d": {"k": [True]}}]
+    query = "SELECT $1::int + 1 AS a, $2::text AS b, $3::text AS c, $4::jsonb AS d"
+    assert on_postgres("executeQuery", items, query=query, options={"queryReplacement": [
+        "={{ $json.a }}", "={{ $json.b }}", "={{ $json.c }}", "={{ $json.d }}"]}) == [
+        {"a": 2, "b": injection, "c": None, "d": {"k": [True]}}]
+    assert on_postgres("executeQuery", query="SELECT $1 || $2 AS ab",
+                       options={"queryReplacement": "x, y"}) == [{"ab": "xy"}]
+
+
+def test_postgres_statements_without_rows(on_postgres, unique):
+    table = on_postgres.table(unique("t"), "a int")
+    assert on_postgres("executeQuery", query=f"INSERT INTO {table} VALUES (1), (2)") == [
+        {"success": True, "rowCount": 2}]
+    assert on_postgres("executeQuery", query=f"SELECT * FROM {table} WHERE a > 9") == []
+
+
+def test_postgres_insert_many(on_postgres, unique):
+    table = on_postgres.table(unique("t"), "id serial, n int, s text, j jsonb")
+    given = on_postgres("insert", [{"n": i, "s": f"x{i}", "j": {"i": i}} for i in range(1, 1501)],
+                        table=table)
+    assert [row["n"] for row in given] == list(range(1, 1501))
+    assert given[41] == {"id": 42, "n": 42, "s": "x42", "j": {"i": 42}}
+    # 1,500 rows in at most a few statements
+    count = on_postgres.server.psql(
+        f"SELECT count(*), count(DISTINCT xmin::text) FROM {table}").stdout.strip()
+    rows, transactions = (int(n) for n in count.split("|"))
+    assert rows == 1500 and transactions <= 10
+
+
+def test_postgres_one_bad_row_of_many(on_postgres, unique):
+    table = on_postgres.table(unique("t"), "n int PRIMARY KEY CHECK (n <> 13)")
+    result = on_postgres.run("insert", [{"n": i} for i in range(40)], {"table": table},
+                             onError="continueErrorOutput")
+    assert result["status"] == "success"
+    good, bad = result["nodes"]["Node"][0]["outputs"]
+    assert sorted(item["json"]["n"] for item in good) == [i for i in range(40) if i != 13]
+    assert [item["json"]["n"] for item in bad] == [13]
+    assert on_postgres.server.psql(f"SELECT count(*) FROM {table}").stdout.strip() == "39"
+
+
+def test_postgres_items_of_several_shapes(on_postgres, unique):
+    table = on_postgres.table(unique("t"), "a int, b int")
+    given = on_postgres("insert", [{"a": 1}, {"b": 2}, {"a": 3, "b": 4}, {"a": 5, "b": 6}],
+                        table=table, options={"outputColumns": ["b", "a"]})
+    assert given == [{"b": None, "a": 1}, {"b": 2, "a": None}, {"b": 4, "a": 3}, {"b": 6, "a": 5}]
+
+
+def test_postgres_upsert_update_select_delete(on_postgres, unique):
+    table = on_postgres.table(unique("t"), '"Id x" int PRIMARY KEY, n int')
+    match = {"mappingMode": "autoMapInputData", "matchingColumns": ["Id x"]}
+    on_postgres("upsert", [{"Id x": 1, "n": 1}, {"Id x": 2, "n": 2}], table=table, columns=match)
+    given = on_postgres("upsert", [{"Id x": 1, "n": 10}, {"Id x": 1, "n": 11}], table=table,
+                        columns=match)  # the same key twice in one frame
+    assert given == [{"Id x": 1, "n": 10}, {"Id x": 1, "n": 11}]
+    assert on_postgres("update", [{"k": 2}], table=table, columns={
+        "mappingMode": "defineBelow", "matchingColumns": ["Id x"],
+        "value": {"Id x": "={{ $json.k }}", "n": 20}}) == [{"Id x": 2, "n": 20}]
+    assert on_postgres("select", table=table, sort={"values": [
+        {"column": "n", "direction": "DESC"}]}, limit=1) == [{"Id x": 2, "n": 20}]
+    assert on_postgres("select", [{"n": 15}], table=table, where={"values": [
+        {"column": "n", "condition": "<", "value": "={{ $json.n }}"}]}) == [{"Id x": 1, "n": 11}]
+    assert on_postgres("deleteTable", table=table, deleteCommand="delete", where={"values": [
+        {"column": "n", "condition": ">", "value": 0}, {"column": "n", "condition": "IS NULL"}]},
+        combineConditions="OR") == [{"success": True, "rowCount": 2}]
+
+
+def test_postgres_insert_skips_what_is_there(on_postgres, unique):
+    table = on_postgres.table(unique("t"), "n int PRIMARY KEY")
+    given = on_postgres("insert", [{"n": 1}, {"n": 1}, {"n": 2}], table=table,
+                        options={"skipOnConflict": True})
+    assert given == [{"n": 1}, {"n": 2}]
+
+
+def test_postgres_errors(on_postgres, unique, catalyst, tmp_path, postgres):
+    error = on_postgres.error("executeQuery", query="SELECT nonsense")
+    assert error["code"] == "rejected" and "42703" in error["message"]
+    table = on_postgres.table(unique("t"), "n int NOT NULL")
+    assert on_postgres.error("insert", [{"n": None}], table=table)["code"] == "constraint"
+    assert on_postgres.error("insert", [{"n": "x"}], table=table)["code"] == "data"
+    assert on_postgres.error("insert", [{}], table=table)["code"] == "statement"
+    (tmp_path / "other").mkdir()
+    wrong = Postgres(catalyst, tmp_path / "other", postgres, database="nowhere")
+    assert wrong.error("executeQuery", query="SELECT 1")["code"] == "auth"
+
+
+def test_postgres_comes_back(catalyst, tmp_path, new_server):
+    server = new_server("postgres")
+    server.stop()
+    on = Postgres(catalyst, tmp_path, server)
+    process = on.workflow.start("catalyst.postgres", {
+        "operation": "executeQuery", "query": "SELECT 1 AS one"}, **on.node)
+    time.sleep(1)
+    server.start()
+    result = on.workflow.result(process)
+    assert result["status"] == "success", result["error"]
+
+
+def test_postgres_lost_answer_is_not_repeated(catalyst, tmp_path, new_server):
+    server = new_server("postgres")
+    on = Postgres(catalyst, tmp_path, server)
+    on.table("t", "n int")
+    process = on.workflow.start("catalyst.postgres", {
+        "operation": "executeQuery", "query": "INSERT INTO t SELECT 1 FROM pg_sleep(30)"}, **on.node)
+    for _ in range(100):
+        if "pg_sleep" in server.psql("SELECT query FROM pg_stat_activity WHERE state = 'active' "
+                                     "AND query LIKE 'INSERT%'").stdout:
+            break
+        time.sleep(0.1)
+    server.kill()
+    result = on.workflow.result(process)
+    assert result["status"] == "error" and result["error"]["code"] == "unknown"
