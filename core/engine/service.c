@@ -110,6 +110,8 @@ static void blob_attach(wf_item *it, const char *name, wf_blob *blob, wf_str mim
 {
     struct arena *a = &it->e->arena;
     const struct parts *old = it->attached ? it->attached : it->parts;
+    if (!old && !blob)
+        return; /* nothing to keep, nothing to add: the hot path of nodes that keep binaries */
     uint32_t n_old = old ? old->meta.len : 0, n = 0;
     struct json_member *m;
     struct parts *parts = ARENA_NEW(a, struct parts);
