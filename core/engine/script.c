@@ -13,6 +13,7 @@
 struct wf_script {
     struct engine *en;
     struct expr_script *script;
+    const char *name; /* of the node */
     bool each;
 };
 
@@ -35,7 +36,7 @@ static wf_script *compile(wf_inst *inst, wf_str source, int each, char *why, siz
         return NULL;
     }
     struct wf_script *s = xcalloc(1, sizeof *s);
-    *s = (struct wf_script){ en, script, each != 0 };
+    *s = (struct wf_script){ en, script, inst->node->name, each != 0 };
     return s;
 }
 
@@ -84,6 +85,14 @@ static void on_emit(void *ctx, const struct json *json, int64_t from, bool pass)
         emit_segment(call, json, from);
     else
         emit_item(call, json, pass);
+}
+
+static void on_log(void *ctx, wf_str text)
+{
+    const struct script_call *call = ctx;
+    const struct exec *e = call->it->e;
+    engine_log(e->en, WF_INFO, "script.log", "workflow '%s' node '%s': %.*s", e->ep->plan->name, call->script->name,
+               STR_ARG(text));
 }
 
 /* --- running ------------------------------------------------------------------------------------------------ */
@@ -242,6 +251,7 @@ static void call_init(struct script_call *call, wf_script *s, struct wf_item *it
     call->run.items = items;
     call->run.n_items = n;
     call->run.emit = on_emit;
+    call->run.log = on_log;
     call->run.ctx = call;
     call->run.thread = NULL;
     call->run.err.code = ERR_NONE;

@@ -53,7 +53,7 @@ static void io_ended(void *ctx, struct exec *e, enum store_status status)
 static void io_log(void *ctx, int level, const char *event, const char *text)
 {
     (void)ctx;
-    if (level >= WF_WARN)
+    if (level >= WF_WARN || !strcmp(event, "script.log"))
         fprintf(stderr, "catalyst: %s: %s\n", event, text);
 }
 
