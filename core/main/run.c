@@ -95,7 +95,7 @@ void run_ended(struct run *r, struct exec *e, enum store_status status)
     r->code = status == STORE_SUCCESS ? EXIT_OK : EXIT_FAILED;
     if (!strcmp(r->output, "json"))
         print_all(e, status);
-    else if (!strcmp(r->output, "items"))
+    else if (!strcmp(r->output, "items") && status == STORE_SUCCESS)
         print_last_items(e);
     if (status != STORE_SUCCESS && strcmp(r->output, "json") != 0)
         fprintf(stderr, "catalyst: node '%s': %s\n", exec_error_node(e), exec_error(e));

@@ -211,7 +211,7 @@ def test_run_prints_items(cli, write):
 
 def test_run_failure(cli, write):
     done = cli("run", write("f.json", small()), "--input", "-", stdin='{"n": "three"}')
-    assert done.returncode == 1 and "node 'Set'" in done.stderr
+    assert done.returncode == 1 and "node 'Set'" in done.stderr and not done.stdout
 
 
 @pytest.mark.parametrize("words,code,text", [
