@@ -52,7 +52,7 @@ for _ in $(seq 100); do
 done
 curl -fsS "http://$admin/readyz" >/dev/null || fail "not ready after 10 s"
 # The engine's log tells where the embedded broker listens.
-broker=$(grep -i embedded "$dir/log" | grep -oE '127\.0\.0\.1:[0-9]+' | head -1) ||
+broker=$(grep -oE 'embedded kafka [0-9.]+:[0-9]+' "$dir/log" | head -1 | cut -d' ' -f3) && [ -n "$broker" ] ||
     fail "the log does not tell the address of the embedded broker"
 echo "Kafka listens on $broker, metrics are at http://$admin/metrics"
 
@@ -62,6 +62,8 @@ echo "$message" | kcat -b "$broker" -t "$topic_in" -P -q
 result=$(timeout 20 kcat -b "$broker" -t "$topic_out" -C -o beginning -c 1 -q 2>/dev/null) ||
     fail "nothing came out of $topic_out in 20 s"
 echo "out  $topic_out: $result"
+echo "and what became of it is in the store:"
+"$catalyst" executions list --store "sqlite:$dir/catalyst.db"
 
 step "What to try next"
 cat <<EOF
