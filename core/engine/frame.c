@@ -42,6 +42,22 @@ static void grow_execs(struct engine *en, uint32_t need)
     en->frame_segs = xrealloc(en->frame_segs, en->frame_execs_size * sizeof *en->frame_segs);
 }
 
+/* Most parameters are found in the item itself: the scope is filled when an expression needs it. */
+struct late_scope {
+    struct wf_item *it;
+    bool filled;
+    struct expr_scope scope;
+};
+
+static int late_eval(void *ctx, const void *expr, struct json *out, struct err *err)
+{
+    struct late_scope *late = ctx;
+    if (!late->filled)
+        scope_fill(&late->scope, late->it);
+    late->filled = true;
+    return view_eval(&late->scope, expr, out, err);
+}
+
 /* Solves the parameters of one item. False: it failed. */
 static bool solve(struct wf_inst *inst, struct wf_item *it)
 {
@@ -50,10 +66,11 @@ static bool solve(struct wf_inst *inst, struct wf_item *it)
         it->config = params->base;
         return true;
     }
-    struct expr_scope scope;
+    struct late_scope late;
     struct err err;
-    scope_fill(&scope, it);
-    it->config = params_solve(&it->e->arena, params, view_eval, &scope, &err);
+    late.it = it;
+    late.filled = false;
+    it->config = params_solve_item(&it->e->arena, params, &it->json, late_eval, &late, &err);
     if (it->config)
         return true;
     outcome_fail(it, error_create(it->e, WF_REJECTED, "%s", err.text));

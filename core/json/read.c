@@ -32,13 +32,40 @@ const char *json_type_name(const struct json *v)
     return names[v ? v->type : JSON_MISSING];
 }
 
+/* memcmp() == 0 for what names mostly are, short: without a call, by loads that may overlap. */
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    if (n > 16)
+        return !memcmp(a, b, n);
+    if (n >= 8) {
+        uint64_t a1, a2, b1, b2;
+        memcpy(&a1, a, 8);
+        memcpy(&b1, b, 8);
+        memcpy(&a2, a + n - 8, 8);
+        memcpy(&b2, b + n - 8, 8);
+        return !((a1 ^ b1) | (a2 ^ b2));
+    }
+    if (n >= 4) {
+        uint32_t a1, a2, b1, b2;
+        memcpy(&a1, a, 4);
+        memcpy(&b1, b, 4);
+        memcpy(&a2, a + n - 4, 4);
+        memcpy(&b2, b + n - 4, 4);
+        return !((a1 ^ b1) | (a2 ^ b2));
+    }
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
 const struct json *json_get(const struct json *object, const char *key, size_t len)
 {
     if (!object || object->type != JSON_OBJECT || !object->len)
         return NULL;
     const struct json_member *m = object->members, *end = m + object->len;
     for (; m < end; m++)
-        if (m->key.len == len && !memcmp(m->key.s, key, len))
+        if (m->key.len == len && same_bytes(m->key.s, key, len))
             return &m->value;
     return NULL;
 }

@@ -56,6 +56,13 @@ static struct params_slot *chain_add(struct bind *b, struct chain *chain, const 
     return &link->slot;
 }
 
+/* What one expression gives goes into the slot. */
+static void slot_set(struct bind *b, struct params_slot *slot, const void *expr)
+{
+    slot->expr = expr;
+    slot->look = b->hooks->path ? b->hooks->path(b->hooks->ctx, expr) : NULL;
+}
+
 static struct params_slot *chain_take(struct bind *b, const struct chain *chain)
 {
     struct params_slot *slots = ARENA_ARRAY(b->a, struct params_slot, chain->n);
@@ -317,7 +324,7 @@ static void bind_value(struct bind *b, const wf_param *row, const struct json *v
     }
     struct params_slot *slot = chain_add(b, chain, row, at);
     if (tree->expr)
-        slot->expr = tree->expr;
+        slot_set(b, slot, tree->expr);
     else
         slot->tree = tree;
 }
@@ -331,7 +338,7 @@ static void bind_scalar(struct bind *b, const wf_param *row, const struct json *
     if (param_is_expression(row, v))
         part = bind_expression(b, row, &copy, &expr);
     if (part == PART_SOLVED)
-        chain_add(b, chain, row, at)->expr = expr;
+        slot_set(b, chain_add(b, chain, row, at), expr);
     else if (part == PART_CONSTANT && copy.type != JSON_NULL)
         bind_constant(b, row, &copy, base + at);
     else if (part == PART_CONSTANT && row->flags & WF_REQUIRED)
@@ -583,5 +590,7 @@ int params_bind(struct arena *a, const wf_param *table, size_t config_size,
                             .base = base,
                             .slots = chain_take(&b, &chain),
                             .n_slots = chain.n };
+    if (out->n_slots)
+        out->flat = params_flatten(a, out);
     return b.failed ? -1 : 0;
 }

@@ -73,6 +73,7 @@ const wf_cred_type *plugin_find_cred(const struct plugin_set *set, const char *t
 /* --- parameters ------------------------------------------------------------------------------- */
 
 struct params_slot; /* one place of a config that an expression fills */
+struct params_flat; /* the same, laid out for copying */
 
 /* Parameters of one node of a plan, bound to its table. Read-only once bound. */
 struct params {
@@ -81,6 +82,7 @@ struct params {
     const void *base; /* config with all constants; whole when n_slots is 0 */
     struct params_slot *slots;
     uint32_t n_slots;
+    const struct params_flat *flat; /* when there are slots */
 };
 
 struct params_hooks {
@@ -102,6 +104,10 @@ struct params_hooks {
     /* Tells whether a compiled expression is a constant, and its value. Constants are bound at
      * once, take no slot and are accepted where expressions are not. NULL hook: none is. */
     bool (*constant)(void *ctx, const void *expr, struct json *out);
+    /* Tells whether a compiled expression is nothing but a path of names into objects of the item's
+     * own JSON: that path, which lives as long as the expression, or NULL. params_solve_item takes
+     * it without asking eval. NULL hook: none is. */
+    const struct json_path *(*path)(void *ctx, const void *expr);
 };
 
 /* Binds `given` (an object, or NULL) to the table: types, ranges, choices, required, unknown names
@@ -132,6 +138,11 @@ const void *params_solve(struct arena *a, const struct params *p,
                          int (*eval)(void *ctx, const void *expr, struct json *out,
                                      struct err *err),
                          void *ctx, struct err *err);
+/* The same, given the item's own JSON, which must live as long as the config. */
+const void *params_solve_item(struct arena *a, const struct params *p, const struct json *item,
+                              int (*eval)(void *ctx, const void *expr, struct json *out,
+                                          struct err *err),
+                              void *ctx, struct err *err);
 
 /* "2s", "5m", "1h", "3d", "250ms" or a number -> milliseconds; "64k", "2M", "1G" -> bytes. -1: no
  * such. */

@@ -54,10 +54,27 @@ struct params_slot {
     const char *path;
     size_t at;        /* of the field, from the start of the config or of the list's rows */
     const void *expr; /* a field that one expression gives */
+    const struct json_path *look;   /* or NULL: where in the item it is (params_hooks.path) */
     const struct params_tree *tree; /* WF_VALUE with expressions inside */
     struct params_slot *slots;      /* WF_LIST: slots in its rows */
     uint32_t n_slots;
 };
+
+/* A list that lies in a config: its field is at `at`, its rows begin at `rows`. */
+struct params_move {
+    size_t at, rows;
+};
+
+/* A config and the rows of its lists with slots in them, in one piece. */
+struct params_flat {
+    const char *image;
+    size_t bytes;
+    const struct params_move *lists;
+    const struct params_slot *slots; /* in the order of their parameters, none a list */
+    uint32_t n_lists, n_slots;
+};
+/* params_flat.c. Of a config with slots. */
+const struct params_flat *params_flatten(struct arena *a, const struct params *p);
 
 /* Size of a type's field; 0 for an unknown type. */
 size_t param_field_size(wf_type type);

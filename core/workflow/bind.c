@@ -117,6 +117,19 @@ static bool on_constant(void *ctx, const void *expr, struct json *out)
     return true;
 }
 
+/* An index would be a key of an object and a place of an array; that is left to the evaluation. */
+static const struct json_path *on_path(void *ctx, const void *expr)
+{
+    const struct expr *x = expr;
+    (void)ctx;
+    if (x->kind != EXPR_PATH || x->look->root != EXPR_ROOT_JSON)
+        return NULL;
+    for (uint32_t i = 0; i < x->look->path.n; i++)
+        if (!x->look->path.steps[i].key)
+            return NULL;
+    return &x->look->path;
+}
+
 static const wf_cred *on_credential(void *ctx, const char *path, const char *types,
                                     const struct json *reference)
 {
@@ -216,7 +229,8 @@ static void bind_node(struct compile *c, struct plan_node *n, struct node_at *pl
                                   .compile = on_compile,
                                   .report = on_report,
                                   .credential = c->options->credential ? on_credential : NULL,
-                                  .constant = on_constant };
+                                  .constant = on_constant,
+                                  .path = on_path };
     n->idempotency_key = at_expr(c, place->at, "idempotencyKey", "idempotencyKey");
     if (!n->type)
         return;

@@ -111,12 +111,25 @@ static inline bool stub_constant(void *ctx, const void *expr, struct json *out)
     return true;
 }
 
+/* Texts of names and dots alone that begin with a '.' are paths: ".a.b". */
+static inline const struct json_path *stub_path(void *ctx, const void *expr)
+{
+    struct fixture *f = ctx;
+    const char *text = expr;
+    struct json_path *path = arena_zalloc(&f->arena, sizeof *path);
+    if (text[0] != '.')
+        return NULL;
+    assert_int_equal(json_path_parse(&f->arena, text + 1, strlen(text + 1), path, NULL), 0);
+    return path;
+}
+
 static inline int stub_eval(void *ctx, const void *expr, struct json *out, struct err *err)
 {
     struct fixture *f = ctx;
     const char *text = expr;
     struct json_path path;
     f->n_evals++;
+    text += text[0] == '.';
     if (text[0] == '!')
         return err_set(err, ERR_INVALID, "%s", text + 1);
     assert_int_equal(json_path_parse(&f->arena, text, strlen(text), &path, NULL), 0);
@@ -139,7 +152,11 @@ static inline int fixture_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     arena_init(&f->arena, NULL, 0);
     f->hooks = (struct params_hooks){
-        .ctx = f, .report = stub_report, .compile = stub_compile, .constant = stub_constant
+        .ctx = f,
+        .report = stub_report,
+        .compile = stub_compile,
+        .constant = stub_constant,
+        .path = stub_path,
     };
     *state = f;
     return 0;

@@ -264,6 +264,60 @@ static void defaults_that_are_expressions(void **state)
     assert_int_equal(f->n_compiled, 0);
 }
 
+/* --- paths into the item ------------------------------------------------------------------------
+ */
+
+/* By both ways, and says how many expressions were asked for when the item was given. */
+static const struct config *solved_item(struct fixture *f, const char *member, const char *data,
+                                        int *asked)
+{
+    const struct config *whole = solved(f, member, data);
+    struct err err;
+    f->n_evals = 0;
+    const struct config *c = params_solve_item(&f->arena, &f->params, &f->data, stub_eval, f, &err);
+    if (!c)
+        fail_msg("%s: %s", member, err.text);
+    *asked = f->n_evals;
+    assert_string_equal(c->text.ptr, whole->text.ptr);
+    assert_int_equal(c->text.len, whole->text.len);
+    assert_int_equal(c->count, whole->count);
+    assert_string_equal(json_of_value(f, c->body), json_of_value(f, whole->body));
+    return c;
+}
+
+static void paths_are_looked_up_in_the_item(void **state)
+{
+    struct fixture *f = *state;
+    int asked;
+    const char *data = "{'a':{'b':'deep','n':null,'o':{'x':[1,2]}},'i':'12','l':[1],'f':1.50}";
+    const struct config *c =
+        solved_item(f, "'text':'=.a.b','count':'=.i','body':'=.a.o'", data, &asked);
+    assert_int_equal(asked, 0);
+    assert_string_equal(c->text.ptr, "deep");
+    assert_int_equal(c->text.ptr[c->text.len], 0);
+    assert_int_equal(c->count, 12);
+    assert_ptr_equal(c->body, JSON_GET(JSON_GET(&f->data, "a"), "o")); /* shared */
+    c = solved_item(f, "'text':'=.a.o','count':'=.none','body':'=.a.n'", data, &asked);
+    assert_int_equal(asked, 0);
+    assert_string_equal(c->text.ptr, "{\"x\":[1,2]}");
+    assert_int_equal(c->count, 3);
+    assert_string_equal(json_of_value(f, c->body), "null");
+    c = solved_item(f, "'text':'=.f','count':'=i','body':['=.i']", data, &asked);
+    assert_int_equal(asked, 2); /* one is no path, one is inside a value */
+    assert_string_equal(c->text.ptr, "1.50");
+    c = solved_item(f, "'text':'=.a.b.c','body':'=.none'", data, &asked);
+    assert_string_equal(c->text.ptr, "hello");
+    assert_null(c->body);
+    struct err err;
+    assert_int_equal(bind(f, "{'needed':'=.none'}"), 0);
+    assert_null(params_solve_item(&f->arena, &f->params, &f->data, stub_eval, f, &err));
+    assert_string_equal(err.text,
+                        "parameter 'needed': is required, but its expression gave nothing");
+    assert_int_equal(bind(f, "{'needed':'n','count':'=.a.b'}"), 0);
+    assert_null(params_solve_item(&f->arena, &f->params, &f->data, stub_eval, f, &err));
+    assert_string_equal(err.text, "parameter 'count': must be a whole number, got \"deep\"");
+}
+
 /* --- cost: one path expression, not counting the look-up itself ------------------------------- */
 
 static struct json answer;
@@ -315,6 +369,7 @@ int main(void)
         UNIT(where_expressions_cannot_be),
         UNIT(locators_with_expressions),
         UNIT(defaults_that_are_expressions),
+        UNIT(paths_are_looked_up_in_the_item),
         UNIT(one_expression_is_cheap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
