@@ -31,9 +31,12 @@ word(lint-all "the same on every file"
      COMMAND ${CMAKE_SOURCE_DIR}/tests/lint.sh all ${CMAKE_BINARY_DIR})
 word(bench "the standard loads on real servers, a table and JSON lines in tests/bench/results"
      COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/bench/bench.py --build ${CMAKE_BINARY_DIR})
-word(docs "plugins/*/README.md from the plugins' own tables"
-     COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs.py ${CMAKE_BINARY_DIR})
-add_dependencies(docs product)
+if(TARGET catalyst)
+  word(docs "plugins/*/README.md and core/main/README.md from the tables they describe"
+       COMMAND $<TARGET_FILE:gen_docs> ${CMAKE_SOURCE_DIR}/plugins ${CMAKE_BINARY_DIR}/plugins
+       COMMAND sh -c "$<TARGET_FILE:catalyst> help settings --docs > core/main/README.md")
+  add_dependencies(docs product gen_docs)
+endif()
 set(words "${words}\nwords    this list")
 file(WRITE ${CMAKE_BINARY_DIR}/words.txt "${words}\n")
 add_custom_target(words COMMAND ${CMAKE_COMMAND} -E cat ${CMAKE_BINARY_DIR}/words.txt

@@ -29,12 +29,44 @@ static int print_overview(FILE *to)
     return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
 
+/* core/main/README.md: commands, exit codes, settings. */
+static void add_docs(struct strbuf *b)
+{
+    strbuf_adds(b, "# Commands and settings of `catalyst`\n\n"
+                   "Made by `catalyst help settings --docs` (target `docs`) from the tables in "
+                   "`commands.c` and\n"
+                   "`config.c`; a test compares.\n\n"
+                   "| command | what it does |\n|---|---|\n");
+    for (const struct command *c = commands; c->name; c++) {
+        strbuf_adds(b, "| `");
+        for (const char *p = c->usage; *p; p++)
+            *p == '|' ? strbuf_adds(b, "\\|") : strbuf_addc(b, *p);
+        strbuf_addf(b, "` | %s |\n", c->help);
+    }
+    strbuf_adds(b, "\nExit codes: 0 done; 1 failed (an execution failed, check found mistakes); 2 "
+                   "wrong usage or\n"
+                   "settings; 3 store, broker or port cannot be had; 4 internal error.\n");
+    for (const struct command *c = commands; c->name; c++)
+        if (c->docs)
+            strbuf_addf(b, "\n## catalyst %s\n\n```\n%s```\n", c->name, c->docs);
+    strbuf_adds(
+        b,
+        "\n## Settings\n\n"
+        "A flag wins over the environment, which wins over the file: `--config FILE` or "
+        "`CATALYST_CONFIG`,\n"
+        "else `./catalyst.json` or `/etc/catalyst/catalyst.json`, one JSON object. Lists are "
+        "arrays in the\n"
+        "file, repeated flags, or texts with commas in the environment. A credential may stand in\n"
+        "`CATALYST_CREDENTIAL_<NAME>` as `{\"type\": .., \"data\": {..}}`.\n\n");
+    config_docs(b);
+}
+
 static int print_settings(bool docs)
 {
     struct strbuf b;
     strbuf_init(&b, 1u << 20);
     if (docs)
-        config_docs(&b);
+        add_docs(&b);
     else
         config_help(&b);
     fputs(b.ptr, stdout);

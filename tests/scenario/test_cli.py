@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +135,8 @@ def test_settings_are_documented(cli):
     for name in ("store", "kafka", "http-port", "workers", "credentials-key", "lua-memory"):
         assert f"--{name} " in text
         assert f"CATALYST_{name.upper().replace('-', '_')}" in docs
+    page = Path(__file__).resolve().parents[2] / "core" / "main" / "README.md"
+    assert page.read_text() == docs, f"{page} is stale: build the target docs"
 
 
 # --- check --------------------------------------------------------------------------------------
