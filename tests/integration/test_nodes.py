@@ -2,7 +2,6 @@
 """Nodes that talk to servers, run by the binary against real ones."""
 import http.server
 import json
-import os
 import subprocess
 import threading
 import time
@@ -353,3 +352,195 @@ def test_postgres_lost_answer_is_not_repeated(catalyst, tmp_path, new_server):
     server.kill()
     result = on.workflow.result(process)
     assert result["status"] == "error" and result["error"]["code"] == "unknown"
+
+
+# --- HTTP -----------------------------------------------------------------------------------------
+
+class Site(http.server.ThreadingHTTPServer):
+    """Answers by the path; remembers what it was asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Page)
+        self.seen = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def asked(self, path):
+        return [request for request in self.seen if request["path"].split("?")[0] == path]
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body=b"", type_="application/json", **headers):
+        self.send_response(status)
+        self.send_header("content-type", type_)
+        self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def handle_one(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        request = {"method": self.command, "path": self.path, "body": body.decode("latin-1"),
+                   "headers": {name.lower(): value for name, value in self.headers.items()}}
+        self.server.seen.append(request)
+        path = self.path.split("?")[0]
+        tries = len(self.server.asked(path))
+        if path == "/echo":
+            self.answer(200, json.dumps(request).encode())
+        elif path == "/list":
+            self.answer(200, b'[{"a":1},{"a":2}]')
+        elif path == "/text":
+            self.answer(200, b"hello", "text/plain")
+        elif path == "/file":
+            self.answer(200, b"\x00\xff", "application/octet-stream")
+        elif path == "/moved":
+            self.answer(302, location="/list")
+        elif path == "/busy":
+            self.answer(*((429, b"{}") if tries == 1 else (200, b'{"tries":%d}' % tries)),
+                        retry_after="1")
+        elif path == "/broken":
+            self.answer(503 if tries < 3 else 200, b'{"tries":%d}' % tries)
+        elif path == "/gone":
+            self.answer(404, b'{"why":"gone"}')
+        elif path == "/hang":
+            time.sleep(3)
+            self.answer(200, b"{}")
+        elif path == "/cut":
+            self.close_connection = True
+            self.connection.close()
+        elif path == "/pages":
+            page = int(self.path.split("page=")[1])
+            self.answer(200, json.dumps({"list": [page] if page < 4 else []}).encode())
+        elif path == "/next":
+            n = int(self.path.split("n=")[1]) if "n=" in self.path else 1
+            self.answer(200, json.dumps({"n": n, "next": f"/next?n={n + 1}" if n < 3 else None})
+                        .encode())
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_one
+
+
+@pytest.fixture
+def site():
+    site = Site()
+    yield site
+    site.shutdown()
+
+
+class Http:
+    def __init__(self, workflow, site):
+        self.workflow, self.site = workflow, site
+
+    def __call__(self, path, items=None, node=None, **parameters):
+        return self.workflow.items("catalyst.httpRequest",
+                                   {"url": self.site.url + path, **parameters}, items, **node or {})
+
+    def error(self, path, items=None, node=None, **parameters):
+        return self.workflow.error("catalyst.httpRequest",
+                                   {"url": self.site.url + path, **parameters}, items, **node or {})
+
+
+@pytest.fixture
+def on_http(catalyst, tmp_path, site):
+    return Http(Workflow(catalyst, tmp_path, {
+        "basic": {"type": "httpBasicAuth", "data": {"user": "ann", "password": "pw"}},
+        "bearer": {"type": "httpBearerAuth", "data": {"token": "t0ken"}},
+        "header": {"type": "httpHeaderAuth", "data": {"name": "X-Key", "value": "k3y"}}}), site)
+
+
+def test_http_methods_and_bodies(on_http):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert on_http("/echo", method=method)[0]["method"] == method
+    echo = on_http("/echo", [{"a": [1]}], method="POST", sendBody=True, specifyBody="json",
+                   jsonBody={"v": "={{ $json.a }}"})[0]
+    assert json.loads(echo["body"]) == {"v": [1]}
+    assert echo["headers"]["content-type"] == "application/json"
+    echo = on_http("/echo", [{"a": "x y"}], method="POST", sendBody=True,
+                   contentType="form-urlencoded", bodyParameters={"parameters": [
+                       {"name": "q", "value": "={{ $json.a }}"}]}, sendQuery=True,
+                   queryParameters={"parameters": [{"name": "k", "value": "=a{{ $json.a }}"}]})[0]
+    assert echo["body"] == "q=x%20y" and echo["path"] == "/echo?k=ax%20y"
+
+
+def test_http_multipart_with_a_file(on_http):
+    items = [{"json": {}, "binary": {"data": {"data": "AP8=", "mimeType": "image/png",
+                                              "fileName": "a.png"}}}]
+    echo = on_http("/echo", items, method="POST", sendBody=True, contentType="multipart-form-data",
+                   bodyParameters={"parameters": [
+                       {"parameterType": "formBinaryData", "name": "f", "inputDataFieldName": "data"},
+                       {"name": "n", "value": "v"}]})[0]
+    assert 'name="f"; filename="a.png"\r\ncontent-type: image/png\r\n\r\n\x00\xff\r\n' in echo["body"]
+
+
+def test_http_many_items_at_once(on_http):
+    start = time.monotonic()
+    assert len(on_http("/hang", [{}] * 20)) == 20
+    assert time.monotonic() - start < 12
+
+
+def test_http_authentication(on_http):
+    def headers(kind, type_):
+        return on_http("/echo", authentication="genericCredentialType", genericAuthType=type_,
+                       node={"credentials": {type_: {"name": kind}}})[0]["headers"]
+
+    assert headers("basic", "httpBasicAuth")["authorization"] == "Basic YW5uOnB3"
+    assert headers("bearer", "httpBearerAuth")["authorization"] == "Bearer t0ken"
+    assert headers("header", "httpHeaderAuth")["x-key"] == "k3y"
+
+
+def test_http_answers(on_http):
+    assert on_http("/list") == [{"a": 1}, {"a": 2}]
+    assert on_http("/moved") == [{"a": 1}, {"a": 2}]
+    assert on_http("/text") == [{"data": "hello"}]
+    full = on_http("/gone", options={"response": {"response": {
+        "fullResponse": True, "neverError": True}}})[0]
+    assert full["statusCode"] == 404 and full["body"] == {"why": "gone"}
+    result = on_http.workflow.run("catalyst.httpRequest", {"url": on_http.site.url + "/file"})
+    item = result["nodes"]["Node"][0]["outputs"][0][0]
+    assert item["binary"]["data"]["data"] == "AP8="
+
+
+def test_http_errors(on_http):
+    error = on_http.error("/gone")
+    assert error["code"] == "rejected" and "HTTP 404" in error["message"]
+    assert "gone" in error["description"]
+    assert on_http.error("/moved", options={"redirect": {"redirect": {
+        "followRedirects": False}}})["code"] == "rejected"
+
+
+def test_http_tries_again(on_http):
+    start = time.monotonic()
+    assert on_http("/busy") == [{"tries": 2}]
+    assert time.monotonic() - start >= 1  # Retry-After
+    assert on_http("/broken", method="POST") == [{"tries": 3}]
+
+
+def test_http_lost_answer(on_http):
+    error = on_http.error("/cut", method="POST")
+    assert error["code"] == "unknown" and len(on_http.site.asked("/cut")) == 1
+    error = on_http.error("/hang", method="POST", options={"timeout": 500})
+    assert error["code"] == "unknown" and len(on_http.site.asked("/hang")) == 1
+    on_http.site.seen.clear()
+    error = on_http.error("/cut", method="POST", options={"idempotencyHeader": "Idempotency-Key"},
+                          node={"retryOnFail": True, "maxTries": 2, "waitBetweenTries": 10})
+    assert error["code"] == "transport"
+    keys = [request["headers"]["idempotency-key"] for request in on_http.site.asked("/cut")]
+    assert len(keys) == 2 and keys[0] == keys[1]
+
+
+def test_http_pages(on_http):
+    number = {"paginationMode": "updateAParameterInEachRequest", "pageParameter": "page",
+              "itemsPath": "list"}
+    assert [page["list"] for page in on_http(
+        "/pages", options={"pagination": {"pagination": number}})] == [[1], [2], [3], []]
+    follow = {"paginationMode": "responseContainsNextURL", "nextUrlPath": "next"}
+    assert [page["n"] for page in on_http(
+        "/next", options={"pagination": {"pagination": follow}})] == [1, 2, 3]
+    follow["maxRequests"] = 2
+    assert len(on_http("/next", options={"pagination": {"pagination": follow}})) == 2
