@@ -5,7 +5,7 @@
  */
 #include "postgres_int.h"
 
-enum { ROWS_MAX = 500, PARAMS_MAX = 65535 };
+enum { ROWS_MAX = 500 };
 
 void fail_item(const wf_host *h, wf_item *it, wf_fault fault, const char *code, const char *why)
 {

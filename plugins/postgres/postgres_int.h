@@ -18,6 +18,7 @@
 enum { OP_DELETE, OP_QUERY, OP_INSERT, OP_UPSERT, OP_SELECT, OP_UPDATE };
 enum { DELETE_TRUNCATE, DELETE_ROWS, DELETE_DROP };
 enum { MAP_AUTO, MAP_BELOW };
+enum { PARAMS_MAX = 65535 }; /* of a statement, by the protocol */
 
 struct condition {
     wf_str column;

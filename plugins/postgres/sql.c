@@ -4,8 +4,6 @@
  */
 #include "postgres_int.h"
 
-enum { PARAMS_MAX = 65535 };
-
 /* Text and parameters being written; memory is the item's. */
 struct sql {
     const wf_host *h;

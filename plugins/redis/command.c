@@ -243,7 +243,7 @@ static int send_eval(struct command *m)
 }
 
 /* 0 sent, -1 not sent, 1 the item was failed. */
-static int send(struct command *m)
+static int send_item(struct command *m)
 {
     const struct config *c = m->c;
     switch (c->operation) {
@@ -286,7 +286,7 @@ void command_send(struct conn *c, wf_item *it, struct job *job)
 {
     const wf_host *h = conn_host(c);
     struct command m = { .h = h, .it = it, .c = h->config(it), .conn = c, .job = job };
-    int rc = send(&m);
+    int rc = send_item(&m);
     if (rc == 0) {
         conn_wait(job, it);
     } else if (rc < 0) {
