@@ -15,11 +15,11 @@ struct admin {
 /* A request that waits for every worker's part. */
 struct gather {
     struct admin *admin;
-    struct http_request *req; /* NULL: the client went away */
-    uint32_t waiting;         /* parts that are still to come */
-    void **parts;             /* one per worker, made on its thread */
-    void *(*collect)(struct worker *w);                  /* [worker] */
-    void (*answer)(struct gather *g);                    /* [main] when all are there */
+    struct http_request *req;           /* NULL: the client went away */
+    uint32_t waiting;                   /* parts that are still to come */
+    void **parts;                       /* one per worker, made on its thread */
+    void *(*collect)(struct worker *w); /* [worker] */
+    void (*answer)(struct gather *g);   /* [main] when all are there */
     void (*part_free)(void *part);
 };
 /* Asks all workers; answer comes later. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One question to all workers: each makes its part on its own thread and mails it back; the last one answers.
+ * One question to all workers: each makes its part on its own thread and mails it back; the last
+ * one answers.
  */
 #include "admin/admin_int.h"
 #include <stdlib.h>
@@ -55,7 +56,9 @@ void gather_start(struct admin *a, struct http_request *req, void *(*collect)(st
                   void (*answer)(struct gather *g), void (*part_free)(void *part))
 {
     struct gather *g = xcalloc(1, sizeof *g);
-    *g = (struct gather){ .admin = a, .req = req, .collect = collect, .answer = answer, .part_free = part_free };
+    *g = (struct gather){
+        .admin = a, .req = req, .collect = collect, .answer = answer, .part_free = part_free
+    };
     g->parts = xcalloc(a->config.n_workers ? a->config.n_workers : 1, sizeof *g->parts);
     req->user = g;
     req->on_gone = on_gone;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Metrics as Prometheus text (exposition format 0.0.4). One table of names; every worker writes its samples on its
- * own thread, with a label `worker`; the answer puts those of one name together.
+ * Metrics as Prometheus text (exposition format 0.0.4). One table of names; every worker writes its
+ * samples on its own thread, with a label `worker`; the answer puts those of one name together.
  */
 #include "admin/admin_int.h"
 #include <stdio.h>
@@ -9,33 +9,39 @@
 #include <unistd.h>
 
 /* id, name, type, help */
-#define METRICS(X)                                                                                                     \
-    X(STARTED, "catalyst_executions_started_total", "counter", "Executions started")                                  \
-    X(ENDED, "catalyst_executions_total", "counter", "Executions ended, by outcome")                                  \
-    X(LATENCY, "catalyst_execution_seconds", "histogram", "Time from start to end of executions")                     \
-    X(LIVE, "catalyst_executions_live", "gauge", "Executions in memory")                                              \
-    X(PARKED, "catalyst_executions_parked", "gauge", "Executions in memory that wait for something")                  \
-    X(CALLS, "catalyst_node_calls_total", "counter", "Calls of a node")                                               \
-    X(ITEMS, "catalyst_node_items_total", "counter", "Items a node was called with")                                  \
-    X(NODE_FAILED, "catalyst_node_failed_total", "counter", "Items that failed at a node")                            \
-    X(NODE_RETRIED, "catalyst_node_retried_total", "counter", "Items that got another try")                           \
-    X(NODE_BUSY, "catalyst_node_busy_seconds_total", "counter", "Time inside a node's calls")                         \
-    X(NODE_METRIC, "catalyst_node_metric", "untyped", "Metrics that plugins declare")                                 \
-    X(FRAMES, "catalyst_frame_items", "histogram", "Items of a frame")                                                \
-    X(COMMITS, "catalyst_commits_total", "counter", "Turns committed")                                                \
-    X(COMMIT_TIME, "catalyst_commit_seconds_total", "counter", "Time that commits took")                              \
-    X(FENCED, "catalyst_commits_fenced_total", "counter", "Commits refused because another engine owns a lane")       \
-    X(BAD_ROWS, "catalyst_rows_refused_total", "counter", "Rows of plugins that the database refused")                \
-    X(RESTORED, "catalyst_executions_restored_total", "counter", "Executions taken back from the store")              \
-    X(LAG, "catalyst_trigger_lag", "gauge", "Messages waiting outside for a trigger")                                 \
-    X(SENT, "catalyst_outputs_sent_total", "counter", "Output messages handed to the broker client")                  \
-    X(ACKED, "catalyst_outputs_acknowledged_total", "counter", "Output messages acknowledged")                        \
-    X(WAITING, "catalyst_outputs_waiting", "gauge", "Output messages not acknowledged yet")                           \
-    X(HTTP, "catalyst_http_requests_total", "counter", "Requests of the webhook server")                              \
-    X(REJECTED, "catalyst_http_rejected_total", "counter", "Requests the webhook server refused by itself")           \
-    X(CONNECTIONS, "catalyst_http_connections", "gauge", "Open connections of the webhook server")                    \
-    X(CLIENT, "catalyst_http_client_calls_total", "counter", "Outside calls of nodes")                                \
-    X(LUA, "catalyst_lua_bytes", "gauge", "Memory of scripts")                                                        \
+#define METRICS(X)                                                                                 \
+    X(STARTED, "catalyst_executions_started_total", "counter", "Executions started")               \
+    X(ENDED, "catalyst_executions_total", "counter", "Executions ended, by outcome")               \
+    X(LATENCY, "catalyst_execution_seconds", "histogram", "Time from start to end of executions")  \
+    X(LIVE, "catalyst_executions_live", "gauge", "Executions in memory")                           \
+    X(PARKED, "catalyst_executions_parked", "gauge",                                               \
+      "Executions in memory that wait for something")                                              \
+    X(CALLS, "catalyst_node_calls_total", "counter", "Calls of a node")                            \
+    X(ITEMS, "catalyst_node_items_total", "counter", "Items a node was called with")               \
+    X(NODE_FAILED, "catalyst_node_failed_total", "counter", "Items that failed at a node")         \
+    X(NODE_RETRIED, "catalyst_node_retried_total", "counter", "Items that got another try")        \
+    X(NODE_BUSY, "catalyst_node_busy_seconds_total", "counter", "Time inside a node's calls")      \
+    X(NODE_METRIC, "catalyst_node_metric", "untyped", "Metrics that plugins declare")              \
+    X(FRAMES, "catalyst_frame_items", "histogram", "Items of a frame")                             \
+    X(COMMITS, "catalyst_commits_total", "counter", "Turns committed")                             \
+    X(COMMIT_TIME, "catalyst_commit_seconds_total", "counter", "Time that commits took")           \
+    X(FENCED, "catalyst_commits_fenced_total", "counter",                                          \
+      "Commits refused because another engine owns a lane")                                        \
+    X(BAD_ROWS, "catalyst_rows_refused_total", "counter",                                          \
+      "Rows of plugins that the database refused")                                                 \
+    X(RESTORED, "catalyst_executions_restored_total", "counter",                                   \
+      "Executions taken back from the store")                                                      \
+    X(LAG, "catalyst_trigger_lag", "gauge", "Messages waiting outside for a trigger")              \
+    X(SENT, "catalyst_outputs_sent_total", "counter",                                              \
+      "Output messages handed to the broker client")                                               \
+    X(ACKED, "catalyst_outputs_acknowledged_total", "counter", "Output messages acknowledged")     \
+    X(WAITING, "catalyst_outputs_waiting", "gauge", "Output messages not acknowledged yet")        \
+    X(HTTP, "catalyst_http_requests_total", "counter", "Requests of the webhook server")           \
+    X(REJECTED, "catalyst_http_rejected_total", "counter",                                         \
+      "Requests the webhook server refused by itself")                                             \
+    X(CONNECTIONS, "catalyst_http_connections", "gauge", "Open connections of the webhook server") \
+    X(CLIENT, "catalyst_http_client_calls_total", "counter", "Outside calls of nodes")             \
+    X(LUA, "catalyst_lua_bytes", "gauge", "Memory of scripts")                                     \
     X(UP, "catalyst_worker_ready", "gauge", "1: the worker can take work")
 
 enum {
@@ -50,7 +56,9 @@ struct part {
     uint32_t worker;
 };
 
-/* --- samples ------------------------------------------------------------------------------------------------ */
+/* --- samples
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void add_label(struct strbuf *b, const char *name, const char *value)
 {
@@ -77,8 +85,8 @@ static const char *metric_name(unsigned id)
 }
 
 /* name<suffix>{worker="0",a="..",b=".."} value */
-static void sample(struct part *p, unsigned id, const char *suffix, double value, const char *a, const char *a_value,
-                   const char *b, const char *b_value)
+static void sample(struct part *p, unsigned id, const char *suffix, double value, const char *a,
+                   const char *a_value, const char *b, const char *b_value)
 {
     struct strbuf *line = &p->lines[id];
     strbuf_addf(line, "%s%s{worker=\"%u\"", metric_name(id), suffix, p->worker);
@@ -109,7 +117,8 @@ static void add_latency(struct part *p, const char *workflow, const struct plan_
     sample(p, M_LATENCY, "_count", (double)sum, "workflow", workflow, NULL, NULL);
 }
 
-static void add_node(struct part *p, const struct engine_plan *ep, const struct plan *plan, uint32_t i)
+static void add_node(struct part *p, const struct engine_plan *ep, const struct plan *plan,
+                     uint32_t i)
 {
     const struct node_counters *c = engine_node_counters(ep, i);
     const char *node = plan->nodes[i].name;
@@ -169,7 +178,8 @@ static void add_engine(struct part *p, struct engine *en)
             add_plan(p, ep);
 }
 
-static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble)
+static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag,
+                       const char *trouble)
 {
     (void)trouble;
     if (lag >= 0)
@@ -185,7 +195,8 @@ static void add_http(struct part *p, struct worker *w)
     plain(p, M_HTTP, (double)http->requests);
     plain(p, M_CONNECTIONS, http->connections);
     for (int i = 1; i < HTTP_REJECT_COUNT; i++)
-        sample(p, M_REJECTED, "", (double)http->rejected[i], "reason", http_reject_name((enum http_reject)i), NULL, NULL);
+        sample(p, M_REJECTED, "", (double)http->rejected[i], "reason",
+               http_reject_name((enum http_reject)i), NULL, NULL);
 }
 
 void *metrics_collect(struct worker *w)
@@ -216,7 +227,9 @@ void metrics_free(void *part)
     free(p);
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------ */
+/* --- the answer
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void add_process(struct strbuf *b, const char *version)
 {
@@ -228,9 +241,11 @@ static void add_process(struct strbuf *b, const char *version)
         fclose(f);
     }
     strbuf_addf(b,
-                "# HELP process_resident_memory_bytes Resident memory\n# TYPE process_resident_memory_bytes gauge\n"
+                "# HELP process_resident_memory_bytes Resident memory\n# TYPE "
+                "process_resident_memory_bytes gauge\n"
                 "process_resident_memory_bytes %lld\n"
-                "# HELP catalyst_info Version\n# TYPE catalyst_info gauge\ncatalyst_info{version=\"%s\"} 1\n",
+                "# HELP catalyst_info Version\n# TYPE catalyst_info "
+                "gauge\ncatalyst_info{version=\"%s\"} 1\n",
                 (long long)pages * sysconf(_SC_PAGESIZE), version);
 }
 
@@ -256,7 +271,8 @@ void metrics_answer(struct gather *g)
         }
     }
     add_process(&b, g->admin->config.version);
-    const struct http_header type = { STR("content-type"), STR("text/plain; version=0.0.4; charset=utf-8") };
+    const struct http_header type = { STR("content-type"),
+                                      STR("text/plain; version=0.0.4; charset=utf-8") };
     http_respond(g->req, 200, &type, 1, strbuf_str(&b));
     strbuf_fini(&b);
 }

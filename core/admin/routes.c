@@ -8,7 +8,9 @@
 
 static const struct http_header json_type = { { "content-type", 12 }, { "application/json", 16 } };
 
-/* --- ready -------------------------------------------------------------------------------------------------- */
+/* --- ready
+ * --------------------------------------------------------------------------------------------------
+ */
 
 struct reasons {
     struct strbuf text; /* JSON texts with commas */
@@ -22,7 +24,8 @@ static void add_reason(struct reasons *r, const char *text)
     strbuf_add_json(&r->text, text, strlen(text));
 }
 
-static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble)
+static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag,
+                       const char *trouble)
 {
     (void)lag;
     if (!trouble)
@@ -68,13 +71,16 @@ static void answer_ready(struct gather *g)
         strbuf_adds(&b, n++ ? ",\"draining\"" : "\"draining\"");
     struct strbuf body;
     strbuf_init(&body, 16u << 20);
-    strbuf_addf(&body, "{\"ready\":%s,\"reasons\":[%s]}\n", n ? "false" : "true", b.ptr ? b.ptr : "");
+    strbuf_addf(&body, "{\"ready\":%s,\"reasons\":[%s]}\n", n ? "false" : "true",
+                b.ptr ? b.ptr : "");
     http_respond(g->req, n ? 503 : 200, &json_type, 1, strbuf_str(&body));
     strbuf_fini(&b);
     strbuf_fini(&body);
 }
 
-/* --- state ---------------------------------------------------------------------------------------------------- */
+/* --- state
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void *collect_state(struct worker *w)
 {
@@ -108,7 +114,9 @@ static void answer_state(struct gather *g)
     strbuf_fini(&body);
 }
 
-/* --- server --------------------------------------------------------------------------------------------------- */
+/* --- server
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void on_request(void *ctx, struct http_request *req)
 {
@@ -141,15 +149,9 @@ struct admin *admin_start(const struct admin_config *config, struct err *err)
     return NULL;
 }
 
-int admin_port(const struct admin *a)
-{
-    return http_server_port(a->server);
-}
+int admin_port(const struct admin *a) { return http_server_port(a->server); }
 
-void admin_draining(struct admin *a)
-{
-    a->draining = true;
-}
+void admin_draining(struct admin *a) { a->draining = true; }
 
 void admin_stop(struct admin *a)
 {

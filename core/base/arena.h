@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * arena: memory that lives and dies together.
  *
- * Four lifetimes use it: process, plan, execution and turn. A function that allocates takes the arena
- * as its first parameter; nothing is freed one by one. Running out of memory aborts: state is in the
- * journal, a restart is an everyday event, and everything outsiders send is capped where it enters.
+ * Four lifetimes use it: process, plan, execution and turn. A function that allocates takes the
+ * arena as its first parameter; nothing is freed one by one. Running out of memory aborts: state is
+ * in the journal, a restart is an everyday event, and everything outsiders send is capped where it
+ * enters.
  *
  * Thread: an arena belongs to one thread at a time. Alignment: 16 bytes.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * base64: RFC 4648 section 4, with padding; decoding also takes the URL alphabet and text without padding.
+ * base64: RFC 4648 section 4, with padding; decoding also takes the URL alphabet and text without
+ * padding.
  */
 #ifndef CATALYST_BASE64_H
 #define CATALYST_BASE64_H

@@ -56,7 +56,8 @@ _Noreturn void bug_out_of_memory(size_t bytes);
 
 /* A magic word on objects that travel as void *; OBJ() dies at once on a wrong cast. The struct has
  * a member `uint32_t magic` and its header says  #define foo_MAGIC 0x...  */
-#define OBJ(type, ptr) ((struct type *)obj_check((ptr), type##_MAGIC, offsetof(struct type, magic), #type))
+#define OBJ(type, ptr)                                                                             \
+    ((struct type *)obj_check((ptr), type##_MAGIC, offsetof(struct type, magic), #type))
 void *obj_check(void *ptr, uint32_t magic, size_t offset, const char *type);
 
 /* malloc family that aborts when memory is out. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * list: the one intrusive doubly linked list. A link is embedded in the object; a list head is a link
- * too. Removing a link that is on no list does nothing, so removal is idempotent.
+ * list: the one intrusive doubly linked list. A link is embedded in the object; a list head is a
+ * link too. Removing a link that is on no list does nothing, so removal is idempotent.
  */
 #ifndef CATALYST_LIST_H
 #define CATALYST_LIST_H
@@ -11,15 +11,9 @@ struct link {
     struct link *prev, *next;
 };
 
-static inline void list_init(struct link *head)
-{
-    head->prev = head->next = head;
-}
+static inline void list_init(struct link *head) { head->prev = head->next = head; }
 
-static inline bool list_empty(const struct link *head)
-{
-    return head->next == head;
-}
+static inline bool list_empty(const struct link *head) { return head->next == head; }
 
 static inline void list_remove(struct link *link)
 {
@@ -45,7 +39,7 @@ static inline void list_prepend(struct link *head, struct link *link)
     list_append(head->next, link);
 }
 
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 /* The first object of a list, or NULL. */
 #define LIST_FIRST(head, type, member)                                                             \
     (list_empty(head) ? NULL : CONTAINER_OF((head)->next, type, member))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The logger: the only file-scope state outside program start, since a line may come from any thread.
- * A mutex orders lines; nothing on the message path logs per item.
+ * The logger: the only file-scope state outside program start, since a line may come from any
+ * thread. A mutex orders lines; nothing on the message path logs per item.
  */
 #include "base/log.h"
 #include "base/err.h"
@@ -154,7 +154,8 @@ static void format_line(struct strbuf *b, enum log_level level, const char *comp
     strbuf_addc(b, '\n');
 }
 
-void log_line(enum log_level level, const char *component, const char *event, const char *format, ...)
+void log_line(enum log_level level, const char *component, const char *event, const char *format,
+              ...)
 {
     if (!log_wants(level))
         return;

@@ -2,8 +2,8 @@
  * log: one line per event: text on a terminal, a JSON object otherwise, on stderr.
  *
  * An event is a short fixed key ("kafka.subscribe_failed") and a text. A logger carries a component
- * name. Lines over a rate per event (20 a second) are counted and summed up instead of written. Secrets
- * registered with log_hide never appear: their bytes become "***". Thread: any.
+ * name. Lines over a rate per event (20 a second) are counted and summed up instead of written.
+ * Secrets registered with log_hide never appear: their bytes become "***". Thread: any.
  */
 #ifndef CATALYST_LOG_H
 #define CATALYST_LOG_H
@@ -19,8 +19,8 @@ void log_setup(enum log_level level, enum log_format format);
 enum log_level log_level_parse(const char *name);
 /* Hides this value in every later line; values under 4 bytes are not hidden. Never forgotten. */
 void log_hide(wf_str secret);
-void log_line(enum log_level level, const char *component, const char *event, const char *format, ...)
-    WF_PRINTF(4, 5);
+void log_line(enum log_level level, const char *component, const char *event, const char *format,
+              ...) WF_PRINTF(4, 5);
 bool log_wants(enum log_level level);
 
 #define log_debug(component, event, ...)                                                           \

@@ -44,10 +44,7 @@ uint64_t map_hash(const char *key, size_t len)
     return h ? h : 1;
 }
 
-void map_init(struct map *m)
-{
-    *m = (struct map){ 0 };
-}
+void map_init(struct map *m) { *m = (struct map){ 0 }; }
 
 void map_fini(struct map *m)
 {
@@ -62,8 +59,8 @@ static struct map_slot *slot_find(const struct map *m, const char *key, size_t l
 {
     for (size_t i = hash & (m->size - 1);; i = (i + 1) & (m->size - 1)) {
         struct map_slot *slot = &m->slots[i];
-        if (!slot->hash || (slot->hash == hash && slot->key_len == len &&
-                            (!len || !memcmp(slot->key, key, len))))
+        if (!slot->hash ||
+            (slot->hash == hash && slot->key_len == len && (!len || !memcmp(slot->key, key, len))))
             return slot;
     }
 }

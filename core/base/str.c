@@ -44,7 +44,8 @@ unsigned str_distance(const char *a, const char *b, unsigned limit)
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= lb; j++) {
             row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < row[j])
                 row[j] = before[j - 2] + 1;
         }
         unsigned *spare = before;
@@ -69,10 +70,7 @@ const char *str_nearest(const char *name, const char *const *names, size_t n)
     return best;
 }
 
-void strbuf_init(struct strbuf *b, size_t cap)
-{
-    *b = (struct strbuf){ .cap = cap };
-}
+void strbuf_init(struct strbuf *b, size_t cap) { *b = (struct strbuf){ .cap = cap }; }
 
 void strbuf_fini(struct strbuf *b)
 {
@@ -138,7 +136,9 @@ void strbuf_addf(struct strbuf *b, const char *format, ...)
 
 static void add_json_char(struct strbuf *b, unsigned char c)
 {
-    static const char short_form[] = { ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+    static const char short_form[] = {
+        ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+    };
     if (c < sizeof short_form && short_form[c]) {
         char pair[2] = { '\\', short_form[c] };
         strbuf_add(b, pair, 2);

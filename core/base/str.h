@@ -16,10 +16,7 @@
 /* For printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) (int)(s).len, (s).ptr
 
-static inline wf_str str_of(const char *text)
-{
-    return (wf_str){ text, text ? strlen(text) : 0 };
-}
+static inline wf_str str_of(const char *text) { return (wf_str){ text, text ? strlen(text) : 0 }; }
 
 static inline bool str_eq(wf_str a, wf_str b)
 {
@@ -31,8 +28,8 @@ bool str_eq_nocase(wf_str a, wf_str b);
 bool str_eq_secret(wf_str a, wf_str b);
 /* Damerau-Levenshtein distance, cut at `limit`; for "did you mean". */
 unsigned str_distance(const char *a, const char *b, unsigned limit);
-/* Length of the valid UTF-8 sequence at p, of which `left` (at least 1) bytes are there, or 0. Overlong
- * forms and surrogates are not valid. */
+/* Length of the valid UTF-8 sequence at p, of which `left` (at least 1) bytes are there, or 0.
+ * Overlong forms and surrogates are not valid. */
 static inline size_t str_utf8_length(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)
@@ -73,10 +70,7 @@ static inline void strbuf_adds(struct strbuf *b, const char *text)
 {
     strbuf_add(b, text, strlen(text));
 }
-static inline void strbuf_addc(struct strbuf *b, char c)
-{
-    strbuf_add(b, &c, 1);
-}
+static inline void strbuf_addc(struct strbuf *b, char c) { strbuf_add(b, &c, 1); }
 static inline wf_str strbuf_str(const struct strbuf *b)
 {
     return (wf_str){ b->ptr ? b->ptr : "", b->len };

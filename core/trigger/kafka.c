@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The Kafka trigger: one consumer per worker in the workflow's group.
  *
- * A message never changes threads: librdkafka wakes the worker's loop through an eventfd, the worker takes
- * what is there and hands slices, not copies, to the engine; the message is given back when its execution has
- * ended. Each assigned partition is a lane. For exactly_once the journal's position decides where reading
- * starts, not the group's committed offset, which is only kept for tools that show lag. For at_least_once and
- * none the group's offset decides, and is stored as the engine acknowledges.
+ * A message never changes threads: librdkafka wakes the worker's loop through an eventfd, the
+ * worker takes what is there and hands slices, not copies, to the engine; the message is given back
+ * when its execution has ended. Each assigned partition is a lane. For exactly_once the journal's
+ * position decides where reading starts, not the group's committed offset, which is only kept for
+ * tools that show lag. For at_least_once and none the group's offset decides, and is stored as the
+ * engine acknowledges.
  *
  *   rebalance: assign --> lanes are opened (lane_open.c) --> rd_kafka_assign with their positions
  *              revoke --> lanes are dropped at once; what had not ended runs again at the new owner
  *
- * Thread: the worker's. The only call that may block, asking a new partition for its first offset, runs on the
- * pool.
+ * Thread: the worker's. The only call that may block, asking a new partition for its first offset,
+ * runs on the pool.
  */
 #include "trigger/kafka_int.h"
 #include "trigger/trigger_int.h"
@@ -52,9 +53,9 @@ struct kafka_trigger {
     struct watch *watch;
     int fd;
     struct link lanes;
-    unsigned opening;      /* lanes of the assignment under way */
-    bool assigning;        /* rd_kafka_assign is still owed */
-    bool more;             /* messages may be there */
+    unsigned opening; /* lanes of the assignment under way */
+    bool assigning;   /* rd_kafka_assign is still owed */
+    bool more;        /* messages may be there */
     bool stopping, closing;
     void (*gone)(void *ctx);
     void *gone_ctx;
@@ -64,25 +65,23 @@ struct kafka_trigger {
     bool broker_trouble; /* it is weather: gone as soon as a broker answers */
 };
 
-static struct kafka_trigger *of(struct trigger *t)
-{
-    return (struct kafka_trigger *)t;
-}
+static struct kafka_trigger *of(struct trigger *t) { return (struct kafka_trigger *)t; }
 
 static bool has_journal(const struct kafka_trigger *k)
 {
     return engine_plan_get(k->t.ep)->settings.durability >= DURABILITY_EXACTLY_ONCE;
 }
 
-/* --- messages to items ------------------------------------------------------------------------------------- */
+/* --- messages to items
+ * ------------------------------------------------------------------------------------- */
 
 static struct json text_of(struct arena *a, const void *ptr, size_t len)
 {
     return ptr ? json_of_str(a, ptr, len) : (struct json){ .type = JSON_NULL };
 }
 
-static int message_json(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m, struct arena *a,
-                        struct json *out, struct err *err)
+static int message_json(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m,
+                        struct arena *a, struct json *out, struct err *err)
 {
     if (!m->payload) { /* a tombstone */
         *out = (struct json){ .type = JSON_NULL };
@@ -103,7 +102,8 @@ static int message_json(const struct wf_kafka_trigger *c, const rd_kafka_message
     struct json_error why;
     if (json_parse(a, m->payload, m->len, 0, out, &why) == 0)
         return 0;
-    return err_set(err, ERR_INVALID, "the message is not JSON: byte %zu: %s", why.offset, why.reason);
+    return err_set(err, ERR_INVALID, "the message is not JSON: byte %zu: %s", why.offset,
+                   why.reason);
 }
 
 static struct json headers_json(const rd_kafka_message_t *m, struct arena *a)
@@ -133,8 +133,8 @@ static struct json headers_json(const rd_kafka_message_t *m, struct arena *a)
 }
 
 /* {message, topic, key, partition, offset, timestamp, headers} */
-static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m, const struct json *message,
-                        const char *topic, struct arena *a)
+static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m,
+                        const struct json *message, const char *topic, struct arena *a)
 {
     struct json_member *members;
     struct json object = json_object(a, c->headers ? 7 : 6, &members);
@@ -159,8 +159,8 @@ static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message
     return object;
 }
 
-static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
-                 struct err *err)
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
+                 size_t *n, struct err *err)
 {
     const struct kafka_lane *kl = lane_user(lane);
     const struct wf_kafka_trigger *c = of(kl->trigger)->config;
@@ -184,12 +184,10 @@ static int build(const struct lane *lane, void *event, struct arena *a, struct i
     return 0;
 }
 
-static void release(void *event)
-{
-    rd_kafka_message_destroy(event);
-}
+static void release(void *event) { rd_kafka_message_destroy(event); }
 
-/* --- taking messages --------------------------------------------------------------------------------------- */
+/* --- taking messages
+ * --------------------------------------------------------------------------------------- */
 
 static struct kafka_lane *lane_of(struct kafka_trigger *k, const rd_kafka_message_t *m)
 {
@@ -269,7 +267,8 @@ static void on_readable(void *arg, int events)
     k->t.host->poke(k->t.host->ctx);
 }
 
-/* --- assignment ---------------------------------------------------------------------------------------------- */
+/* --- assignment
+ * ---------------------------------------------------------------------------------------------- */
 
 static void lane_free(struct kafka_lane *kl)
 {
@@ -278,10 +277,7 @@ static void lane_free(struct kafka_lane *kl)
     free(kl);
 }
 
-static void on_lane_dropped(void *user)
-{
-    lane_free(user);
-}
+static void on_lane_dropped(void *user) { lane_free(user); }
 
 /* Tells librdkafka what we read and from where, once every lane of the assignment is open. */
 static void assign_now(struct kafka_trigger *k)
@@ -311,7 +307,8 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
     kl->opening = NULL;
     kl->lane = lane;
     if (!lane) {
-        snprintf(k->trouble, sizeof k->trouble, "kafka: partition %s/%d: %s", kl->topic, kl->partition, err->text);
+        snprintf(k->trouble, sizeof k->trouble, "kafka: partition %s/%d: %s", kl->topic,
+                 kl->partition, err->text);
         log_error("kafka", "trigger.lane", "%s", k->trouble);
         lane_free(kl);
     } else if (has_journal(k)) {
@@ -327,23 +324,25 @@ static uint64_t first_position(void *user)
     struct kafka_lane *kl = user;
     struct kafka_trigger *k = of(kl->trigger);
     int64_t low = 0, high = 0;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high,
-                                                                WATERMARK_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(k->rk, kl->topic, kl->partition,
+                                                                &low, &high, WATERMARK_TIMEOUT_MS);
     if (code) {
-        log_warn("kafka", "trigger.watermark", "%s/%d: %s; starting at the first message", kl->topic, kl->partition,
-                 rd_kafka_err2str(code));
+        log_warn("kafka", "trigger.watermark", "%s/%d: %s; starting at the first message",
+                 kl->topic, kl->partition, rd_kafka_err2str(code));
         return 0;
     }
     return (uint64_t)(k->config->from_beginning ? low : high);
 }
 
-/* Several topics share the numbers of one source: the topic's place in the list makes the upper part. */
+/* Several topics share the numbers of one source: the topic's place in the list makes the upper
+ * part. */
 static uint32_t lane_number(const struct kafka_trigger *k, const char *topic, int32_t partition)
 {
     wf_str all = k->config->topic;
     if (!memchr(all.ptr, ',', all.len) && all.ptr[0] != '^')
         return (uint32_t)partition;
-    uint64_t h = 1469598103934665603u; /* FNV-1a: stable, so a topic keeps its lanes wherever it stands */
+    uint64_t h =
+        1469598103934665603u; /* FNV-1a: stable, so a topic keeps its lanes wherever it stands */
     for (const char *p = topic; *p; p++)
         h = (h ^ (unsigned char)*p) * 1099511628211u;
     return (uint32_t)((h >> 20 & 0x7fff) << 16) | (uint32_t)(partition & 0xffff);
@@ -394,19 +393,22 @@ static void on_revoke(struct kafka_trigger *k)
     rd_kafka_assign(k->rk, NULL);
 }
 
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     struct kafka_trigger *k = opaque;
     (void)rk;
-    log_info("kafka", "trigger.rebalance", "workflow '%s' worker %u: %s %d partitions", engine_plan_get(k->t.ep)->name,
-             k->t.host->worker, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "takes" : "gives up", list->cnt);
+    log_info("kafka", "trigger.rebalance", "workflow '%s' worker %u: %s %d partitions",
+             engine_plan_get(k->t.ep)->name, k->t.host->worker,
+             code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "takes" : "gives up", list->cnt);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !k->stopping)
         on_assign(k, list);
     else
         on_revoke(k);
 }
 
-/* --- engine's answers ------------------------------------------------------------------------------------------ */
+/* --- engine's answers
+ * ------------------------------------------------------------------------------------------ */
 
 static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
 {
@@ -450,7 +452,9 @@ static int64_t lag(struct trigger *t)
     LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
     {
         int64_t low, high;
-        if (!kl->lane || rd_kafka_get_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high) != 0 || high < 0)
+        if (!kl->lane ||
+            rd_kafka_get_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high) != 0 ||
+            high < 0)
             continue;
         int64_t next = (int64_t)lane_id(kl->lane).position;
         if (high > next)
@@ -471,7 +475,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     (void)rk;
     snprintf(k->trouble, sizeof k->trouble, "kafka: %s", reason);
     k->broker_trouble = true;
-    log_warn("kafka", "trigger.broker", "%s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+    log_warn("kafka", "trigger.broker", "%s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code),
+             reason);
 }
 
 /* librdkafka tells when a broker goes, and nothing when it is back: its statistics do. */
@@ -483,12 +488,15 @@ static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
     if (k->broker_trouble && kafka_any_broker_up(json)) {
         k->broker_trouble = false;
         k->trouble[0] = 0;
-        log_info("kafka", "trigger.broker", "workflow '%s': the broker answers again", engine_plan_get(k->t.ep)->name);
+        log_info("kafka", "trigger.broker", "workflow '%s': the broker answers again",
+                 engine_plan_get(k->t.ep)->name);
     }
     return 0; /* librdkafka frees the text */
 }
 
-/* --- life --------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static int set_properties(rd_kafka_conf_t *conf, const struct wf_kafka_trigger *c, struct err *err)
 {
@@ -530,9 +538,10 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
         { "enable.auto.offset.store", "false" },
         { "auto.offset.reset", k->config->from_beginning ? "earliest" : "latest" },
         { "partition.assignment.strategy", "range,roundrobin" },
-        { "max.poll.interval.ms", "86400000" }, /* a store that is down for hours must not cost the partitions */
-        /* Below both limits librdkafka fetches on; over one it looks again only after a second. So the limits are what
-         * a worker takes in more than a second. */
+        { "max.poll.interval.ms",
+          "86400000" }, /* a store that is down for hours must not cost the partitions */
+        /* Below both limits librdkafka fetches on; over one it looks again only after a second. So
+         * the limits are what a worker takes in more than a second. */
         { "queued.min.messages", "1000000" },
         { "queued.max.messages.kbytes", "131072" },
         { "fetch.wait.max.ms", "500" },
@@ -550,9 +559,11 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
             goto fail;
     const struct kafka_settings *settings = k->t.host->kafka;
     for (size_t i = 0; i < settings->n_properties; i++)
-        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value, err) != 0)
+        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value,
+                           err) != 0)
             goto fail;
-    if (set_credential(conf, k->config->credential, err) != 0 || set_properties(conf, k->config, err) != 0)
+    if (set_credential(conf, k->config->credential, err) != 0 ||
+        set_properties(conf, k->config, err) != 0)
         goto fail;
     rd_kafka_conf_set_opaque(conf, k);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -573,7 +584,8 @@ static int subscribe(struct kafka_trigger *k, struct err *err)
     rd_kafka_resp_err_t code = rd_kafka_subscribe(k->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     free(topics);
-    return code ? err_set(err, ERR_INVALID, "kafka: subscribe '%s': %s", k->config->topic.ptr, rd_kafka_err2str(code))
+    return code ? err_set(err, ERR_INVALID, "kafka: subscribe '%s': %s", k->config->topic.ptr,
+                          rd_kafka_err2str(code))
                 : 0;
 }
 
@@ -607,12 +619,13 @@ static void close_all(struct kafka_trigger *k)
     free(k);
 }
 
-static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node, uint32_t source,
-                             struct err *err)
+static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node,
+                             uint32_t source, struct err *err)
 {
     struct kafka_trigger *k = xcalloc(1, sizeof *k);
     char why[240];
-    k->t = (struct trigger){ .self = &k->t, .host = host, .ep = ep, .node = node, .source = source };
+    k->t =
+        (struct trigger){ .self = &k->t, .host = host, .ep = ep, .node = node, .source = source };
     k->config = engine_plan_get(ep)->nodes[node].params.base;
     k->fd = -1;
     list_init(&k->lanes);

@@ -6,8 +6,10 @@
 #include "trigger/trigger.h"
 #include <librdkafka/rdkafka.h>
 
-/* A configuration with brokers, properties, log and our defaults. NULL with *err naming the property. */
-rd_kafka_conf_t *kafka_conf_create(const struct kafka_settings *settings, const char *client, struct err *err);
+/* A configuration with brokers, properties, log and our defaults. NULL with *err naming the
+ * property. */
+rd_kafka_conf_t *kafka_conf_create(const struct kafka_settings *settings, const char *client,
+                                   struct err *err);
 int kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
 
 #define KAFKA_STATISTICS_MS "2000"

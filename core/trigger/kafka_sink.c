@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Outputs to Kafka: the blocks of committed turns are produced, and reported when all is acknowledged.
+ * Outputs to Kafka: the blocks of committed turns are produced, and reported when all is
+ * acknowledged.
  *
- * One idempotent producer per worker. A block's outputs are grouped by topic and partition before they are
- * handed over: messages that interleave partitions cost librdkafka twice as much. So the sink hashes keys
- * itself (murmur2, as Java clients do); until a topic's number of partitions is known, librdkafka does it.
- * Each message carries the header catalyst-id, the execution's id and the output's number: the same on every
- * resend, so a reader can drop what it has seen.
+ * One idempotent producer per worker. A block's outputs are grouped by topic and partition before
+ * they are handed over: messages that interleave partitions cost librdkafka twice as much. So the
+ * sink hashes keys itself (murmur2, as Java clients do); until a topic's number of partitions is
+ * known, librdkafka does it. Each message carries the header catalyst-id, the execution's id and
+ * the output's number: the same on every resend, so a reader can drop what it has seen.
  *
- * Delivery reports come as events of whole batches; a track counts what its block still misses. Blocks of a
- * lane are reported in order. A message the broker refuses for good (too large, no such topic) is tried again
- * with a pause: it is in the journal, and a person may make the topic.
+ * Delivery reports come as events of whole batches; a track counts what its block still misses.
+ * Blocks of a lane are reported in order. A message the broker refuses for good (too large, no such
+ * topic) is tried again with a pause: it is in the journal, and a person may make the topic.
  *
- * Thread: the worker's; librdkafka calls only the partitioner from its own, which touches one atomic.
+ * Thread: the worker's; librdkafka calls only the partitioner from its own, which touches one
+ * atomic.
  */
 #include "trigger/kafka_int.h"
 #include "base/clock.h"
@@ -30,7 +32,7 @@ enum { RETRY_US = 1000000, ID_BYTES = EXEC_ID_TEXT + 12 };
 
 /* What a block still waits for. */
 struct track {
-    struct link link;      /* of its lane */
+    struct link link;       /* of its lane */
     struct sink_lane *lane; /* NULL: the lane is gone */
     uint64_t seq;
     uint32_t left;
@@ -86,11 +88,12 @@ struct kafka_sink {
     char trouble[240];
 };
 
-/* --- topics and partitions ---------------------------------------------------------------------------------- */
+/* --- topics and partitions
+ * ---------------------------------------------------------------------------------- */
 
 /* Called by librdkafka for messages whose partition it chooses; tells us how many there are. */
-static int32_t on_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t partitions,
-                            void *rkt_opaque, void *msg_opaque)
+static int32_t on_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len,
+                            int32_t partitions, void *rkt_opaque, void *msg_opaque)
 {
     struct sink_topic *topic = rkt_opaque;
     __atomic_store_n(&topic->partitions, partitions, __ATOMIC_RELAXED);
@@ -110,7 +113,8 @@ static struct sink_topic *topic_open(struct kafka_sink *s, wf_str name)
     rd_kafka_topic_conf_set_opaque(conf, topic);
     topic->handle = rd_kafka_topic_new(s->rk, topic->name, conf);
     if (!topic->handle) {
-        log_error("kafka", "sink.topic", "topic '%s': %s", topic->name, rd_kafka_err2str(rd_kafka_last_error()));
+        log_error("kafka", "sink.topic", "topic '%s': %s", topic->name,
+                  rd_kafka_err2str(rd_kafka_last_error()));
         free(topic->name);
         free(topic);
         return NULL;
@@ -140,10 +144,13 @@ static int32_t choose_partition(const struct sink_topic *topic, const struct sto
         return RD_KAFKA_PARTITION_UA;
     if (!out->key.ptr)
         return (int32_t)(topic->sticky % (uint32_t)n);
-    return rd_kafka_msg_partitioner_murmur2(topic->handle, out->key.ptr, out->key.len, n, NULL, NULL);
+    return rd_kafka_msg_partitioner_murmur2(topic->handle, out->key.ptr, out->key.len, n, NULL,
+                                            NULL);
 }
 
-/* --- tracks ------------------------------------------------------------------------------------------------- */
+/* --- tracks
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static struct sink_lane *lane_find(struct kafka_sink *s, struct lane *lane)
 {
@@ -205,7 +212,9 @@ void kafka_sink_forget(struct kafka_sink *s, struct lane *lane)
     }
 }
 
-/* --- producing ------------------------------------------------------------------------------------------------ */
+/* --- producing
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static rd_kafka_headers_t *headers_of(const struct store_block *b, const struct store_output *out)
 {
@@ -230,8 +239,9 @@ static rd_kafka_headers_t *headers_of(const struct store_block *b, const struct 
     return headers;
 }
 
-static rd_kafka_resp_err_t produce(struct kafka_sink *s, struct sink_topic *topic, int32_t partition, wf_str key,
-                                   wf_str body, rd_kafka_headers_t *headers, struct track *track)
+static rd_kafka_resp_err_t produce(struct kafka_sink *s, struct sink_topic *topic,
+                                   int32_t partition, wf_str key, wf_str body,
+                                   rd_kafka_headers_t *headers, struct track *track)
 {
     rd_kafka_vu_t vus[7] = {
         { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle },
@@ -255,8 +265,8 @@ static void *copy_bytes(wf_str s)
     return s.ptr ? memcpy(xmalloc(s.len + 1), s.ptr, s.len) : NULL;
 }
 
-static void retry_add(struct kafka_sink *s, struct track *track, struct sink_topic *topic, int32_t partition,
-                      wf_str key, wf_str body, rd_kafka_headers_t *headers)
+static void retry_add(struct kafka_sink *s, struct track *track, struct sink_topic *topic,
+                      int32_t partition, wf_str key, wf_str body, rd_kafka_headers_t *headers)
 {
     struct retry *r = xcalloc(1, sizeof *r);
     *r = (struct retry){ .track = track,
@@ -273,13 +283,15 @@ static void retry_add(struct kafka_sink *s, struct track *track, struct sink_top
         timer_start(s->loop, &s->retry_timer, RETRY_US / 10);
 }
 
-static void send_one(struct kafka_sink *s, const struct store_block *b, const struct slot *slot, struct track *track)
+static void send_one(struct kafka_sink *s, const struct store_block *b, const struct slot *slot,
+                     struct track *track)
 {
     const struct store_output *out = &slot->out;
     rd_kafka_headers_t *headers = headers_of(b, out);
     s->stats.sent++;
     s->stats.bytes += out->body.len;
-    if (s->retries || produce(s, slot->topic, slot->partition, out->key, out->body, headers, track) != 0)
+    if (s->retries ||
+        produce(s, slot->topic, slot->partition, out->key, out->body, headers, track) != 0)
         retry_add(s, track, slot->topic, slot->partition, out->key, out->body, headers);
 }
 
@@ -288,12 +300,14 @@ static void on_retry(void *arg)
     struct kafka_sink *s = arg;
     while (s->retries) {
         struct retry *r = s->retries;
-        rd_kafka_resp_err_t code = produce(s, r->topic, r->partition, (wf_str){ r->key, r->key_len },
-                                           (wf_str){ r->body, r->body_len }, r->headers, r->track);
+        rd_kafka_resp_err_t code =
+            produce(s, r->topic, r->partition, (wf_str){ r->key, r->key_len },
+                    (wf_str){ r->body, r->body_len }, r->headers, r->track);
         if (code) {
             snprintf(s->trouble, sizeof s->trouble, "kafka: produce to '%s': %s", r->topic->name,
                      rd_kafka_err2str(code));
-            timer_start(s->loop, &s->retry_timer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 5000 : RETRY_US);
+            timer_start(s->loop, &s->retry_timer,
+                        code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 5000 : RETRY_US);
             return;
         }
         s->retries = r->next;
@@ -306,7 +320,9 @@ static void on_retry(void *arg)
     s->trouble[0] = 0;
 }
 
-/* --- grouping --------------------------------------------------------------------------------------------------- */
+/* --- grouping
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void slots_grow(struct kafka_sink *s, uint32_t need)
 {
@@ -340,7 +356,8 @@ static bool same_group(const struct slot *a, const struct slot *b)
     return a->topic == b->topic && a->partition == b->partition;
 }
 
-/* Stable order by (topic, partition): a counting sort where there is one topic, as nearly always. */
+/* Stable order by (topic, partition): a counting sort where there is one topic, as nearly always.
+ */
 static void order_slots(struct kafka_sink *s, uint32_t n)
 {
     enum { MAX_GROUPS = 256 };
@@ -366,7 +383,8 @@ static void order_slots(struct kafka_sink *s, uint32_t n)
     free(group);
 }
 
-void kafka_sink_send(struct kafka_sink *s, struct lane *lane, uint64_t seq, const struct store_block *b)
+void kafka_sink_send(struct kafka_sink *s, struct lane *lane, uint64_t seq,
+                     const struct store_block *b)
 {
     uint32_t n = read_slots(s, b);
     struct sink_lane *sl = lane_find(s, lane);
@@ -386,14 +404,17 @@ void kafka_sink_send(struct kafka_sink *s, struct lane *lane, uint64_t seq, cons
         lane_report(s, sl);
 }
 
-/* --- delivery reports --------------------------------------------------------------------------------------------- */
+/* --- delivery reports
+ * --------------------------------------------------------------------------------------------- */
 
 static void on_failed(struct kafka_sink *s, const rd_kafka_message_t *m)
 {
     struct sink_topic *topic = rd_kafka_topic_opaque(m->rkt);
     s->stats.failed++;
-    snprintf(s->trouble, sizeof s->trouble, "kafka: topic '%s': %s", topic->name, rd_kafka_err2str(m->err));
-    log_warn("kafka", "sink.refused", "topic '%s': %s; will try again", topic->name, rd_kafka_err2str(m->err));
+    snprintf(s->trouble, sizeof s->trouble, "kafka: topic '%s': %s", topic->name,
+             rd_kafka_err2str(m->err));
+    log_warn("kafka", "sink.refused", "topic '%s': %s; will try again", topic->name,
+             rd_kafka_err2str(m->err));
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)m, &headers);
     retry_add(s, m->_private, topic, RD_KAFKA_PARTITION_UA, (wf_str){ m->key, m->key_len },
@@ -465,7 +486,9 @@ static void on_readable(void *arg, int events)
     poll_events(s);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static rd_kafka_conf_t *sink_conf(const struct kafka_settings *settings, struct err *err)
 {
@@ -486,18 +509,20 @@ static rd_kafka_conf_t *sink_conf(const struct kafka_settings *settings, struct 
         if (kafka_conf_set(conf, ours[i][0], ours[i][1], err) != 0)
             goto fail;
     for (size_t i = 0; conf && i < settings->n_properties; i++)
-        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value, err) != 0)
+        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value,
+                           err) != 0)
             goto fail;
     if (conf)
-        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
+        rd_kafka_conf_set_events(conf,
+                                 RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
     return conf;
 fail:
     rd_kafka_conf_destroy(conf);
     return NULL;
 }
 
-struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine, const struct kafka_settings *settings,
-                                     struct err *err)
+struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine,
+                                     const struct kafka_settings *settings, struct err *err)
 {
     char why[240];
     rd_kafka_conf_t *conf = sink_conf(settings, err);
@@ -592,10 +617,7 @@ void kafka_sink_destroy(struct kafka_sink *s, int64_t grace_ms)
     free(s);
 }
 
-const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *s)
-{
-    return &s->stats;
-}
+const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *s) { return &s->stats; }
 
 const char *kafka_sink_trouble(const struct kafka_sink *s)
 {

@@ -19,9 +19,9 @@ struct lane_open {
     struct lane *lane;
     struct offload_job job;
     uint64_t first;
-    uint64_t seen;   /* last block resent */
-    uint32_t got;    /* blocks or executions of the request under way */
-    bool canceled;   /* callbacks are still to come: they free it */
+    uint64_t seen; /* last block resent */
+    uint32_t got;  /* blocks or executions of the request under way */
+    bool canceled; /* callbacks are still to come: they free it */
 };
 
 static void drop(struct lane_open *o)
@@ -43,7 +43,8 @@ static void fail(struct lane_open *o, const struct err *err)
     free(o);
 }
 
-/* --- parked executions ---------------------------------------------------------------------------------- */
+/* --- parked executions
+ * ---------------------------------------------------------------------------------- */
 
 static void restore(struct lane_open *o, const struct store_exec *exec)
 {
@@ -75,14 +76,17 @@ static void on_parked(void *ctx, const struct store_exec *exec, const struct err
     }
     if (o->got == PARKED_AT_ONCE) {
         o->got = 0;
-        store_parked(host->session, o->at.source, o->at.partition, INT64_MAX, PARKED_AT_ONCE, on_parked, o);
+        store_parked(host->session, o->at.source, o->at.partition, INT64_MAX, PARKED_AT_ONCE,
+                     on_parked, o);
         return;
     }
     o->config.ready(o->config.user, o->lane, NULL);
     free(o);
 }
 
-/* --- blocks ------------------------------------------------------------------------------------------------ */
+/* --- blocks
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void on_block(void *ctx, const struct store_block *block, const struct err *error)
 {
@@ -107,12 +111,15 @@ static void on_block(void *ctx, const struct store_block *block, const struct er
     bool more = o->got == BLOCKS_AT_ONCE;
     o->got = 0;
     if (more)
-        store_blocks(host->session, o->at.source, o->at.partition, o->seen, BLOCKS_AT_ONCE, on_block, o);
+        store_blocks(host->session, o->at.source, o->at.partition, o->seen, BLOCKS_AT_ONCE,
+                     on_block, o);
     else
-        store_parked(host->session, o->at.source, o->at.partition, INT64_MAX, PARKED_AT_ONCE, on_parked, o);
+        store_parked(host->session, o->at.source, o->at.partition, INT64_MAX, PARKED_AT_ONCE,
+                     on_parked, o);
 }
 
-/* --- assignment ---------------------------------------------------------------------------------------------- */
+/* --- assignment
+ * ---------------------------------------------------------------------------------------------- */
 
 static void add_lane(struct lane_open *o)
 {
@@ -127,7 +134,8 @@ static void add_lane(struct lane_open *o)
         free(o);
         return;
     }
-    store_blocks(t->host->session, o->at.source, o->at.partition, o->at.released, BLOCKS_AT_ONCE, on_block, o);
+    store_blocks(t->host->session, o->at.source, o->at.partition, o->at.released, BLOCKS_AT_ONCE,
+                 on_block, o);
 }
 
 static void work_first(struct offload_job *job)

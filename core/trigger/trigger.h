@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * trigger: outside event -> inbound record, acknowledged after commit; and the way back out, for outputs that
- * go to Kafka.
+ * trigger: outside event -> inbound record, acknowledged after commit; and the way back out, for
+ * outputs that go to Kafka.
  *
- * A trigger is one trigger node of one plan on one worker. It owns the lanes of its source: it takes them from
- * the store (store_assign), resends what a crash left unreleased, restores what was parked, and only then
- * takes new events. All of it runs on the worker's loop and never blocks.
+ * A trigger is one trigger node of one plan on one worker. It owns the lanes of its source: it
+ * takes them from the store (store_assign), resends what a crash left unreleased, restores what was
+ * parked, and only then takes new events. All of it runs on the worker's loop and never blocks.
  *
- * Kinds: kafka (one consumer per worker in a group), webhook (routes on the worker's HTTP server), schedule
- * (fire times claimed once among all engines), manual (started by a person).
+ * Kinds: kafka (one consumer per worker in a group), webhook (routes on the worker's HTTP server),
+ * schedule (fire times claimed once among all engines), manual (started by a person).
  */
 #ifndef CATALYST_TRIGGER_H
 #define CATALYST_TRIGGER_H
@@ -38,31 +38,34 @@ struct trigger_host {
     struct engine *engine;
     struct store *store;
     struct store_session *session;
-    struct offload *offload;       /* for store calls that block */
+    struct offload *offload; /* for store calls that block */
     struct offload_owner *owner;
     uint32_t worker, n_workers;
-    uint32_t instance;             /* of this engine process, in the store */
+    uint32_t instance; /* of this engine process, in the store */
     const struct kafka_settings *kafka;
-    struct kafka_sink *sink;       /* NULL without Kafka */
+    struct kafka_sink *sink;        /* NULL without Kafka */
     struct webhook_table *webhooks; /* routes of this worker; NULL without HTTP */
     void *ctx;
     /* Something may be ready: run a turn soon. */
     void (*poke)(void *ctx);
-    /* A parked execution of a version that is not loaded here: copies it, has the version loaded, restores. */
+    /* A parked execution of a version that is not loaded here: copies it, has the version loaded,
+     * restores. */
     void (*need_version)(void *ctx, struct lane *lane, const struct store_exec *exec);
 };
 
 /* Kinds, found by the node's type. */
 struct trigger_kind {
     const char *type; /* "catalyst.kafkaTrigger" */
-    struct trigger *(*start)(struct trigger_host *host, struct engine_plan *ep, uint32_t node, uint32_t source,
-                             struct err *err);
-    /* A newer version of the workflow, whose trigger node has the same parameters: later events run on it. */
+    struct trigger *(*start)(struct trigger_host *host, struct engine_plan *ep, uint32_t node,
+                             uint32_t source, struct err *err);
+    /* A newer version of the workflow, whose trigger node has the same parameters: later events run
+     * on it. */
     void (*replace)(struct trigger *t, struct engine_plan *ep, uint32_t node);
-    /* Takes no more events and gives its lanes up; with `drain` after what runs has ended. Calls gone(ctx) once
-     * no lane is left, then the trigger is freed. */
+    /* Takes no more events and gives its lanes up; with `drain` after what runs has ended. Calls
+     * gone(ctx) once no lane is left, then the trigger is freed. */
     void (*stop)(struct trigger *t, bool drain, void (*gone)(void *ctx), void *ctx);
-    /* Hands up to `room` events to engine_accept; returns how many. NULL: events come by callbacks. */
+    /* Hands up to `room` events to engine_accept; returns how many. NULL: events come by callbacks.
+     */
     size_t (*take)(struct trigger *t, size_t room);
     /* The engine gave the lane up (engine_io.lane_lost). */
     void (*lane_lost)(struct trigger *t, struct lane *lane);
@@ -72,13 +75,14 @@ struct trigger_kind {
     int64_t (*lag)(struct trigger *t);
     /* Whether it works, or a sentence why not (ready checks). May be NULL. */
     const char *(*trouble)(struct trigger *t);
-    /* "kafka", "webhook": the source kind in the store, and the name of the source: topic list, path ... */
+    /* "kafka", "webhook": the source kind in the store, and the name of the source: topic list,
+     * path ... */
     const char *source_kind;
     wf_str (*source_name)(struct arena *a, const struct plan_node *node);
 };
 
-/* Every trigger begins with this. A lane's user pointer is the trigger's own lane record, which begins with a
- * `struct trigger *`; a trigger that is its own lane record has `self` for that. */
+/* Every trigger begins with this. A lane's user pointer is the trigger's own lane record, which
+ * begins with a `struct trigger *`; a trigger that is its own lane record has `self` for that. */
 struct trigger {
     struct trigger *self;
     const struct trigger_kind *kind;
@@ -95,39 +99,45 @@ static inline struct trigger *lane_trigger(const struct lane *lane)
     return *(struct trigger **)lane_user(lane);
 }
 
-/* --- lanes: the common way to take one (lane_open.c) -------------------------------------------------- */
+/* --- lanes: the common way to take one (lane_open.c)
+ * -------------------------------------------------- */
 
 struct lane_open;
 struct lane_open_config {
     struct trigger *trigger;
     uint32_t partition;
     void *user; /* of the lane; begins with `struct trigger *` */
-    /* Only for a lane that is new in the store: its first position, asked for on a pool thread because it may
-     * block. NULL: 0. */
+    /* Only for a lane that is new in the store: its first position, asked for on a pool thread
+     * because it may block. NULL: 0. */
     uint64_t (*first_position)(void *user);
     /* On the loop: the lane is ready, its past resent and restored; or NULL with *err. */
     void (*ready)(void *user, struct lane *lane, const struct err *err);
-    /* After lane_open_cancel: `user` is not needed any more. Where the lane was with the engine already,
-     * lane_lost is called instead. */
+    /* After lane_open_cancel: `user` is not needed any more. Where the lane was with the engine
+     * already, lane_lost is called instead. */
     void (*dropped)(void *user);
 };
-/* Assigns the lane, resends blocks after `released`, restores parked executions, calls ready. For durability
- * none and at_least_once the journal has no position: `position` is handed over as it is. */
+/* Assigns the lane, resends blocks after `released`, restores parked executions, calls ready. For
+ * durability none and at_least_once the journal has no position: `position` is handed over as it
+ * is. */
 struct lane_open *lane_open_start(const struct lane_open_config *config);
-/* Forgets it: ready is not called, dropped is, now or later. NULL (from lane_open_start: it was ready at once) does nothing. */
+/* Forgets it: ready is not called, dropped is, now or later. NULL (from lane_open_start: it was
+ * ready at once) does nothing. */
 void lane_open_cancel(struct lane_open *o);
-/* Its lane was lost (trigger_kind.lane_lost) before it was ready: neither ready nor dropped is called. */
+/* Its lane was lost (trigger_kind.lane_lost) before it was ready: neither ready nor dropped is
+ * called. */
 void lane_open_lost(struct lane_open *o);
 
-/* --- kafka sink: outputs to Kafka, one producer per worker and connection ------------------------------- */
+/* --- kafka sink: outputs to Kafka, one producer per worker and connection
+ * ------------------------------- */
 
 /* NULL with *err. `released` is engine_released. */
-struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine, const struct kafka_settings *settings,
-                                     struct err *err);
+struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine,
+                                     const struct kafka_settings *settings, struct err *err);
 /* Waits up to grace_ms for what is under way. */
 void kafka_sink_destroy(struct kafka_sink *sink, int64_t grace_ms);
 /* Sends the kafka outputs of a block; engine_released follows when all are acknowledged. Copies. */
-void kafka_sink_send(struct kafka_sink *sink, struct lane *lane, uint64_t seq, const struct store_block *block);
+void kafka_sink_send(struct kafka_sink *sink, struct lane *lane, uint64_t seq,
+                     const struct store_block *block);
 /* The lane is gone: nothing is reported for it any more. */
 void kafka_sink_forget(struct kafka_sink *sink, struct lane *lane);
 struct kafka_sink_stats {
@@ -138,14 +148,16 @@ const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *sink);
 /* A sentence while the broker does not answer; NULL: all is well. */
 const char *kafka_sink_trouble(const struct kafka_sink *sink);
 
-/* librdkafka's own mock cluster in this process (`--kafka embedded`). Returns its bootstrap address. */
+/* librdkafka's own mock cluster in this process (`--kafka embedded`). Returns its bootstrap
+ * address. */
 struct kafka_embedded;
-struct kafka_embedded *kafka_embedded_start(const char *const *topics, size_t n_topics, int partitions,
-                                            struct err *err);
+struct kafka_embedded *kafka_embedded_start(const char *const *topics, size_t n_topics,
+                                            int partitions, struct err *err);
 const char *kafka_embedded_brokers(const struct kafka_embedded *k);
 void kafka_embedded_stop(struct kafka_embedded *k);
 
-/* --- webhooks: the routes of one worker ------------------------------------------------------------------- */
+/* --- webhooks: the routes of one worker
+ * ------------------------------------------------------------------- */
 
 struct webhook_table *webhook_table_create(void);
 void webhook_table_destroy(struct webhook_table *t);

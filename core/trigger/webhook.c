@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Webhooks: a request becomes an execution; its answer leaves when the turn that made it is durable.
+ * Webhooks: a request becomes an execution; its answer leaves when the turn that made it is
+ * durable.
  *
- * Every worker listens on the same port and has a lane of its own for each webhook: the partition is made of the
- * engine's instance number and the worker, so two engines never share one, and positions count from where the
- * lane was left. What an engine accepted and did not finish is in the journal; its lanes are taken over when it
- * is dead (takeover in worker/).
+ * Every worker listens on the same port and has a lane of its own for each webhook: the partition
+ * is made of the engine's instance number and the worker, so two engines never share one, and
+ * positions count from where the lane was left. What an engine accepted and did not finish is in
+ * the journal; its lanes are taken over when it is dead (takeover in worker/).
  *
- * Limits, authentication and the method are checked before anything is started. A client that goes away loses
- * its answer, not its execution.
+ * Limits, authentication and the method are checked before anything is started. A client that goes
+ * away loses its answer, not its execution.
  */
 #include "trigger/trigger_int.h"
 #include "base/base64.h"
@@ -55,24 +56,25 @@ struct call {
     struct http_request *req;
     const struct webhook *hook;
     const struct route_match *match;
-    wf_str body; /* copied: the request may be answered before its execution ends */
+    wf_str body;       /* copied: the request may be answered before its execution ends */
     const char *token; /* payload of a JSON Web Token, or NULL */
 };
 
-static struct webhook *of(struct trigger *t)
-{
-    return (struct webhook *)t;
-}
+static struct webhook *of(struct trigger *t) { return (struct webhook *)t; }
 
-/* --- routes -------------------------------------------------------------------------------------------------- */
+/* --- routes
+ * --------------------------------------------------------------------------------------------------
+ */
 
-static void add_method(struct webhook_table *t, struct webhook *hook, const char *name, const char *pattern)
+static void add_method(struct webhook_table *t, struct webhook *hook, const char *name,
+                       const char *pattern)
 {
     struct err err;
     enum http_method method = http_method_parse(str_of(name));
     if (method == HTTP_NONE || route_add(t->routes, method, pattern, hook, &err) != 0)
-        log_error("webhook", "route.refused", "workflow '%s': %s /%s: %s", engine_plan_get(hook->trigger.ep)->name, name,
-                  pattern, method == HTTP_NONE ? "unknown method" : err.text);
+        log_error("webhook", "route.refused", "workflow '%s': %s /%s: %s",
+                  engine_plan_get(hook->trigger.ep)->name, name, pattern,
+                  method == HTTP_NONE ? "unknown method" : err.text);
 }
 
 static void add_routes(struct webhook_table *t, struct webhook *hook)
@@ -83,7 +85,8 @@ static void add_routes(struct webhook_table *t, struct webhook *hook)
         path++;
     snprintf(pattern, sizeof pattern, "/webhook/%s", path);
     char methods[128], *rest = methods, *name;
-    snprintf(methods, sizeof methods, "%s", hook->config->methods.len ? hook->config->methods.ptr : "GET");
+    snprintf(methods, sizeof methods, "%s",
+             hook->config->methods.len ? hook->config->methods.ptr : "GET");
     const struct wf_webhook_method *more = hook->config->more_methods.rows;
     for (size_t i = 0; hook->config->several_methods && i < hook->config->more_methods.n; i++)
         add_method(t, hook, more[i].name.ptr, pattern);
@@ -95,10 +98,7 @@ static void build_routes(struct webhook_table *t)
 {
     struct webhook *hook;
     t->routes = route_table_create();
-    LIST_EACH(hook, &t->hooks, struct webhook, link)
-    {
-        add_routes(t, hook);
-    }
+    LIST_EACH(hook, &t->hooks, struct webhook, link) { add_routes(t, hook); }
 }
 
 static void routes_changed(struct webhook_table *t)
@@ -121,7 +121,9 @@ void webhook_table_destroy(struct webhook_table *t)
     free(t);
 }
 
-/* --- who may call ----------------------------------------------------------------------------------------------- */
+/* --- who may call
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static bool ip_allowed(const struct wf_webhook_trigger *c, wf_str peer)
 {
@@ -147,7 +149,8 @@ static bool check_basic(const struct wf_cred *cred, struct http_request *req, st
         return false;
     if (!base64_decode(a, header.ptr + 6, header.len - 6, &given))
         return false;
-    wf_str want = arena_printf(a, "%s:%s", cred_get(cred, "user").ptr, cred_get(cred, "password").ptr);
+    wf_str want =
+        arena_printf(a, "%s:%s", cred_get(cred, "user").ptr, cred_get(cred, "password").ptr);
     return str_eq_secret(given, want);
 }
 
@@ -161,7 +164,8 @@ static bool check_header(const struct wf_cred *cred, struct http_request *req, s
     return given.ptr && str_eq_secret(given, cred_get(cred, "value"));
 }
 
-static wf_str header_named(struct http_request *req, wf_str name, const char *otherwise, struct arena *a)
+static wf_str header_named(struct http_request *req, wf_str name, const char *otherwise,
+                           struct arena *a)
 {
     char *lower = arena_strdup(a, name.len ? name.ptr : otherwise);
     for (char *p = lower; *p; p++)
@@ -170,7 +174,8 @@ static wf_str header_named(struct http_request *req, wf_str name, const char *ot
     return http_request_header(req, lower);
 }
 
-static bool check_hmac(const struct wf_webhook_trigger *c, struct http_request *req, struct arena *a)
+static bool check_hmac(const struct wf_webhook_trigger *c, struct http_request *req,
+                       struct arena *a)
 {
     wf_str given = header_named(req, c->hmac_header, "x-signature", a), timestamp = { "", 0 };
     if (!given.len)
@@ -191,11 +196,13 @@ static bool check_jwt(struct call *call, struct http_request *req, struct arena 
     wf_str header = http_request_header(req, "authorization"), payload;
     if (header.len < 7 || strncasecmp(header.ptr, "Bearer ", 7) != 0)
         return false;
-    wf_str key = cred_get(cred, "secret").len ? cred_get(cred, "secret") : cred_get(cred, "publicKey");
+    wf_str key =
+        cred_get(cred, "secret").len ? cred_get(cred, "secret") : cred_get(cred, "publicKey");
     wf_str algorithm = cred_get(cred, "algorithm");
     struct err err;
-    if (sign_check_jwt(a, (wf_str){ header.ptr + 7, header.len - 7 }, key, algorithm.len ? algorithm.ptr : "HS256",
-                       clock_wall_us() / 1000000, &payload, &err) != 0)
+    if (sign_check_jwt(a, (wf_str){ header.ptr + 7, header.len - 7 }, key,
+                       algorithm.len ? algorithm.ptr : "HS256", clock_wall_us() / 1000000, &payload,
+                       &err) != 0)
         return false;
     call->token = payload.ptr;
     return true;
@@ -220,15 +227,15 @@ static bool may_call(struct call *call, struct arena *a)
     }
 }
 
-/* --- request to item ------------------------------------------------------------------------------------------------ */
+/* --- request to item
+ * ------------------------------------------------------------------------------------------------
+ */
 
-static struct json text_value(struct arena *a, wf_str s)
-{
-    return json_of_str(a, s.ptr, s.len);
-}
+static struct json text_value(struct arena *a, wf_str s) { return json_of_str(a, s.ptr, s.len); }
 
 /* Adds a member, or replaces the one of that name: the last wins. */
-static void member_put(struct json *object, struct json_member *members, struct json key, struct json value)
+static void member_put(struct json *object, struct json_member *members, struct json key,
+                       struct json value)
 {
     uint32_t at = 0;
     while (at < object->len && !json_equal(&members[at].key, &key))
@@ -244,7 +251,8 @@ static struct json headers_object(struct arena *a, const struct http_request *re
     struct json object = json_object(a, req->n_headers, &members);
     object.len = 0;
     for (unsigned i = 0; i < req->n_headers; i++)
-        member_put(&object, members, text_value(a, req->headers[i].name), text_value(a, req->headers[i].value));
+        member_put(&object, members, text_value(a, req->headers[i].name),
+                   text_value(a, req->headers[i].value));
     return object;
 }
 
@@ -258,7 +266,8 @@ static struct json fields_object(struct arena *a, wf_str text)
     struct json object = json_object(a, fields.n, &members);
     object.len = 0;
     for (size_t i = 0; i < fields.n; i++)
-        member_put(&object, members, text_value(a, fields.at[i].name), text_value(a, fields.at[i].value));
+        member_put(&object, members, text_value(a, fields.at[i].name),
+                   text_value(a, fields.at[i].value));
     return object;
 }
 
@@ -288,8 +297,9 @@ static int body_multipart(struct arena *a, const struct call *call, wf_str type,
     body->len = 0;
     for (size_t i = 0; i < n; i++) {
         if (parts[i].file_name.ptr)
-            files[item->n_files++] = (struct inbound_file){ parts[i].name.ptr, parts[i].content_type, parts[i].file_name,
-                                                            parts[i].body };
+            files[item->n_files++] =
+                (struct inbound_file){ parts[i].name.ptr, parts[i].content_type, parts[i].file_name,
+                                       parts[i].body };
         else
             member_put(body, members, text_value(a, parts[i].name), text_value(a, parts[i].body));
     }
@@ -297,8 +307,8 @@ static int body_multipart(struct arena *a, const struct call *call, wf_str type,
     return 0;
 }
 
-static int body_value(struct arena *a, const struct call *call, struct json *body, struct inbound_item *item,
-                      struct err *err)
+static int body_value(struct arena *a, const struct call *call, struct json *body,
+                      struct inbound_item *item, struct err *err)
 {
     wf_str type = http_request_header(call->req, "content-type");
     wf_str media = type.ptr ? http_media_type(a, type) : (wf_str){ "", 0 };
@@ -309,7 +319,8 @@ static int body_value(struct arena *a, const struct call *call, struct json *bod
         return 0;
     if (call->hook->config->raw_body) {
         struct inbound_file *file = ARENA_NEW(a, struct inbound_file);
-        *file = (struct inbound_file){ "data", media.len ? media : STR("application/octet-stream"), STR("body"), call->body };
+        *file = (struct inbound_file){ "data", media.len ? media : STR("application/octet-stream"),
+                                       STR("body"), call->body };
         item->files = file;
         item->n_files = 1;
     }
@@ -334,8 +345,8 @@ static int body_value(struct arena *a, const struct call *call, struct json *bod
     return err_set(err, ERR_INVALID, "the body is not JSON: byte %zu: %s", why.offset, why.reason);
 }
 
-static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
-                 struct err *err)
+static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
+                 size_t *n, struct err *err)
 {
     const struct call *call = event;
     struct json_member *m;
@@ -366,12 +377,11 @@ static int build(const struct lane *lane, void *event, struct arena *a, struct i
     return 0;
 }
 
-static void release_body(void *body)
-{
-    free(body);
-}
+static void release_body(void *body) { free(body); }
 
-/* --- requests ---------------------------------------------------------------------------------------------------------- */
+/* --- requests
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void on_gone(struct http_request *req)
 {
@@ -389,8 +399,9 @@ static struct pending *pending_create(struct http_request *req, const struct wf_
         const struct wf_kafka_property *rows = c->response_headers.rows;
         p->headers = xcalloc(p->n_headers, sizeof *p->headers);
         for (unsigned i = 0; i < p->n_headers; i++)
-            p->headers[i] = (struct http_header){ { xstrdup(rows[i].name.ptr), rows[i].name.len },
-                                                  { xstrdup(rows[i].value.ptr), rows[i].value.len } };
+            p->headers[i] =
+                (struct http_header){ { xstrdup(rows[i].name.ptr), rows[i].name.len },
+                                      { xstrdup(rows[i].value.ptr), rows[i].value.len } };
     }
     req->user = p;
     req->on_gone = on_gone;
@@ -414,13 +425,15 @@ static const char *why_not(const struct webhook *hook)
     return engine_room(hook->trigger.host->engine) ? NULL : "the engine is busy";
 }
 
-/* One build and one call: what the engine borrows lives on this stack until engine_accept returns; the body lives
- * until the execution ends. */
+/* One build and one call: what the engine borrows lives on this stack until engine_accept returns;
+ * the body lives until the execution ends. */
 static void start_execution(struct call *call, struct webhook *hook)
 {
     const struct wf_webhook_trigger *c = hook->config;
     struct pending *p = pending_create(call->req, c);
-    char *body = call->req->body.len ? memcpy(xmalloc(call->req->body.len + 1), call->req->body.ptr, call->req->body.len) : NULL;
+    char *body = call->req->body.len ? memcpy(xmalloc(call->req->body.len + 1), call->req->body.ptr,
+                                              call->req->body.len)
+                                     : NULL;
     if (body)
         body[call->req->body.len] = 0;
     call->body = (wf_str){ body ? body : "", call->req->body.len };
@@ -447,7 +460,8 @@ void webhook_request(struct webhook_table *t, struct http_request *req)
         build_routes(t);
     enum route_result found = route_find(t->routes, req->method, req->path, &match);
     if (found == ROUTE_BAD_METHOD) {
-        struct http_header header = { STR("allow"), route_allow(match.allowed, allow, sizeof allow) };
+        struct http_header header = { STR("allow"),
+                                      route_allow(match.allowed, allow, sizeof allow) };
         http_respond(req, 405, &header, 1, STR("{\"error\":\"method not allowed\"}"));
         return;
     }
@@ -462,7 +476,8 @@ void webhook_request(struct webhook_table *t, struct http_request *req)
     if (!ip_allowed(hook->config, req->peer))
         http_respond_error(req, 403, "not allowed from this address");
     else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
-        http_respond_error(req, 413, "the body is larger than %lld bytes", (long long)hook->config->max_body);
+        http_respond_error(req, 413, "the body is larger than %lld bytes",
+                           (long long)hook->config->max_body);
     else if (!may_call(&call, &a))
         http_respond_error(req, 401, "authentication failed");
     else if (busy)
@@ -506,7 +521,9 @@ void webhook_answer(const struct engine_reply_out *reply)
     pending_free(p);
 }
 
-/* --- the trigger ----------------------------------------------------------------------------------------------------------- */
+/* --- the trigger
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void finish_stop(struct webhook *hook)
 {
@@ -522,23 +539,23 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
     hook->opening = NULL;
     hook->lane = lane;
     if (!lane)
-        log_error("webhook", "lane", "workflow '%s': %s", engine_plan_get(hook->trigger.ep)->name, err->text);
+        log_error("webhook", "lane", "workflow '%s': %s", engine_plan_get(hook->trigger.ep)->name,
+                  err->text);
 }
 
-static void on_lane_dropped(void *user)
-{
-    finish_stop(user);
-}
+static void on_lane_dropped(void *user) { finish_stop(user); }
 
-static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node, uint32_t source,
-                             struct err *err)
+static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, uint32_t node,
+                             uint32_t source, struct err *err)
 {
     if (!host->webhooks) {
         err_set(err, ERR_INVALID, "webhooks are off: no HTTP port is set");
         return NULL;
     }
     struct webhook *hook = xcalloc(1, sizeof *hook);
-    hook->trigger = (struct trigger){ .self = &hook->trigger, .host = host, .ep = ep, .node = node, .source = source };
+    hook->trigger = (struct trigger){
+        .self = &hook->trigger, .host = host, .ep = ep, .node = node, .source = source
+    };
     hook->config = engine_plan_get(ep)->nodes[node].params.base;
     list_append(&host->webhooks->hooks, &hook->link);
     routes_changed(host->webhooks);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Plans and their triggers coming and going on one worker.
  *
- * A new version of a workflow takes over the lanes of the old one where the trigger node is the same (name, type
- * and parameters): no message is held up. Where it changed, the old trigger stops first. Executions under way
- * stay on their version.
+ * A new version of a workflow takes over the lanes of the old one where the trigger node is the
+ * same (name, type and parameters): no message is held up. Where it changed, the old trigger stops
+ * first. Executions under way stay on their version.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
 
-static const struct plan *plan_of(const struct deployed *d)
-{
-    return engine_plan_get(d->ep);
-}
+static const struct plan *plan_of(const struct deployed *d) { return engine_plan_get(d->ep); }
 
 static const struct plan_node *trigger_node(const struct deployed *d, uint32_t i)
 {
@@ -30,7 +27,9 @@ static void deployed_free(struct deployed *d)
     free(d);
 }
 
-/* --- triggers ----------------------------------------------------------------------------------------------- */
+/* --- triggers
+ * -----------------------------------------------------------------------------------------------
+ */
 
 struct stopping {
     struct deployed *d;
@@ -71,8 +70,8 @@ static void trigger_start(struct deployed *d, uint32_t i)
     if (d->triggers[i])
         d->triggers[i]->kind = kind;
     else
-        log_error("worker", "trigger.start_failed", "workflow '%s' node '%s': %s", plan_of(d)->name, node->name,
-                  err.text);
+        log_error("worker", "trigger.start_failed", "workflow '%s' node '%s': %s", plan_of(d)->name,
+                  node->name, err.text);
 }
 
 static bool same_trigger(const struct plan_node *a, const struct plan_node *b)
@@ -85,7 +84,8 @@ static bool hand_over(struct deployed *from, struct deployed *to, uint32_t i)
 {
     for (uint32_t k = 0; from && k < from->n_triggers; k++) {
         struct trigger *t = from->triggers[k];
-        if (!t || from->sources[k] != to->sources[i] || !same_trigger(trigger_node(from, k), trigger_node(to, i)) ||
+        if (!t || from->sources[k] != to->sources[i] ||
+            !same_trigger(trigger_node(from, k), trigger_node(to, i)) ||
             plan_of(from)->settings.durability != plan_of(to)->settings.durability)
             continue;
         t->kind->replace(t, to->ep, trigger_node(to, i)->index);
@@ -106,7 +106,9 @@ static void retire(struct deployed *d, bool drain)
         deployed_free(d);
 }
 
-/* --- plans -------------------------------------------------------------------------------------------------------- */
+/* --- plans
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static struct deployed *find(struct worker *w, const char *workflow_id)
 {
@@ -167,10 +169,7 @@ void deploy_drain_all(struct worker *w)
     }
 }
 
-bool deploy_all_gone(const struct worker *w)
-{
-    return list_empty(&w->plans);
-}
+bool deploy_all_gone(const struct worker *w) { return list_empty(&w->plans); }
 
 void deploy_free_all(struct worker *w)
 {
@@ -191,7 +190,8 @@ void deploy_free_all(struct worker *w)
     }
 }
 
-/* --- executions whose version comes later ---------------------------------------------------------------------------- */
+/* --- executions whose version comes later
+ * ---------------------------------------------------------------------------- */
 
 void deploy_adopt(struct worker *w, struct lane *lane, const struct store_exec *exec)
 {

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the engine asks of its worker: commits, outputs, answers. Time, requests, blocking work and sockets are in
- * outside.c.
+ * What the engine asks of its worker: commits, outputs, answers. Time, requests, blocking work and
+ * sockets are in outside.c.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
 #include <string.h>
 
-static struct worker *worker_of(void *ctx)
-{
-    return ctx;
-}
+static struct worker *worker_of(void *ctx) { return ctx; }
 
-/* --- store and outputs ------------------------------------------------------------------------------------- */
+/* --- store and outputs
+ * ------------------------------------------------------------------------------------- */
 
 static void on_committed(void *ctx, const struct store_commit_result *result)
 {
@@ -33,7 +31,8 @@ static void io_release(void *ctx, struct lane *lane, uint64_t seq, const struct 
         kafka_sink_send(w->sink, lane, seq, block);
         return;
     }
-    log_error("worker", "outputs.no_kafka", "%u outputs wait in the journal: no Kafka is configured", block->n_outputs);
+    log_error("worker", "outputs.no_kafka",
+              "%u outputs wait in the journal: no Kafka is configured", block->n_outputs);
 }
 
 static void io_acknowledge(void *ctx, struct lane *lane, uint64_t position)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The outside that every engine on a loop needs: clocks, HTTP requests, blocking calls on the pool, waking from other
- * threads, sockets and timers for plugins. A worker has one, and so has `catalyst run`.
+ * The outside that every engine on a loop needs: clocks, HTTP requests, blocking calls on the pool,
+ * waking from other threads, sockets and timers for plugins. A worker has one, and so has `catalyst
+ * run`.
  */
 #include "worker/outside.h"
 #include "base/clock.h"
@@ -18,7 +19,9 @@ struct request {
     struct http_pending *pending;
 };
 
-/* --- time ----------------------------------------------------------------------------------------------------- */
+/* --- time
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static int64_t io_mono_us(void *ctx)
 {
@@ -41,7 +44,9 @@ static uint64_t io_random(void *ctx)
     return r;
 }
 
-/* --- requests -------------------------------------------------------------------------------------------------- */
+/* --- requests
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void on_reply(void *arg, const struct http_reply *reply)
 {
@@ -63,8 +68,8 @@ static void on_reply(void *arg, const struct http_reply *reply)
 }
 
 /* Authentication of the credential types that every HTTP node may use. */
-static const wf_pair *add_auth(struct http_call *call, const struct wf_cred *cred, const wf_pair *headers,
-                               wf_pair *room, size_t size)
+static const wf_pair *add_auth(struct http_call *call, const struct wf_cred *cred,
+                               const wf_pair *headers, wf_pair *room, size_t size)
 {
     if (!cred)
         return headers;
@@ -99,7 +104,8 @@ static void io_request(void *ctx, wf_ticket ticket, const wf_request *request)
                               .max_redirects = request->max_redirects,
                               .is_insecure = request->flags & WF_REQ_INSECURE,
                               .max_bytes = request->max_bytes };
-    call.headers = add_auth(&call, request->cred, request->headers, room, sizeof room / sizeof *room);
+    call.headers =
+        add_auth(&call, request->cred, request->headers, room, sizeof room / sizeof *room);
     r->pending = http_call_start(o->client, &call, on_reply, r);
 }
 
@@ -131,13 +137,12 @@ static void io_cancel(void *ctx, wf_ticket ticket)
 void outside_cancel_all(struct outside *o)
 {
     struct request *r;
-    LIST_EACH(r, &o->requests, struct request, link)
-    {
-        request_drop(r);
-    }
+    LIST_EACH(r, &o->requests, struct request, link) { request_drop(r); }
 }
 
-/* --- blocking work ------------------------------------------------------------------------------------------------ */
+/* --- blocking work
+ * ------------------------------------------------------------------------------------------------
+ */
 
 struct blocking {
     struct offload_job job;
@@ -161,19 +166,22 @@ static void done_blocking(struct offload_job *job)
     free(b);
 }
 
-static int io_offload(void *ctx, wf_ticket ticket, const char *plugin, void (*work)(void *), void *arg)
+static int io_offload(void *ctx, wf_ticket ticket, const char *plugin, void (*work)(void *),
+                      void *arg)
 {
     struct outside *o = ctx;
     (void)plugin;
     struct blocking *b = xcalloc(1, sizeof *b);
-    *b = (struct blocking){ { .work = work_blocking, .done = done_blocking }, o, ticket, work, arg };
+    *b =
+        (struct blocking){ { .work = work_blocking, .done = done_blocking }, o, ticket, work, arg };
     if (offload_submit(o->offload, &o->owner, o->loop, &b->job) == 0)
         return 0;
     free(b);
     return -1;
 }
 
-/* --- wake from another thread -------------------------------------------------------------------------------------- */
+/* --- wake from another thread
+ * -------------------------------------------------------------------------------------- */
 
 struct wake {
     struct mail mail;
@@ -196,7 +204,9 @@ static int io_wake(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data)
 {
     struct outside *o = ctx;
     struct wake *wake = xmalloc(sizeof *wake + data.len + 1);
-    *wake = (struct wake){ .mail = { .fn = on_wake }, .o = o, .ticket = ticket, .fn = fn, .len = data.len };
+    *wake = (struct wake){
+        .mail = { .fn = on_wake }, .o = o, .ticket = ticket, .fn = fn, .len = data.len
+    };
     if (data.len)
         memcpy(wake->data, data.ptr, data.len);
     wake->data[data.len] = 0;
@@ -206,7 +216,9 @@ static int io_wake(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data)
     return -1;
 }
 
-/* --- service loop/1 ----------------------------------------------------------------------------------------------------- */
+/* --- service loop/1
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static const wf_loop loop_table;
 
@@ -248,10 +260,7 @@ static wf_watch *plugin_watch(wf_inst *inst, int fd, void (*fn)(void *arg, int e
     return NULL;
 }
 
-static void plugin_watch_set(wf_watch *pw, int events)
-{
-    watch_set(pw->watch, events);
-}
+static void plugin_watch_set(wf_watch *pw, int events) { watch_set(pw->watch, events); }
 
 static void plugin_watch_stop(wf_watch *pw)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * outside: the part of engine_io that is the same wherever an engine lives on a loop. The object that io.ctx points
- * to begins with a `struct outside`.
+ * outside: the part of engine_io that is the same wherever an engine lives on a loop. The object
+ * that io.ctx points to begins with a `struct outside`.
  */
 #ifndef CATALYST_OUTSIDE_H
 #define CATALYST_OUTSIDE_H

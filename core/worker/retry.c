@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Failed executions that a person marked to run again (`catalyst executions retry`). The lanes are asked in turn,
- * one every quarter of a second, so that looking costs next to nothing however many lanes there are.
+ * Failed executions that a person marked to run again (`catalyst executions retry`). The lanes are
+ * asked in turn, one every quarter of a second, so that looking costs next to nothing however many
+ * lanes there are.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
@@ -52,7 +53,4 @@ void retry_start(struct worker *w)
     timer_start(w->out.loop, &w->retry_timer, LOOK_US);
 }
 
-void retry_stop(struct worker *w)
-{
-    timer_stop(w->out.loop, &w->retry_timer);
-}
+void retry_stop(struct worker *w) { timer_stop(w->out.loop, &w->retry_timer); }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Taking over from an engine that died: its lanes of webhooks and schedules are taken here, outputs that may not
- * have left are sent again, parked executions go on. Kafka partitions come by the consumer group.
+ * Taking over from an engine that died: its lanes of webhooks and schedules are taken here, outputs
+ * that may not have left are sent again, parked executions go on. Kafka partitions come by the
+ * consumer group.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* A lane without new events: it stays with the engine, so that what is parked on it wakes here. Stands in for a
- * trigger, as no trigger of ours has this lane. */
+/* A lane without new events: it stays with the engine, so that what is parked on it wakes here.
+ * Stands in for a trigger, as no trigger of ours has this lane. */
 struct heir {
     struct trigger trigger; /* first: it is its own lane record */
     struct link link;       /* worker->heirs */
@@ -42,10 +43,7 @@ static void on_ready(void *user, struct lane *lane, const struct err *err)
     heir_free(user);
 }
 
-static void on_dropped(void *user)
-{
-    heir_free(user);
-}
+static void on_dropped(void *user) { heir_free(user); }
 
 /* The deployed trigger whose source this is, of a kind that has no consumer group. */
 static struct deployed *owner_of(struct worker *w, uint32_t source, uint32_t *trigger)
@@ -54,7 +52,8 @@ static struct deployed *owner_of(struct worker *w, uint32_t source, uint32_t *tr
     LIST_EACH(d, &w->plans, struct deployed, link)
     {
         for (uint32_t i = 0; i < d->n_triggers; i++)
-            if (d->triggers[i] && d->sources[i] == source && !d->retired && !d->triggers[i]->kind->take) {
+            if (d->triggers[i] && d->sources[i] == source && !d->retired &&
+                !d->triggers[i]->kind->take) {
                 *trigger = i;
                 return d;
             }
@@ -82,14 +81,17 @@ static void on_lane(void *ctx, uint32_t source, uint32_t partition, const struct
                                      .node = d->triggers[i]->node,
                                      .source = source } };
     list_append(&w->heirs, &h->link);
-    struct lane_open_config config = {
-        .trigger = &h->trigger, .partition = partition, .user = h, .ready = on_ready, .dropped = on_dropped
-    };
+    struct lane_open_config config = { .trigger = &h->trigger,
+                                       .partition = partition,
+                                       .user = h,
+                                       .ready = on_ready,
+                                       .dropped = on_dropped };
     lane_open_start(&config);
 }
 
 void takeover_start(struct worker *w, uint32_t instance)
 {
-    log_info("worker", "takeover", "worker %u takes what engine %u left", w->config.number, instance);
+    log_info("worker", "takeover", "worker %u takes what engine %u left", w->config.number,
+             instance);
     store_lanes_of(w->session, instance, on_lane, w);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A worker's round: take what the triggers have, run frames until none is ready, commit.
  *
- * Events are taken a few hundred at a time, so that an execution's memory is still in the cache when its next
- * node runs; the commit sees them all. While a commit is in flight the next turn gathers, up to the engine's
- * limits; then triggers wait, which is the back-pressure.
+ * Events are taken a few hundred at a time, so that an execution's memory is still in the cache
+ * when its next node runs; the commit sees them all. While a commit is in flight the next turn
+ * gathers, up to the engine's limits; then triggers wait, which is the back-pressure.
  */
 #include "worker/worker_int.h"
 

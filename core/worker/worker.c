@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A worker's thread: made, run, drained, ended. Everything it owns is made and freed on its own thread; other
- * threads only post mail.
+ * A worker's thread: made, run, drained, ended. Everything it owns is made and freed on its own
+ * thread; other threads only post mail.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- making the parts ----------------------------------------------------------------------------------------- */
+/* --- making the parts
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_store_state(void *ctx, bool up, const char *reason)
 {
@@ -28,10 +29,7 @@ static void on_http_request(void *ctx, struct http_request *req)
     loop_wake_soon(w->out.loop);
 }
 
-static void on_engine_timer(void *arg)
-{
-    worker_poke(arg); /* the turn hook ticks the engine */
-}
+static void on_engine_timer(void *arg) { worker_poke(arg); /* the turn hook ticks the engine */ }
 
 static void on_log(void *ctx, int level, const char *event, const char *text)
 {
@@ -137,7 +135,9 @@ static void free_parts(struct worker *w)
         loop_destroy(w->out.loop);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void thread_main(void *arg)
 {
@@ -181,7 +181,9 @@ void worker_join(struct worker *w)
     free(w);
 }
 
-/* --- mail -------------------------------------------------------------------------------------------------------------- */
+/* --- mail
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 struct letter {
     struct mail mail;
@@ -233,8 +235,8 @@ static void on_http_drained(void *ctx)
 static void on_grace(void *arg)
 {
     struct worker *w = arg;
-    log_warn("worker", "drain.cut", "worker %u: time is up, what runs is cut (it is in the journal)",
-             w->config.number);
+    log_warn("worker", "drain.cut",
+             "worker %u: time is up, what runs is cut (it is in the journal)", w->config.number);
     w->cut = true;
     loop_stop(w->out.loop);
 }
@@ -273,10 +275,7 @@ void worker_deploy(struct worker *w, struct plan *plan, const uint32_t *sources)
     post(w, &(struct letter){ .fn = do_deploy, .plan = plan_ref(plan), .sources = copy });
 }
 
-static void do_retire(struct worker *w, struct letter *letter)
-{
-    deploy_retire(w, letter->name);
-}
+static void do_retire(struct worker *w, struct letter *letter) { deploy_retire(w, letter->name); }
 
 void worker_retire(struct worker *w, const char *workflow_id)
 {
@@ -293,32 +292,22 @@ void worker_takeover(struct worker *w, uint32_t instance)
     post(w, &(struct letter){ .fn = do_takeover, .instance = instance });
 }
 
-static void do_ask(struct worker *w, struct letter *letter)
-{
-    letter->ask(letter->arg, w);
-}
+static void do_ask(struct worker *w, struct letter *letter) { letter->ask(letter->arg, w); }
 
 int worker_post(struct worker *w, void (*fn)(void *arg, struct worker *w), void *arg)
 {
     return post(w, &(struct letter){ .fn = do_ask, .ask = fn, .arg = arg });
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------ */
+/* --- numbers
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
-uint32_t worker_number(const struct worker *w)
-{
-    return w->config.number;
-}
+uint32_t worker_number(const struct worker *w) { return w->config.number; }
 
-struct engine *worker_engine(struct worker *w)
-{
-    return w->out.engine;
-}
+struct engine *worker_engine(struct worker *w) { return w->out.engine; }
 
-int worker_http_port(const struct worker *w)
-{
-    return w->http ? http_server_port(w->http) : 0;
-}
+int worker_http_port(const struct worker *w) { return w->http ? http_server_port(w->http) : 0; }
 
 const struct http_stats *worker_http_stats(const struct worker *w)
 {
@@ -335,13 +324,11 @@ const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w)
     return w->sink ? kafka_sink_stats(w->sink) : NULL;
 }
 
-size_t worker_lua_bytes(const struct worker *w)
-{
-    return expr_lua_bytes(w->lua);
-}
+size_t worker_lua_bytes(const struct worker *w) { return expr_lua_bytes(w->lua); }
 
 void worker_triggers(struct worker *w,
-                     void (*each)(void *ctx, const char *workflow, const char *node, int64_t lag, const char *trouble),
+                     void (*each)(void *ctx, const char *workflow, const char *node, int64_t lag,
+                                  const char *trouble),
                      void *ctx)
 {
     struct deployed *d;

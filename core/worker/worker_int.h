@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A worker's parts. Files: worker.c the thread and its life, turn.c what it does each round, io.c and outside.c what
- * the engine asks for, deploy.c plans and triggers coming and going, takeover.c what a dead engine left.
+ * A worker's parts. Files: worker.c the thread and its life, turn.c what it does each round, io.c
+ * and outside.c what the engine asks for, deploy.c plans and triggers coming and going, takeover.c
+ * what a dead engine left.
  */
 #ifndef CATALYST_WORKER_INT_H
 #define CATALYST_WORKER_INT_H
@@ -38,12 +39,12 @@ struct worker {
     struct webhook_table *webhooks;
     struct trigger_host host;
     struct loop_hook turn_hook;
-    struct timer timer;      /* the engine's next */
+    struct timer timer; /* the engine's next */
     struct timer grace;
     struct timer retry_timer;
     uint32_t looked_source, looked_partition; /* the lane asked last for marked executions */
     bool looking;
-    struct link plans;       /* struct deployed */
+    struct link plans; /* struct deployed */
     struct link orphans, heirs;
     bool store_up;
     char store_trouble[496];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * catalyst.code: a step written in Lua, once per item or once for all items of an execution.
  *
- * The script is compiled when the workflow starts; it runs under the engine's step and memory limits through
- * service "script/1". `mode` decides which of the two process functions the engine calls.
+ * The script is compiled when the workflow starts; it runs under the engine's step and memory
+ * limits through service "script/1". `mode` decides which of the two process functions the engine
+ * calls.
  */
 #include <catalyst/plugin.h>
 #include <string.h>
@@ -23,10 +24,11 @@ static const wf_pair modes[] = {
 static const wf_pair languages[] = { { "lua", "Lua 5.4" }, { NULL, NULL } };
 
 static const wf_param params[] = {
-    { WF_P_CHOICE(struct config, mode, modes), .def = "runOnceForAllItems", .help = "How often the script runs" },
-    { WF_P_CHOICE(struct config, language, languages), .def = "lua", .help = "Language of the script" },
-    { WF_P_STR(struct config, code),
-      .flags = WF_REQUIRED | WF_RAW | WF_MULTILINE,
+    { WF_P_CHOICE(struct config, mode, modes), .def = "runOnceForAllItems",
+      .help = "How often the script runs" },
+    { WF_P_CHOICE(struct config, language, languages), .def = "lua",
+      .help = "Language of the script" },
+    { WF_P_STR(struct config, code), .flags = WF_REQUIRED | WF_RAW | WF_MULTILINE,
       .help = "The script; what it returns goes on" },
     WF_END,
 };
@@ -37,12 +39,16 @@ static void *code_open(const wf_host *h, wf_inst *inst, wf_error *why)
     const struct config *c = h->inst_config(inst);
     const wf_scripts *scripts = h->service("script/1");
     if (!scripts) {
-        *why = (wf_error){ .size = sizeof *why, .fault = WF_ACCOUNT, .detail = { "this engine runs no scripts", 27 } };
+        *why = (wf_error){ .size = sizeof *why,
+                           .fault = WF_ACCOUNT,
+                           .detail = { "this engine runs no scripts", 27 } };
         return NULL;
     }
     void *script = scripts->compile(inst, c->code, c->mode == EACH_ITEM, text, sizeof text);
     if (!script)
-        *why = (wf_error){ .size = sizeof *why, .fault = WF_ACCOUNT, .detail = { text, strlen(text) } };
+        *why = (wf_error){ .size = sizeof *why,
+                           .fault = WF_ACCOUNT,
+                           .detail = { text, strlen(text) } };
     return script;
 }
 
@@ -76,18 +82,23 @@ static int check(const wf_host *h, const void *config, char *why, size_t why_siz
 }
 
 static const char docs[] =
-    "Lua 5.4 without `os`, `io`, `debug` and loading of code. A script that runs too long or takes too much\n"
+    "Lua 5.4 without `os`, `io`, `debug` and loading of code. A script that runs too long or takes "
+    "too much\n"
     "memory ends with an error on its execution alone; errors name the line.\n"
     "\n"
     "| mode | there is | what it returns |\n"
     "|---|---|---|\n"
-    "| runOnceForEachItem | `item` (`item.json.x` can be read and set), `json`, `index` | nothing: the item, as "
+    "| runOnceForEachItem | `item` (`item.json.x` can be read and set), `json`, `index` | nothing: "
+    "the item, as "
     "edited; a table: the new item's JSON (or `{json = ..}`); `false`: no item |\n"
-    "| runOnceForAllItems | `items`, a list from 1; `input.first()`, `input.all()` | a list of items or tables; "
+    "| runOnceForAllItems | `items`, a list from 1; `input.first()`, `input.all()` | a list of "
+    "items or tables; "
     "nothing: the items, as edited; one table: one item |\n"
     "\n"
-    "Also there: `node(\"Name\")` with `.first()`, `.last()`, `.all()`, `.item`; `workflow`, `execution`, `vars`,\n"
-    "`env`, `now()`, `null`, `array{}`, `json_encode`, `json_decode`, `log(..)`. `http.request{url=..}`,\n"
+    "Also there: `node(\"Name\")` with `.first()`, `.last()`, `.all()`, `.item`; `workflow`, "
+    "`execution`, `vars`,\n"
+    "`env`, `now()`, `null`, `array{}`, `json_encode`, `json_decode`, `log(..)`. "
+    "`http.request{url=..}`,\n"
     "`kafka.send{topic=.., value=..}` and `sleep(ms)` wait without holding anybody up.\n"
     "\n"
     "```lua\n"

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * catalyst.kafkaTrigger and catalyst.kafka: messages in and out.
  *
- * The trigger's work is done by the engine (its positions are part of the commit protocol); this declares its
- * parameters. The send node hands its message to the turn: it leaves when the turn is committed, and again
- * after a crash, with the same body and the same catalyst-id header, until the broker has acknowledged it.
+ * The trigger's work is done by the engine (its positions are part of the commit protocol); this
+ * declares its parameters. The send node hands its message to the turn: it leaves when the turn is
+ * committed, and again after a crash, with the same body and the same catalyst-id header, until the
+ * broker has acknowledged it.
  */
 #include <catalyst/plugin.h>
 #include <catalyst/triggers.h>
 #include <string.h>
 
-/* --- trigger ------------------------------------------------------------------------------------------- */
+/* --- trigger
+ * ------------------------------------------------------------------------------------------- */
 
 static const wf_pair formats[] = {
     { "json", "The value is JSON; one that is not goes to the failure path with its bytes" },
@@ -19,37 +21,32 @@ static const wf_pair formats[] = {
 };
 
 static const wf_param property_rows[] = {
-    { WF_P_STR(struct wf_kafka_property, name), .flags = WF_REQUIRED, .help = "Name, as librdkafka has it" },
+    { WF_P_STR(struct wf_kafka_property, name), .flags = WF_REQUIRED,
+      .help = "Name, as librdkafka has it" },
     { WF_P_STR(struct wf_kafka_property, value), .help = "Value" },
     WF_END,
 };
 
 static const wf_param trigger_params[] = {
-    { WF_P_STR(struct wf_kafka_trigger, topic),
-      .flags = WF_REQUIRED,
+    { WF_P_STR(struct wf_kafka_trigger, topic), .flags = WF_REQUIRED,
       .help = "Topic; several with commas; a regular expression begins with ^" },
-    { WF_NAMED("groupId"),
-      WF_F_STR(struct wf_kafka_trigger, group),
+    { WF_NAMED("groupId"), WF_F_STR(struct wf_kafka_trigger, group),
       .help = "Consumer group; empty: one of this workflow's own" },
-    { WF_NAMED("options.fromBeginning"),
-      WF_F_BOOL(struct wf_kafka_trigger, from_beginning),
+    { WF_NAMED("options.fromBeginning"), WF_F_BOOL(struct wf_kafka_trigger, from_beginning),
       .def = "true",
-      .help = "Where a partition that was never read starts: at its first message, else at its end" },
-    { WF_NAMED("options.format"),
-      WF_F_CHOICE(struct wf_kafka_trigger, format, formats),
-      .def = "json",
-      .help = "What the message's value is" },
-    { WF_NAMED("options.onlyMessage"),
-      WF_F_BOOL(struct wf_kafka_trigger, only_message),
-      .help = "The item is the message itself, without topic, key, partition, offset and timestamp" },
-    { WF_NAMED("options.headers"),
-      WF_F_BOOL(struct wf_kafka_trigger, headers),
+      .help =
+          "Where a partition that was never read starts: at its first message, else at its end" },
+    { WF_NAMED("options.format"), WF_F_CHOICE(struct wf_kafka_trigger, format, formats),
+      .def = "json", .help = "What the message's value is" },
+    { WF_NAMED("options.onlyMessage"), WF_F_BOOL(struct wf_kafka_trigger, only_message),
+      .help =
+          "The item is the message itself, without topic, key, partition, offset and timestamp" },
+    { WF_NAMED("options.headers"), WF_F_BOOL(struct wf_kafka_trigger, headers),
       .help = "Add the message's headers as an object" },
     { WF_NAMED("options.properties"),
       WF_F_LIST(struct wf_kafka_trigger, properties, property_rows, struct wf_kafka_property),
       .help = "More settings of the consumer, handed to librdkafka" },
-    { WF_NAMED("credential"),
-      WF_F_CRED(struct wf_kafka_trigger, credential, "kafka"),
+    { WF_NAMED("credential"), WF_F_CRED(struct wf_kafka_trigger, credential, "kafka"),
       .help = "Brokers and login, when they are not the engine's own" },
     WF_END,
 };
@@ -60,7 +57,9 @@ static void hand_on(const wf_host *h, wf_item *const *items, size_t n)
         h->pass(items[i], 0);
 }
 
-/* --- send ------------------------------------------------------------------------------------------------ */
+/* --- send
+ * ------------------------------------------------------------------------------------------------
+ */
 
 struct send_config {
     wf_str topic, key;
@@ -81,24 +80,18 @@ static const wf_param header_rows[] = {
 };
 
 static const wf_param send_params[] = {
-    { WF_P_STR(struct send_config, topic), .flags = WF_REQUIRED | WF_EXPR, .help = "Topic to send to" },
-    { WF_NAMED("sendInputData"),
-      WF_F_BOOL(struct send_config, send_input),
-      .def = "true",
+    { WF_P_STR(struct send_config, topic), .flags = WF_REQUIRED | WF_EXPR,
+      .help = "Topic to send to" },
+    { WF_NAMED("sendInputData"), WF_F_BOOL(struct send_config, send_input), .def = "true",
       .help = "The message is the item's JSON" },
-    { WF_P_VALUE(struct send_config, message),
-      .flags = WF_REQUIRED | WF_EXPR,
+    { WF_P_VALUE(struct send_config, message), .flags = WF_REQUIRED | WF_EXPR,
       .show_if = "sendInputData=false",
       .help = "The message: text is sent as it is, anything else as JSON, null as a tombstone" },
-    { WF_P_STR(struct send_config, key), .flags = WF_EXPR, .help = "Key; it decides the partition. Empty: none" },
-    { WF_P_INT(struct send_config, partition),
-      .flags = WF_EXPR,
-      .def = "-1",
-      .min = -1,
-      .max = 1000000,
-      .help = "Partition; -1: by key" },
-    { WF_NAMED("headers"),
-      WF_F_LIST(struct send_config, headers, header_rows, struct header),
+    { WF_P_STR(struct send_config, key), .flags = WF_EXPR,
+      .help = "Key; it decides the partition. Empty: none" },
+    { WF_P_INT(struct send_config, partition), .flags = WF_EXPR, .def = "-1", .min = -1,
+      .max = 1000000, .help = "Partition; -1: by key" },
+    { WF_NAMED("headers"), WF_F_LIST(struct send_config, headers, header_rows, struct header),
       .help = "Headers of the message; catalyst-id is added by the engine" },
     WF_END,
 };
@@ -128,7 +121,9 @@ static void send(const wf_host *h, wf_item *const *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         wf_item *it = items[i];
         const struct send_config *c = h->config(it);
-        wf_output out = { .channel = "kafka", .topic = c->topic.ptr, .partition = (int32_t)c->partition };
+        wf_output out = { .channel = "kafka",
+                          .topic = c->topic.ptr,
+                          .partition = (int32_t)c->partition };
         out.body = body_of(h, it, c);
         if (c->key.len)
             out.key = c->key;
@@ -141,7 +136,8 @@ static void send(const wf_host *h, wf_item *const *items, size_t n)
 }
 
 static const char send_docs[] =
-    "The message leaves when the execution's turn is durable. A reader that must see each message once drops those\n"
+    "The message leaves when the execution's turn is durable. A reader that must see each message "
+    "once drops those\n"
     "whose `catalyst-id` header it has seen: a resend after a crash has the same one.\n";
 
 static const char *const ports[] = { "main", NULL };
@@ -172,8 +168,14 @@ static const wf_node nodes[] = {
 
 static const wf_param cred_fields[] = {
     { .name = "brokers", .type = WF_STRING, .help = "host:port,host:port" },
-    { .name = "protocol", .type = WF_STRING, .def = "sasl_ssl", .help = "plaintext, ssl, sasl_plaintext, sasl_ssl" },
-    { .name = "mechanism", .type = WF_STRING, .def = "SCRAM-SHA-512", .help = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512" },
+    { .name = "protocol",
+      .type = WF_STRING,
+      .def = "sasl_ssl",
+      .help = "plaintext, ssl, sasl_plaintext, sasl_ssl" },
+    { .name = "mechanism",
+      .type = WF_STRING,
+      .def = "SCRAM-SHA-512",
+      .help = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512" },
     { .name = "user", .type = WF_STRING, .help = "User" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
     WF_END,

@@ -57,8 +57,8 @@ static const wf_param trigger_params[] = {
       .help = "Methods of the request" },
     { WF_NAMED("path"), WF_F_STR(struct wf_webhook_trigger, path), .flags = WF_REQUIRED,
       .help = "Path behind /webhook/; :name takes one part of it, as params.name" },
-    { WF_NAMED("authentication"), WF_F_CHOICE(struct wf_webhook_trigger, auth, auths), .def = "none",
-      .help = "Who may call" },
+    { WF_NAMED("authentication"), WF_F_CHOICE(struct wf_webhook_trigger, auth, auths),
+      .def = "none", .help = "Who may call" },
     { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "httpBasicAuth"),
       .flags = WF_REQUIRED, .show_if = "authentication=basicAuth", .help = "User and password" },
     { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "httpHeaderAuth"),
@@ -136,8 +136,7 @@ static int trigger_check(const wf_host *h, const void *config, char *why, size_t
     const char *bad = strpbrk(c->path.ptr, " ?#\t\n");
     (void)h;
     if (bad) {
-        snprintf(why, why_size, "path '%.80s' holds '%c', which a path cannot", c->path.ptr,
-                 *bad);
+        snprintf(why, why_size, "path '%.80s' holds '%c', which a path cannot", c->path.ptr, *bad);
         return -1;
     }
     return check_methods(c, why, why_size);

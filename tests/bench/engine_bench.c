@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The engine alone: no broker, no database. The standard message goes through the plan of a shipped workflow with
- * real plugins; commits succeed at once, outputs are counted. One core.
+ * The engine alone: no broker, no database. The standard message goes through the plan of a shipped
+ * workflow with real plugins; commits succeed at once, outputs are counted. One core.
  *
  *   bench_engine [four|lua|noop] [rounds] [executions]
  *
- * four: if, set, switch, send; lua: the same and one script per item. Prints JSON lines with the median, the
- * smallest and the largest of the rounds, in executions a second.
+ * four: if, set, switch, send; lua: the same and one script per item. Prints JSON lines with the
+ * median, the smallest and the largest of the rounds, in executions a second.
  */
 #include "engine/engine.h"
 #include "base/clock.h"
@@ -26,43 +26,51 @@ static const char message[] =
 _Static_assert(sizeof message - 1 == 342, "the standard message has 342 bytes");
 
 #define NODE(name, type, parameters)                                                               \
-    "{\"name\":\"" name "\",\"type\":\"" type "\",\"typeVersion\":1,\"position\":[0,0],\"parameters\":" parameters "}"
-#define EDGE(from, to) "\"" from "\":{\"main\":[[{\"node\":\"" to "\",\"type\":\"main\",\"index\":0}]]}"
+    "{\"name\":\"" name "\",\"type\":\"" type                                                      \
+    "\",\"typeVersion\":1,\"position\":[0,0],\"parameters\":" parameters "}"
+#define EDGE(from, to)                                                                             \
+    "\"" from "\":{\"main\":[[{\"node\":\"" to "\",\"type\":\"main\",\"index\":0}]]}"
 
 #define HEAD                                                                                       \
     NODE("In", "catalyst.kafkaTrigger", "{\"topic\":\"in\",\"options\":{\"onlyMessage\":true}}")
 #define IF                                                                                         \
     NODE("Has text", "catalyst.if",                                                                \
-         "{\"conditions\":{\"combinator\":\"and\",\"conditions\":[{\"leftValue\":\"={{ $json.text }}\","        \
-         "\"rightValue\":\"\",\"operator\":{\"type\":\"string\",\"operation\":\"notEmpty\",\"singleValue\":true}}]}}")
+         "{\"conditions\":{\"combinator\":\"and\",\"conditions\":[{\"leftValue\":\"={{ "           \
+         "$json.text }}\","                                                                        \
+         "\"rightValue\":\"\",\"operator\":{\"type\":\"string\",\"operation\":\"notEmpty\","       \
+         "\"singleValue\":true}}]}}")
 #define SET                                                                                        \
     NODE("Stamp", "catalyst.set",                                                                  \
-         "{\"includeOtherFields\":true,\"assignments\":{\"assignments\":[{\"id\":\"1\",\"name\":\"route\","     \
+         "{\"includeOtherFields\":true,\"assignments\":{\"assignments\":[{\"id\":\"1\",\"name\":"  \
+         "\"route\","                                                                              \
          "\"type\":\"string\",\"value\":\"={{ $json.meta.campaign }}\"}]}}")
 #define SWITCH                                                                                     \
     NODE("Channel", "catalyst.switch",                                                             \
-         "{\"rules\":{\"values\":[{\"conditions\":{\"combinator\":\"and\",\"conditions\":[{\"leftValue\":"      \
-         "\"={{ $json.channel }}\",\"rightValue\":\"sms\",\"operator\":{\"type\":\"string\",\"operation\":"     \
+         "{\"rules\":{\"values\":[{\"conditions\":{\"combinator\":\"and\",\"conditions\":[{"       \
+         "\"leftValue\":"                                                                          \
+         "\"={{ $json.channel "                                                                    \
+         "}}\",\"rightValue\":\"sms\",\"operator\":{\"type\":\"string\",\"operation\":"            \
          "\"equals\"}}]}}]}}")
 #define SEND NODE("Out", "catalyst.kafka", "{\"topic\":\"out\",\"key\":\"={{ $json.to }}\"}")
 #define LUA                                                                                        \
-    NODE("Price", "catalyst.code",                                                                 \
-         "{\"mode\":\"runOnceForEachItem\",\"code\":\"item.json.total = item.json.segments * 2\"}")
+    NODE(                                                                                          \
+        "Price", "catalyst.code",                                                                  \
+        "{\"mode\":\"runOnceForEachItem\",\"code\":\"item.json.total = item.json.segments * 2\"}")
 #define WORKFLOW(nodes, edges)                                                                     \
-    "{\"id\":\"bench\",\"name\":\"bench\",\"active\":true,\"nodes\":[" nodes "],\"connections\":{" edges              \
-    "},\"settings\":{\"executionOrder\":\"v1\"}}"
+    "{\"id\":\"bench\",\"name\":\"bench\",\"active\":true,\"nodes\":[" nodes                       \
+    "],\"connections\":{" edges "},\"settings\":{\"executionOrder\":\"v1\"}}"
 
 static const struct {
     const char *name, *definition;
 } workflows[] = {
     { "noop", WORKFLOW(HEAD "," NODE("Nothing", "catalyst.noOp", "{}"), EDGE("In", "Nothing")) },
     { "four", WORKFLOW(HEAD "," IF "," SET "," SWITCH "," SEND,
-                       EDGE("In", "Has text") "," EDGE("Has text", "Stamp") "," EDGE("Stamp", "Channel") ","
-                                                                           EDGE("Channel", "Out")) },
-    { "lua", WORKFLOW(HEAD "," IF "," SET "," LUA "," SWITCH "," SEND,
-                      EDGE("In", "Has text") "," EDGE("Has text", "Stamp") "," EDGE("Stamp", "Price") ","
-                                                                          EDGE("Price", "Channel") "," EDGE("Channel",
-                                                                                                            "Out")) },
+                       EDGE("In", "Has text") "," EDGE("Has text", "Stamp") "," EDGE(
+                           "Stamp", "Channel") "," EDGE("Channel", "Out")) },
+    { "lua",
+      WORKFLOW(HEAD "," IF "," SET "," LUA "," SWITCH "," SEND,
+               EDGE("In", "Has text") "," EDGE("Has text", "Stamp") "," EDGE(
+                   "Stamp", "Price") "," EDGE("Price", "Channel") "," EDGE("Channel", "Out")) },
 };
 
 static struct {
@@ -194,7 +202,8 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void run(const struct plugin_set *plugins, const char *name, const char *definition, int rounds)
+static void run(const struct plugin_set *plugins, const char *name, const char *definition,
+                int rounds)
 {
     struct err err;
     struct expr_lua *lua = expr_lua_create(&(struct expr_limits){ 0 }, NULL, &err);
@@ -216,8 +225,10 @@ static void run(const struct plugin_set *plugins, const char *name, const char *
         fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
-    struct lane *lane = engine_lane_add(
-        bench.engine, &(struct lane_config){ .at = { .source = 1, .epoch = 1 }, .plan = ep, .trigger = plan->triggers[0] });
+    struct lane *lane =
+        engine_lane_add(bench.engine, &(struct lane_config){ .at = { .source = 1, .epoch = 1 },
+                                                             .plan = ep,
+                                                             .trigger = plan->triggers[0] });
     double rates[64];
     uint64_t position = 0;
     run_once(lane, &position);
@@ -225,10 +236,11 @@ static void run(const struct plugin_set *plugins, const char *name, const char *
         rates[i] = run_once(lane, &position);
     qsort(rates, (size_t)rounds, sizeof *rates, by_value);
     const struct plan_counters *c = engine_plan_counters(ep);
-    printf("{\"bench\":\"engine.%s\",\"per_s\":%.0f,\"min\":%.0f,\"max\":%.0f,\"us\":%.3f,\"rounds\":%d,\"executions\":%zu,"
+    printf("{\"bench\":\"engine.%s\",\"per_s\":%.0f,\"min\":%.0f,\"max\":%.0f,\"us\":%.3f,"
+           "\"rounds\":%d,\"executions\":%zu,"
            "\"bytes\":342,\"failed\":%llu,\"outputs\":%llu}\n",
-           name, rates[rounds / 2], rates[0], rates[rounds - 1], 1e6 / rates[rounds / 2], rounds, executions,
-           (unsigned long long)c->failed, (unsigned long long)bench.outputs);
+           name, rates[rounds / 2], rates[0], rates[rounds - 1], 1e6 / rates[rounds / 2], rounds,
+           executions, (unsigned long long)c->failed, (unsigned long long)bench.outputs);
     engine_destroy(bench.engine);
     plan_unref(plan);
     expr_lua_destroy(lua);
@@ -242,7 +254,8 @@ int main(int argc, char **argv)
     const char *dir = getenv("CATALYST_PLUGINS");
     struct plugin_set *plugins = plugin_set_create();
     struct err err;
-    if (rounds < 1 || rounds > 64 || plugin_set_load_dir(plugins, dir ? dir : CATALYST_PLUGINS, NULL, NULL, &err) < 0) {
+    if (rounds < 1 || rounds > 64 ||
+        plugin_set_load_dir(plugins, dir ? dir : CATALYST_PLUGINS, NULL, NULL, &err) < 0) {
         fprintf(stderr, "bench_engine: plugins or rounds are wrong\n");
         return 2;
     }
