@@ -23,7 +23,7 @@ static inline const char *skip_space(struct parser *ps, const char *p)
 }
 
 /* The byte in a string that needs a look, from p on, or the text's end. */
-static inline const char *string_stop(const struct parser *ps, const char *p)
+static __attribute__((noinline)) const char *string_stop_far(const struct parser *ps, const char *p)
 {
     while (ps->end - p >= SCAN_STEP) {
         size_t place = scan_block(p, SCAN_READ);
@@ -40,6 +40,21 @@ static inline const char *string_stop(const struct parser *ps, const char *p)
     }
 #endif
     return scan_string(p, ps->end, SCAN_READ);
+}
+
+/* The same; most strings end in their first bytes. */
+static inline __attribute__((always_inline)) const char *string_stop(const struct parser *ps,
+                                                                     const char *p)
+{
+#ifdef JSON_SCAN_BITS
+    if (__builtin_expect(ps->end - p >= SCAN_STEP, 1)) {
+        unsigned bits = scan_bits(p, SCAN_READ);
+        if (__builtin_expect(bits != 0, 1))
+            return p + __builtin_ctz(bits);
+        p += SCAN_STEP;
+    }
+#endif
+    return string_stop_far(ps, p);
 }
 
 /* p: behind the opening quote. Half of all calls there are: inlined, a message takes a twentieth
@@ -89,14 +104,19 @@ static inline const char *read_number(struct parser *ps, const char *p, struct j
     return p;
 }
 
-/* p: at anything but a bracket. */
-static inline const char *read_scalar(struct parser *ps, const char *p, struct json *slot)
+/* p: at anything but a bracket or a quote. */
+static const char *read_bare(struct parser *ps, const char *p, struct json *slot)
 {
-    if (*p == '"')
-        return read_string(ps, p + 1, slot);
     if (is_digit(*p) || *p == '-')
         return read_number(ps, p, slot);
     return parse_word(ps, p, slot);
+}
+
+/* p: at anything but a bracket. */
+static inline __attribute__((always_inline)) const char *
+read_scalar(struct parser *ps, const char *p, struct json *slot)
+{
+    return *p == '"' ? read_string(ps, p + 1, slot) : read_bare(ps, p, slot);
 }
 
 /* Remembers a key in its object's 64-bit filter, and looks closer when the filter says "perhaps".
@@ -135,12 +155,14 @@ static const char *open_container(struct parser *ps, const char *p)
  * container, which it opens, or where no ',' follows, and returns that place. */
 static const char *read_members(struct parser *ps, const char *p)
 {
-    for (;;) {
+    for (struct json *key = ps->top;; key += 2) {
         if (RARELY(*p != '"'))
             return parse_fail(ps, p, "expected a member name");
-        if (RARELY(ps->limit - ps->top < 2))
+        ps->top = key;
+        if (RARELY(ps->limit - key < 2)) {
             parse_grow(ps, 2);
-        struct json *key = ps->top;
+            key = ps->top;
+        }
         p = read_string(ps, p + 1, key);
         if (RARELY(!p))
             return NULL;

@@ -296,7 +296,7 @@ const char *parse_word(struct parser *ps, const char *p, struct json *slot)
 
 static bool same_key(const struct json *a, const struct json *b)
 {
-    return a->len == b->len && !memcmp(a->s, b->s, a->len);
+    return a->len == b->len && (!a->len || (*a->s == *b->s && !memcmp(a->s, b->s, a->len)));
 }
 
 void parse_look_for_key(struct json *frame, const struct json *key)
