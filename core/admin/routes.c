@@ -8,9 +8,7 @@
 
 static const struct http_header json_type = { { "content-type", 12 }, { "application/json", 16 } };
 
-/* --- ready
- * --------------------------------------------------------------------------------------------------
- */
+/* --- ready ------------------------------------------------------------------------------------ */
 
 struct reasons {
     struct strbuf text; /* JSON texts with commas */
@@ -78,9 +76,7 @@ static void answer_ready(struct gather *g)
     strbuf_fini(&body);
 }
 
-/* --- state
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- state ------------------------------------------------------------------------------------ */
 
 static void *collect_state(struct worker *w)
 {
@@ -114,9 +110,7 @@ static void answer_state(struct gather *g)
     strbuf_fini(&body);
 }
 
-/* --- server
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- server ----------------------------------------------------------------------------------- */
 
 static void on_request(void *ctx, struct http_request *req)
 {

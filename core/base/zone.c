@@ -28,8 +28,7 @@ struct zone {
     struct rule_date begins, ends;
 };
 
-/* --- the rule
- * --------------------------------------------------------------------------------------- */
+/* --- the rule --------------------------------------------------------------------------------- */
 
 static bool take_number(const char **p, int max, int *out)
 {
@@ -178,8 +177,7 @@ static int64_t rule_next_change(const struct zone *z, int64_t utc)
     return next;
 }
 
-/* --- questions
- * --------------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 /* How many changes lie at or before that time. */
 static size_t changes_before(const struct zone *z, int64_t utc)
@@ -225,8 +223,7 @@ int64_t zone_to_utc(const struct zone *z, int64_t civil)
 
 const char *zone_name(const struct zone *z) { return z->name; }
 
-/* --- the file
- * ------------------------------------------------------------------------------------------ */
+/* --- the file --------------------------------------------------------------------------------- */
 
 struct tz_header {
     uint32_t isut, isstd, leaps, times, types, chars;

@@ -87,8 +87,7 @@ static const struct setting settings[] = {
 };
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
-/* --- finding
- * ---------------------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static const struct setting *find(const char *name)
 {
@@ -116,8 +115,7 @@ static int unknown(const char *where, const char *name, struct err *err)
                    "%s: unknown setting '%s'; 'catalyst help settings' lists them", where, name);
 }
 
-/* --- setting
- * ---------------------------------------------------------------------------------------------- */
+/* --- setting ---------------------------------------------------------------------------------- */
 
 static void list_add(struct config *c, const char ***list, const char *value)
 {
@@ -209,9 +207,7 @@ static int set(struct config *c, const struct setting *s, const char *text, cons
     return -1;
 }
 
-/* --- file
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- file ------------------------------------------------------------------------------------- */
 
 static int set_json(struct config *c, const struct setting *s, const json_t *value,
                     const char *where, struct err *err)
@@ -273,9 +269,7 @@ static int read_default_file(struct config *c, struct err *err)
     return 0;
 }
 
-/* --- environment
- * -----------------------------------------------------------------------------------------------
- */
+/* --- environment ------------------------------------------------------------------------------ */
 
 static void env_name(const char *name, char *out, size_t size)
 {
@@ -335,9 +329,7 @@ static int read_environment(struct config *c, struct err *err)
     return 0;
 }
 
-/* --- flags
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- flags ------------------------------------------------------------------------------------ */
 
 /* Calls fn for every --flag of ours; the words it takes are removed from args. */
 static int read_flags(struct config *c, const char **args, int *n_args, bool only_config,

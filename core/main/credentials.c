@@ -26,8 +26,7 @@ struct credentials {
     bool has_key;
 };
 
-/* --- one credential
- * --------------------------------------------------------------------------------------- */
+/* --- one credential --------------------------------------------------------------------------- */
 
 static bool is_secret(const wf_cred_type *type, wf_str field)
 {
@@ -123,9 +122,7 @@ static int add_document(struct credentials *cs, wf_str name, const struct json *
     return credentials_add(cs, name, name, type, JSON_GET(doc, "data"), err);
 }
 
-/* --- sources
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- sources ---------------------------------------------------------------------------------- */
 
 static int add_file(struct credentials *cs, const char *path, struct err *err)
 {
@@ -244,9 +241,7 @@ void credentials_free(struct credentials *cs)
     free(cs);
 }
 
-/* --- finding
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static bool type_allowed(const char *types, const char *type)
 {

@@ -13,9 +13,7 @@
 
 enum { DEFINITION_CAP = 16 << 20 };
 
-/* --- files
- * ------------------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void deploy_file(struct server *s, const char *path)
 {
@@ -55,8 +53,7 @@ void deployments_from_files(struct server *s)
     arena_fini(&a);
 }
 
-/* --- compiled
- * --------------------------------------------------------------------------------------------- */
+/* --- compiled --------------------------------------------------------------------------------- */
 
 static void running_free(struct running *r)
 {
@@ -168,8 +165,7 @@ void deployments_free(struct server *s)
     LIST_EACH(r, &s->running, struct running, link) { running_free(r); }
 }
 
-/* --- older versions
- * ------------------------------------------------------------------------------------------- */
+/* --- older versions --------------------------------------------------------------------------- */
 
 struct wanted {
     struct mail mail;
@@ -206,9 +202,7 @@ void deployments_need_version(void *ctx, uint64_t version)
         free(wanted);
 }
 
-/* --- topics
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- topics ----------------------------------------------------------------------------------- */
 
 static void add_topics(const struct plan *p, struct arena *a, const char **topics, size_t *n,
                        size_t max)

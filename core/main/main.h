@@ -55,15 +55,13 @@ int file_read(struct arena *a, const char *path, size_t cap, wf_str *out, struct
 /* The *.json of folders and the files among `paths`, in name order; NULL-ended. */
 const char **workflow_files(struct arena *a, const char *const *paths, struct err *err);
 
-/* --- plugins: plugins.c
- * -------------------------------------------------------------------------------- */
+/* --- plugins: plugins.c ----------------------------------------------------------------------- */
 
 /* The install's folder, then those of the settings. Broken ones are told on stderr. NULL with *err.
  */
 struct plugin_set *plugins_load(const struct config *c, struct err *err);
 
-/* --- credentials: credentials.c
- * -------------------------------------------------------------------------- */
+/* --- credentials: credentials.c --------------------------------------------------------------- */
 
 struct credentials;
 /* From the file and the environment, and from the store when there is one. NULL with *err. */
@@ -74,8 +72,7 @@ void credentials_free(struct credentials *cs); /* wipes the secrets */
 const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *types, char *why,
                                 size_t why_size);
 
-/* --- definitions: definitions.c
- * -------------------------------------------------------------------------- */
+/* --- definitions: definitions.c --------------------------------------------------------------- */
 
 /* What compiling needs, made once. */
 struct definitions {

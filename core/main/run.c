@@ -10,8 +10,7 @@
 
 enum { DEFINITION_CAP = 16 << 20, INPUT_CAP = 256 << 20 };
 
-/* --- the workflow
- * ------------------------------------------------------------------------------------------ */
+/* --- the workflow ----------------------------------------------------------------------------- */
 
 static struct plan *read_plan(struct run *r, const char *path)
 {
@@ -40,9 +39,7 @@ static int find_start(const struct plan *p)
     return p->n_triggers ? (int)p->triggers[0] : -1;
 }
 
-/* --- input
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static int input_text(struct run *r, const char *from, struct err *err)
 {
@@ -67,9 +64,7 @@ static void default_input(struct run *r, const struct plan *p, uint32_t start)
     }
 }
 
-/* --- output
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static void print_last_items(const struct exec *e)
 {
@@ -101,9 +96,7 @@ void run_ended(struct run *r, struct exec *e, enum store_status status)
         fprintf(stderr, "catalyst: node '%s': %s\n", exec_error_node(e), exec_error(e));
 }
 
-/* --- the command
- * --------------------------------------------------------------------------------------------------
- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static int execute(struct run *r, struct plan *plan, uint32_t start)
 {

@@ -57,9 +57,7 @@ static void io_log(void *ctx, int level, const char *event, const char *text)
         fprintf(stderr, "catalyst: %s: %s\n", event, text);
 }
 
-/* --- the loop
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void on_timer(void *arg)
 {

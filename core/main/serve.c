@@ -43,9 +43,7 @@ static int open_store(struct server *s, struct err *err)
     return s->store ? 0 : -1;
 }
 
-/* --- kafka
- * -------------------------------------------------------------------------------------------------
- */
+/* --- kafka ------------------------------------------------------------------------------------ */
 
 static int read_properties(struct server *s, struct err *err)
 {
@@ -99,9 +97,7 @@ static void stop_kafka(struct server *s)
     free(properties);
 }
 
-/* --- workers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- workers ---------------------------------------------------------------------------------- */
 
 static int http_config(struct server *s, struct err *err)
 {
@@ -164,9 +160,7 @@ static void join_workers(struct server *s)
     free(s->workers);
 }
 
-/* --- signals
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void on_stop(void *arg, int signum)
 {
@@ -217,9 +211,7 @@ static int catch_signals(struct server *s, struct err *err)
                : 0;
 }
 
-/* --- the whole
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static void print_banner(const struct server *s)
 {

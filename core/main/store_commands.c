@@ -7,9 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* --- executions
- * -----------------------------------------------------------------------------------------------
- */
+/* --- executions ------------------------------------------------------------------------------- */
 
 static void print_time(int64_t us, char out[32])
 {
@@ -172,8 +170,7 @@ int cmd_executions(struct config *c, const char **args, int n_args)
     return code;
 }
 
-/* --- migrate, version
- * --------------------------------------------------------------------------------------------- */
+/* --- migrate, version ------------------------------------------------------------------------- */
 
 static void print_step(void *ctx, int version, const char *name)
 {
@@ -211,9 +208,7 @@ int cmd_version(struct config *c, const char **args, int n_args)
     return EXIT_OK;
 }
 
-/* --- credentials
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 static void print_credential(void *ctx, const struct store_credential *sc)
 {

@@ -6,7 +6,7 @@
 
 enum { CHANGES_AHEAD = 64 };
 
-/* --- rules ---------------------------------------------------------------------------------- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 static uint64_t weekday_bits(const wf_list *days)
 {
@@ -74,7 +74,7 @@ int cron_of_rule(const struct wf_schedule_rule *r, wf_cron_bits *out, struct err
     return 0;
 }
 
-/* --- the next time -------------------------------------------------------------------------- */
+/* --- the next time ---------------------------------------------------------------------------- */
 
 static bool is_every_hour(const wf_cron_bits *c)
 {

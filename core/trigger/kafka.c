@@ -17,11 +17,8 @@
 #include "trigger/kafka_int.h"
 #include "trigger/trigger_int.h"
 #include "plugin/cred.h"
-#include "base/base64.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "loop/loop.h"
-#include <catalyst/triggers.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,163 +28,14 @@
 
 enum { TAKE_MAX = 1024, WATERMARK_TIMEOUT_MS = 10000 };
 
-struct kafka_trigger;
-
-/* A partition of ours. */
-struct kafka_lane {
-    struct trigger *trigger; /* first: see lane_trigger() */
-    struct link link;
-    struct lane *lane; /* NULL until it is open, and after it is lost */
-    struct lane_open *opening;
-    char *topic;
-    int32_t partition;
-    int64_t start; /* offset to read from */
-    bool ready, gone;
-};
-
-struct kafka_trigger {
-    struct trigger t;
-    const struct wf_kafka_trigger *config;
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
-    struct watch *watch;
-    int fd;
-    struct link lanes;
-    unsigned opening; /* lanes of the assignment under way */
-    bool assigning;   /* rd_kafka_assign is still owed */
-    bool more;        /* messages may be there */
-    bool stopping, closing;
-    void (*gone)(void *ctx);
-    void *gone_ctx;
-    struct timer close_timer;
-    struct kafka_lane *latest;
-    char trouble[800];
-    bool broker_trouble; /* it is weather: gone as soon as a broker answers */
-};
-
-static struct kafka_trigger *of(struct trigger *t) { return (struct kafka_trigger *)t; }
-
 static bool has_journal(const struct kafka_trigger *k)
 {
     return engine_plan_get(k->t.ep)->settings.durability >= DURABILITY_EXACTLY_ONCE;
 }
 
-/* --- messages to items
- * ------------------------------------------------------------------------------------- */
-
-static struct json text_of(struct arena *a, const void *ptr, size_t len)
-{
-    return ptr ? json_of_str(a, ptr, len) : (struct json){ .type = JSON_NULL };
-}
-
-static int message_json(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m,
-                        struct arena *a, struct json *out, struct err *err)
-{
-    if (!m->payload) { /* a tombstone */
-        *out = (struct json){ .type = JSON_NULL };
-        return 0;
-    }
-    if (c->format == WF_KAFKA_TEXT) {
-        *out = json_of_str(a, m->payload, m->len);
-        return 0;
-    }
-    if (c->format == WF_KAFKA_BINARY) {
-        struct strbuf b;
-        strbuf_init(&b, m->len * 2 + 16);
-        base64_add(&b, m->payload, m->len);
-        *out = json_of_str(a, b.ptr, b.len);
-        strbuf_fini(&b);
-        return 0;
-    }
-    struct json_error why;
-    if (json_parse(a, m->payload, m->len, 0, out, &why) == 0)
-        return 0;
-    return err_set(err, ERR_INVALID, "the message is not JSON: byte %zu: %s", why.offset,
-                   why.reason);
-}
-
-static struct json headers_json(const rd_kafka_message_t *m, struct arena *a)
-{
-    rd_kafka_headers_t *headers;
-    struct json_member *members;
-    if (rd_kafka_message_headers(m, &headers) != 0)
-        return json_object(a, 0, &members);
-    size_t n = rd_kafka_header_cnt(headers), used = 0;
-    struct json object = json_object(a, n, &members);
-    for (size_t i = 0; i < n; i++) {
-        const char *name;
-        const void *value;
-        size_t len;
-        if (rd_kafka_header_get_all(headers, i, &name, &value, &len) != 0)
-            break;
-        struct json key = json_of_str(a, name, strlen(name));
-        size_t at = 0;
-        while (at < used && !json_equal(&members[at].key, &key))
-            at++; /* of equal names the last wins */
-        members[at].key = key;
-        members[at].value = text_of(a, value, len);
-        used += at == used;
-    }
-    object.len = (uint32_t)used;
-    return object;
-}
-
-/* {message, topic, key, partition, offset, timestamp, headers} */
-static struct json wrap(const struct wf_kafka_trigger *c, const rd_kafka_message_t *m,
-                        const struct json *message, const char *topic, struct arena *a)
-{
-    struct json_member *members;
-    struct json object = json_object(a, c->headers ? 7 : 6, &members);
-    rd_kafka_timestamp_type_t type;
-    int64_t timestamp = rd_kafka_message_timestamp(m, &type);
-    members[0].key = json_of_str_borrow(STR("message"));
-    members[0].value = *message;
-    members[1].key = json_of_str_borrow(STR("topic"));
-    members[1].value = json_of_str(a, topic, strlen(topic));
-    members[2].key = json_of_str_borrow(STR("key"));
-    members[2].value = text_of(a, m->key, m->key_len);
-    members[3].key = json_of_str_borrow(STR("partition"));
-    members[3].value = json_of_int(m->partition);
-    members[4].key = json_of_str_borrow(STR("offset"));
-    members[4].value = json_of_int(m->offset);
-    members[5].key = json_of_str_borrow(STR("timestamp"));
-    members[5].value = timestamp >= 0 ? json_of_int(timestamp) : (struct json){ .type = JSON_NULL };
-    if (c->headers) {
-        members[6].key = json_of_str_borrow(STR("headers"));
-        members[6].value = headers_json(m, a);
-    }
-    return object;
-}
-
-static int build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
-                 size_t *n, struct err *err)
-{
-    const struct kafka_lane *kl = lane_user(lane);
-    const struct wf_kafka_trigger *c = of(kl->trigger)->config;
-    const rd_kafka_message_t *m = event;
-    struct inbound_item *item = ARENA_NEW(a, struct inbound_item);
-    struct json message;
-    if (message_json(c, m, a, &message, err) != 0)
-        return -1;
-    if (c->only_message && message.type == JSON_OBJECT) {
-        item->json = message;
-    } else if (c->only_message) {
-        struct json_member *members;
-        item->json = json_object(a, 1, &members);
-        members[0].key = json_of_str_borrow(STR("message"));
-        members[0].value = message;
-    } else {
-        item->json = wrap(c, m, &message, kl->topic, a);
-    }
-    *items = item;
-    *n = 1;
-    return 0;
-}
-
 static void release(void *event) { rd_kafka_message_destroy(event); }
 
-/* --- taking messages
- * --------------------------------------------------------------------------------------- */
+/* --- taking messages -------------------------------------------------------------------------- */
 
 static struct kafka_lane *lane_of(struct kafka_trigger *k, const rd_kafka_message_t *m)
 {
@@ -229,14 +77,14 @@ static bool to_inbound(struct kafka_trigger *k, rd_kafka_message_t *m, struct in
                             .position = (uint64_t)m->offset,
                             .event = m,
                             .raw = { m->payload, m->len },
-                            .build = build,
+                            .build = kafka_build,
                             .release = release };
     return true;
 }
 
 static size_t take(struct trigger *t, size_t room)
 {
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     rd_kafka_message_t *messages[TAKE_MAX];
     struct inbound in[TAKE_MAX];
     if (!k->more || k->closing)
@@ -267,8 +115,7 @@ static void on_readable(void *arg, int events)
     k->t.host->poke(k->t.host->ctx);
 }
 
-/* --- assignment
- * ---------------------------------------------------------------------------------------------- */
+/* --- assignment ------------------------------------------------------------------------------- */
 
 static void lane_free(struct kafka_lane *kl)
 {
@@ -303,7 +150,7 @@ static void assign_now(struct kafka_trigger *k)
 static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
 {
     struct kafka_lane *kl = user;
-    struct kafka_trigger *k = of(kl->trigger);
+    struct kafka_trigger *k = kafka_of(kl->trigger);
     kl->opening = NULL;
     kl->lane = lane;
     if (!lane) {
@@ -322,7 +169,7 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
 static uint64_t first_position(void *user)
 {
     struct kafka_lane *kl = user;
-    struct kafka_trigger *k = of(kl->trigger);
+    struct kafka_trigger *k = kafka_of(kl->trigger);
     int64_t low = 0, high = 0;
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(k->rk, kl->topic, kl->partition,
                                                                 &low, &high, WATERMARK_TIMEOUT_MS);
@@ -407,13 +254,12 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         on_revoke(k);
 }
 
-/* --- engine's answers
- * ------------------------------------------------------------------------------------------ */
+/* --- engine's answers ------------------------------------------------------------------------- */
 
 static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
 {
     struct kafka_lane *kl = lane_user(lane);
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     if (!position || kl->gone)
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -427,7 +273,7 @@ static void finish_stop(struct kafka_trigger *k);
 static void lane_lost(struct trigger *t, struct lane *lane)
 {
     struct kafka_lane *kl = lane_user(lane);
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     bool fenced = !kl->gone && !k->stopping;
     if (fenced)
         log_warn("kafka", "trigger.fenced", "another engine has %s/%d", kl->topic, kl->partition);
@@ -446,7 +292,7 @@ static void lane_lost(struct trigger *t, struct lane *lane)
 
 static int64_t lag(struct trigger *t)
 {
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     struct kafka_lane *kl;
     int64_t sum = 0;
     LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
@@ -465,7 +311,7 @@ static int64_t lag(struct trigger *t)
 
 static const char *trouble(struct trigger *t)
 {
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     return k->trouble[0] ? k->trouble : NULL;
 }
 
@@ -494,9 +340,7 @@ static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
     return 0; /* librdkafka frees the text */
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int set_properties(rd_kafka_conf_t *conf, const struct wf_kafka_trigger *c, struct err *err)
 {
@@ -648,7 +492,7 @@ fail:
 
 static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
 {
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     struct kafka_lane *kl;
     t->ep = ep;
     t->node = node;
@@ -692,7 +536,7 @@ static void finish_stop(struct kafka_trigger *k)
 
 static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *ctx)
 {
-    struct kafka_trigger *k = of(t);
+    struct kafka_trigger *k = kafka_of(t);
     struct kafka_lane *kl;
     k->gone = gone;
     k->gone_ctx = ctx;

@@ -88,8 +88,7 @@ struct kafka_sink {
     char trouble[240];
 };
 
-/* --- topics and partitions
- * ---------------------------------------------------------------------------------- */
+/* --- topics and partitions -------------------------------------------------------------------- */
 
 /* Called by librdkafka for messages whose partition it chooses; tells us how many there are. */
 static int32_t on_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len,
@@ -148,9 +147,7 @@ static int32_t choose_partition(const struct sink_topic *topic, const struct sto
                                             NULL);
 }
 
-/* --- tracks
- * -------------------------------------------------------------------------------------------------
- */
+/* --- tracks ----------------------------------------------------------------------------------- */
 
 static struct sink_lane *lane_find(struct kafka_sink *s, struct lane *lane)
 {
@@ -212,9 +209,7 @@ void kafka_sink_forget(struct kafka_sink *s, struct lane *lane)
     }
 }
 
-/* --- producing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- producing -------------------------------------------------------------------------------- */
 
 static rd_kafka_headers_t *headers_of(const struct store_block *b, const struct store_output *out)
 {
@@ -320,9 +315,7 @@ static void on_retry(void *arg)
     s->trouble[0] = 0;
 }
 
-/* --- grouping
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- grouping --------------------------------------------------------------------------------- */
 
 static void slots_grow(struct kafka_sink *s, uint32_t need)
 {
@@ -404,8 +397,7 @@ void kafka_sink_send(struct kafka_sink *s, struct lane *lane, uint64_t seq,
         lane_report(s, sl);
 }
 
-/* --- delivery reports
- * --------------------------------------------------------------------------------------------- */
+/* --- delivery reports ------------------------------------------------------------------------- */
 
 static void on_failed(struct kafka_sink *s, const rd_kafka_message_t *m)
 {
@@ -486,9 +478,7 @@ static void on_readable(void *arg, int events)
     poll_events(s);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *sink_conf(const struct kafka_settings *settings, struct err *err)
 {

@@ -43,8 +43,7 @@ static void fail(struct lane_open *o, const struct err *err)
     free(o);
 }
 
-/* --- parked executions
- * ---------------------------------------------------------------------------------- */
+/* --- parked executions ------------------------------------------------------------------------ */
 
 static void restore(struct lane_open *o, const struct store_exec *exec)
 {
@@ -84,9 +83,7 @@ static void on_parked(void *ctx, const struct store_exec *exec, const struct err
     free(o);
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------------
- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 static void on_block(void *ctx, const struct store_block *block, const struct err *error)
 {
@@ -118,8 +115,7 @@ static void on_block(void *ctx, const struct store_block *block, const struct er
                      on_parked, o);
 }
 
-/* --- assignment
- * ---------------------------------------------------------------------------------------------- */
+/* --- assignment ------------------------------------------------------------------------------- */
 
 static void add_lane(struct lane_open *o)
 {

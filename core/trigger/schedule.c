@@ -81,7 +81,7 @@ static bool has_journal(const struct schedule *s)
 static void look(struct schedule *s);
 static void finish_stop(struct schedule *s);
 
-/* --- times ---------------------------------------------------------------------------------- */
+/* --- times ------------------------------------------------------------------------------------ */
 
 /* The first fire time of all rules after that; -1: never. */
 static int64_t next_fire(const struct schedule *s, int64_t after_ms)
@@ -149,7 +149,7 @@ static void on_timer(void *arg)
     look(s);
 }
 
-/* --- the item ------------------------------------------------------------------------------- */
+/* --- the item --------------------------------------------------------------------------------- */
 
 struct moment {
     wf_date d;
@@ -226,7 +226,7 @@ static int build(const struct lane *lane, void *event, struct arena *a, struct i
     return 0;
 }
 
-/* --- firing --------------------------------------------------------------------------------- */
+/* --- firing ----------------------------------------------------------------------------------- */
 
 static void fire(struct schedule *s, int64_t at_ms)
 {
@@ -273,7 +273,7 @@ static void settle(struct schedule *s)
     wait_next(s);
 }
 
-/* --- the lane ------------------------------------------------------------------------------- */
+/* --- the lane --------------------------------------------------------------------------------- */
 
 static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
 {
@@ -399,7 +399,7 @@ static void look(struct schedule *s)
         on_peek(s, NULL);
 }
 
-/* --- the trigger ---------------------------------------------------------------------------- */
+/* --- the trigger ------------------------------------------------------------------------------ */
 
 static int read_rules(struct schedule *s, struct err *err)
 {

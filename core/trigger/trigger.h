@@ -99,8 +99,7 @@ static inline struct trigger *lane_trigger(const struct lane *lane)
     return *(struct trigger **)lane_user(lane);
 }
 
-/* --- lanes: the common way to take one (lane_open.c)
- * -------------------------------------------------- */
+/* --- lanes: the common way to take one (lane_open.c) ------------------------------------------ */
 
 struct lane_open;
 struct lane_open_config {
@@ -127,8 +126,7 @@ void lane_open_cancel(struct lane_open *o);
  * called. */
 void lane_open_lost(struct lane_open *o);
 
-/* --- kafka sink: outputs to Kafka, one producer per worker and connection
- * ------------------------------- */
+/* --- kafka sink: outputs to Kafka, one producer per worker and connection --------------------- */
 
 /* NULL with *err. `released` is engine_released. */
 struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine,
@@ -156,8 +154,7 @@ struct kafka_embedded *kafka_embedded_start(const char *const *topics, size_t n_
 const char *kafka_embedded_brokers(const struct kafka_embedded *k);
 void kafka_embedded_stop(struct kafka_embedded *k);
 
-/* --- webhooks: the routes of one worker
- * ------------------------------------------------------------------- */
+/* --- webhooks: the routes of one worker ------------------------------------------------------- */
 
 struct webhook_table *webhook_table_create(void);
 void webhook_table_destroy(struct webhook_table *t);

@@ -62,9 +62,7 @@ struct call {
 
 static struct webhook *of(struct trigger *t) { return (struct webhook *)t; }
 
-/* --- routes
- * --------------------------------------------------------------------------------------------------
- */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 static void add_method(struct webhook_table *t, struct webhook *hook, const char *name,
                        const char *pattern)
@@ -121,9 +119,7 @@ void webhook_table_destroy(struct webhook_table *t)
     free(t);
 }
 
-/* --- who may call
- * -----------------------------------------------------------------------------------------------
- */
+/* --- who may call ----------------------------------------------------------------------------- */
 
 static bool ip_allowed(const struct wf_webhook_trigger *c, wf_str peer)
 {
@@ -227,9 +223,7 @@ static bool may_call(struct call *call, struct arena *a)
     }
 }
 
-/* --- request to item
- * ------------------------------------------------------------------------------------------------
- */
+/* --- request to item -------------------------------------------------------------------------- */
 
 static struct json text_value(struct arena *a, wf_str s) { return json_of_str(a, s.ptr, s.len); }
 
@@ -379,9 +373,7 @@ static int build(const struct lane *lane, void *event, struct arena *a, struct i
 
 static void release_body(void *body) { free(body); }
 
-/* --- requests
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void on_gone(struct http_request *req)
 {
@@ -521,9 +513,7 @@ void webhook_answer(const struct engine_reply_out *reply)
     pending_free(p);
 }
 
-/* --- the trigger
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- the trigger ------------------------------------------------------------------------------ */
 
 static void finish_stop(struct webhook *hook)
 {

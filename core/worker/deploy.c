@@ -27,9 +27,7 @@ static void deployed_free(struct deployed *d)
     free(d);
 }
 
-/* --- triggers
- * -----------------------------------------------------------------------------------------------
- */
+/* --- triggers --------------------------------------------------------------------------------- */
 
 struct stopping {
     struct deployed *d;
@@ -106,9 +104,7 @@ static void retire(struct deployed *d, bool drain)
         deployed_free(d);
 }
 
-/* --- plans
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- plans ------------------------------------------------------------------------------------ */
 
 static struct deployed *find(struct worker *w, const char *workflow_id)
 {
@@ -190,8 +186,7 @@ void deploy_free_all(struct worker *w)
     }
 }
 
-/* --- executions whose version comes later
- * ---------------------------------------------------------------------------- */
+/* --- executions whose version comes later ----------------------------------------------------- */
 
 void deploy_adopt(struct worker *w, struct lane *lane, const struct store_exec *exec)
 {

@@ -8,8 +8,7 @@
 
 static struct worker *worker_of(void *ctx) { return ctx; }
 
-/* --- store and outputs
- * ------------------------------------------------------------------------------------- */
+/* --- store and outputs ------------------------------------------------------------------------ */
 
 static void on_committed(void *ctx, const struct store_commit_result *result)
 {

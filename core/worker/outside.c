@@ -19,9 +19,7 @@ struct request {
     struct http_pending *pending;
 };
 
-/* --- time
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static int64_t io_mono_us(void *ctx)
 {
@@ -44,9 +42,7 @@ static uint64_t io_random(void *ctx)
     return r;
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void on_reply(void *arg, const struct http_reply *reply)
 {
@@ -140,9 +136,7 @@ void outside_cancel_all(struct outside *o)
     LIST_EACH(r, &o->requests, struct request, link) { request_drop(r); }
 }
 
-/* --- blocking work
- * ------------------------------------------------------------------------------------------------
- */
+/* --- blocking work ---------------------------------------------------------------------------- */
 
 struct blocking {
     struct offload_job job;
@@ -180,8 +174,7 @@ static int io_offload(void *ctx, wf_ticket ticket, const char *plugin, void (*wo
     return -1;
 }
 
-/* --- wake from another thread
- * -------------------------------------------------------------------------------------- */
+/* --- wake from another thread ----------------------------------------------------------------- */
 
 struct wake {
     struct mail mail;
@@ -216,9 +209,7 @@ static int io_wake(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data)
     return -1;
 }
 
-/* --- service loop/1
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- service loop/1 --------------------------------------------------------------------------- */
 
 static const wf_loop loop_table;
 

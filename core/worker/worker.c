@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- making the parts
- * ----------------------------------------------------------------------------------------- */
+/* --- making the parts ------------------------------------------------------------------------- */
 
 static void on_store_state(void *ctx, bool up, const char *reason)
 {
@@ -135,9 +134,7 @@ static void free_parts(struct worker *w)
         loop_destroy(w->out.loop);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void thread_main(void *arg)
 {
@@ -181,9 +178,7 @@ void worker_join(struct worker *w)
     free(w);
 }
 
-/* --- mail
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- mail ------------------------------------------------------------------------------------- */
 
 struct letter {
     struct mail mail;
@@ -299,9 +294,7 @@ int worker_post(struct worker *w, void (*fn)(void *arg, struct worker *w), void 
     return post(w, &(struct letter){ .fn = do_ask, .ask = fn, .arg = arg });
 }
 
-/* --- numbers
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 uint32_t worker_number(const struct worker *w) { return w->config.number; }
 

@@ -56,8 +56,7 @@ int worker_http_port(const struct worker *w);
 /* Calls fn(arg, worker) on the worker's thread: for metrics and state. [any] */
 int worker_post(struct worker *w, void (*fn)(void *arg, struct worker *w), void *arg);
 
-/* --- on the worker's thread
- * ---------------------------------------------------------------------------- */
+/* --- on the worker's thread ------------------------------------------------------------------- */
 
 uint32_t worker_number(const struct worker *w);
 struct engine *worker_engine(struct worker *w);

@@ -10,8 +10,7 @@
 #include <catalyst/triggers.h>
 #include <string.h>
 
-/* --- trigger
- * ------------------------------------------------------------------------------------------- */
+/* --- trigger ---------------------------------------------------------------------------------- */
 
 static const wf_pair formats[] = {
     { "json", "The value is JSON; one that is not goes to the failure path with its bytes" },
@@ -57,9 +56,7 @@ static void hand_on(const wf_host *h, wf_item *const *items, size_t n)
         h->pass(items[i], 0);
 }
 
-/* --- send
- * ------------------------------------------------------------------------------------------------
- */
+/* --- send ------------------------------------------------------------------------------------- */
 
 struct send_config {
     wf_str topic, key;
