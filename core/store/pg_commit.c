@@ -56,7 +56,6 @@ struct pg_commit {
     int64_t began_us;
     uint64_t token;
     struct pg_rows rows;
-    bool is_displaced; /* lanes are not where they were: look for them by their key */
     unsigned n_again, n_diagnoses;
     /* the first statement that failed */
     bool failed;
@@ -195,8 +194,7 @@ static int send_remove(struct pg_session *ps, struct pg_commit *c)
 static int send_turn(struct pg_session *ps, struct pg_commit *c)
 {
     const struct store_turn *turn = c->turn;
-    if (turn->n_blocks &&
-        pg_fence_send(ps, &c->scratch, turn, c->token, !c->is_displaced, TAG_FENCE) != 0)
+    if (turn->n_blocks && pg_fence_send(ps, &c->scratch, turn, c->token, TAG_FENCE) != 0)
         return -1;
     for (uint32_t i = 0; i < turn->n_blocks; i++)
         if (turn->blocks[i].seq && send_block(ps, c, &turn->blocks[i]) != 0)
@@ -364,7 +362,7 @@ static bool end_read_back(struct pg_session *ps, struct pg_commit *c)
         return wait_out(ps, c);
     const PGresult *r = c->read_back;
     uint32_t n = c->turn->n_blocks;
-    pg_fence_forget(ps, c->turn);
+    pg_fence_forget(ps, c->turn); /* from here on they are looked for by their key */
     bool *holds = arena_zalloc(&c->arena, n * sizeof *holds);
     for (int row = 0; row < PQntuples(r); row++) {
         uint32_t i = pg_get_i32(r, row, 0) - 1;
@@ -386,7 +384,6 @@ static bool end_read_back(struct pg_session *ps, struct pg_commit *c)
             return finish(c, STORE_FENCED);
         }
     }
-    c->is_displaced = true;
     return go_on(c, PHASE_SEND);
 }
 
@@ -479,7 +476,6 @@ void pg_commit(struct store_session *ss, const struct store_turn *turn, store_on
     c->began_us = clock_mono_us();
     c->token = pg_random(ps) | 1; /* a lane begins with 0 */
     c->n_again = c->n_diagnoses = 0;
-    c->is_displaced = false;
     c->result = (struct store_commit_result){ 0 };
     pg_rows_group(&c->arena, turn, &c->rows);
     if (!c->rows.n_bad) {

@@ -122,7 +122,7 @@ static void put_lanes(struct arena *a, const struct store_turn *turn, struct pg_
 }
 
 int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
-                  uint64_t token, bool by_place, unsigned tag)
+                  uint64_t token, unsigned tag)
 {
     uint32_t n = turn->n_blocks;
     struct pg_params p = { .n = 0 };
@@ -142,7 +142,7 @@ int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_tur
         pg_put_array(&p, &columns[i]);
     pg_put_i64(&p, token);
     pg_put_i64(&p, n);
-    bool has_places = by_place && put_places(ps, a, turn, &p);
+    bool has_places = put_places(ps, a, turn, &p);
     return pg_send(ps, tag, has_places ? "fence_at" : "fence", &p);
 }
 

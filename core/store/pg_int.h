@@ -240,10 +240,9 @@ struct pg_statement {
 extern const struct pg_statement pg_fence_statements[], pg_commit_statements[],
     pg_read_statements[];
 
-/* Moves all lanes of the turn or raises CT001; `by_place`: where they were left, when that is
- * known. */
+/* Moves all lanes of the turn or raises CT001. */
 int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
-                  uint64_t token, bool by_place, unsigned tag);
+                  uint64_t token, unsigned tag);
 /* Takes the lanes' new places out of the answer; they count when the transaction is in. */
 void pg_fence_moved(struct arena *a, const PGresult *r, wf_str *places);
 void pg_fence_remember(struct pg_session *ps, const struct store_turn *turn, wf_str places);

@@ -660,6 +660,29 @@ static void bad_rows_are_told_one_by_one(void **state)
     close_session(f, ss);
 }
 
+/* JSON may hold a NUL, PostgreSQL's text may not; a backslash before it makes it plain text. */
+static void a_nul_in_a_row_hurts_nobody(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY)");
+    struct store_row rows[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\\u0000b\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\\\\u0000b\"}") },
+    };
+    struct committed c = commit_rows(f, ss, &lane, rows, 2);
+    if (f->kind == POSTGRES) {
+        assert_int_equal(c.result, STORE_BAD_ROWS);
+        assert_int_equal(c.n_bad, 1);
+        assert_int_equal(c.bad[0], 0);
+        c = commit_rows(f, ss, &lane, rows + 1, 1);
+        assert_string_equal(sql(f, "SELECT id FROM charge"), "a\\u0000b");
+    }
+    assert_int_equal(c.result, STORE_OK);
+    close_session(f, ss);
+}
+
 static void the_database_refuses_rows_one_by_one(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -1291,6 +1314,7 @@ static void urls_are_checked(void **state)
     X(text_that_is_no_text_does_not_stop_a_turn)                                                   \
     X(rows_ride_in_the_turn)                                                                       \
     X(bad_rows_are_told_one_by_one)                                                                \
+    X(a_nul_in_a_row_hurts_nobody)                                                                 \
     X(the_database_refuses_rows_one_by_one)                                                        \
     X(deploys_make_versions)                                                                       \
     X(sources_have_one_number)                                                                     \
