@@ -40,16 +40,16 @@ static struct json container_with(struct arena *a, const struct json *old, size_
 }
 
 /* A copy of an object with room for one more member; *slot is the member's value, old or new. */
-static struct json object_with(struct arena *a, const struct json *object, wf_str key,
+static struct json object_with(struct arena *a, const struct json *object, const struct json *key,
                                struct json **slot)
 {
-    const struct json *old = json_get(object, key.ptr, key.len);
+    const struct json *old = json_get(object, key->s, key->len);
     uint32_t len = object->len, place = old ? (uint32_t)((old - &object->members->value) / 2) : len;
     BUG_IF(len == UINT32_MAX);
     struct json with = container_with(a, object, (size_t)len + !old, place);
     struct json_member *member = (struct json_member *)&with.members[place];
     if (!old)
-        *member = (struct json_member){ .key = json_of_str_borrow(key) };
+        *member = (struct json_member){ .key = *key };
     *slot = &member->value;
     return with;
 }
@@ -76,7 +76,8 @@ static const char *copy_step(struct arena *a, const struct json_step *step, stru
     if (at->type == JSON_OBJECT) {
         if (!step->key)
             return "an index, but an object is there";
-        *at = object_with(a, at, (wf_str){ step->key, step->len }, slot);
+        struct json key = json_of_str_borrow((wf_str){ step->key, step->len });
+        *at = object_with(a, at, &key, slot);
         return NULL;
     }
     if (at->type != JSON_ARRAY)
@@ -106,8 +107,8 @@ int json_set(struct arena *a, const struct json *base, const struct json_path *p
     return 0;
 }
 
-struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
-                         const struct json *value)
+struct json json_set_member(struct arena *a, const struct json *base, const struct json *key,
+                            const struct json *value)
 {
     static const struct json empty = { .type = JSON_OBJECT };
     struct json *slot;
@@ -115,6 +116,13 @@ struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
         object_with(a, base && base->type == JSON_OBJECT ? base : &empty, key, &slot);
     *slot = stored(value);
     return object;
+}
+
+struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
+                         const struct json *value)
+{
+    struct json name = json_of_str_borrow(key);
+    return json_set_member(a, base, &name, value);
 }
 
 /* The container in *at without its element or member at `place`. */

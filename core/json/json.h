@@ -156,6 +156,9 @@ int json_unset(struct arena *a, const struct json *base, const struct json_path 
  * borrowed and must be UTF-8. */
 struct json json_set_key(struct arena *a, const struct json *base, wf_str key,
                          const struct json *value);
+/* The same by a name that is a JSON_STRING already. */
+struct json json_set_member(struct arena *a, const struct json *base, const struct json *key,
+                            const struct json *value);
 /* A deep copy into another arena, strings included. */
 struct json json_copy(struct arena *a, const struct json *v);
 

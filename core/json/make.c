@@ -47,6 +47,11 @@ struct json json_of_str(struct arena *a, const char *ptr, size_t len)
     if (!len)
         return string_of("", 0);
     const char *p = ptr, *end = ptr + len;
+    if (scan_string(p, end, SCAN_READ) == end && len <= UINT32_MAX) /* nearly always */
+        return (struct json){ .type = JSON_STRING,
+                              .flags = JSON_PLAIN,
+                              .len = (uint32_t)len,
+                              .s = arena_str(a, ptr, len).ptr };
     const char *bad = scan_utf8(p, end);
     if (bad == end)
         return string_of(arena_str(a, ptr, len).ptr, len);

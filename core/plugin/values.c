@@ -189,7 +189,7 @@ static const wf_value *value_set_key(wf_item *it, const wf_value *base, wf_str k
 {
     struct arena *a = arena_of_item(it);
     struct json name = json_of_str(a, key.ptr, key.len);
-    return keep(it, json_set_key(a, js(base), json_str(&name), js(value)));
+    return keep(it, json_set_member(a, js(base), &name, js(value)));
 }
 
 static const wf_value *value_set(wf_item *it, const wf_value *base, const char *text,
