@@ -350,7 +350,13 @@ void exec_set_state(struct exec *e, enum exec_state to);
 void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroyed, evicted */
 void exec_end(struct exec *e, enum store_status status);
 void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_error *error);
-struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run);
+/* Every field is written once, in order: this runs for each item at each node. */
+static inline struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run)
+{
+    struct wf_item *it = arena_alloc(&e->arena, sizeof *it);
+    *it = (struct wf_item){ .json = *json, .e = e, .self = it, .node = node, .run = run, .state = ITEM_OUTPUT };
+    return it;
+}
 uint16_t exec_next_run(struct exec *e, uint32_t node);
 void exec_free_slabs(struct engine *en);
 

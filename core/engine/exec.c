@@ -106,14 +106,6 @@ void exec_set_state(struct exec *e, enum exec_state to)
         inst_ready(e->seg.inst);
 }
 
-/* Every field is written once, in order: this runs for each item at each node. */
-struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run)
-{
-    struct wf_item *it = arena_alloc(&e->arena, sizeof *it);
-    *it = (struct wf_item){ .json = *json, .e = e, .self = it, .node = node, .run = run, .state = ITEM_OUTPUT };
-    return it;
-}
-
 uint16_t exec_next_run(struct exec *e, uint32_t node)
 {
     if (!e->run_counts) {

@@ -115,6 +115,12 @@ static struct wf_item *first_item(struct exec *e)
 static void open_segment(struct exec *e)
 {
     struct wf_segment *seg = &e->seg;
+    if (seg->n_inputs == 1 && seg->inputs[0].n == 1) { /* nearly always */
+        seg->first = seg->inputs[0].items[0];
+        seg->pending = 1;
+        item_begin(seg->first, 0, 0);
+        return;
+    }
     if (seg->inst->node->execute_once)
         cut_to_first(seg);
     seg->pending = 0;
@@ -239,6 +245,10 @@ static void run_items(struct wf_inst *inst, uint32_t n_execs, uint32_t lone_exec
     for (uint32_t i = lone_execs; i < n_execs; i++) {
         struct wf_segment *seg = &en->frame_execs[i]->seg;
         grow_items(en, n + seg->pending);
+        if (seg->pending == 1) {
+            en->frame[n++] = seg->first;
+            continue;
+        }
         for (uint16_t k = 0; k < seg->n_inputs; k++) {
             memcpy(en->frame + n, seg->inputs[k].items, seg->inputs[k].n * sizeof *en->frame);
             n += seg->inputs[k].n;

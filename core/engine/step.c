@@ -113,6 +113,27 @@ static void send_all(struct exec *e, const struct plan_node *node, const struct 
     }
 }
 
+/* The only successor that gets something, when it needs nothing else: it would be pushed and at once
+ * popped again. With items behind it in the stack, only the order v1 takes it first. */
+static bool only_successor(const struct exec *e, const struct plan_node *node, const struct item_vec *outputs,
+                           struct step *s)
+{
+    const struct plan_edge *only = NULL;
+    for (uint32_t k = 0; k < node->n_edges; k++) {
+        if (!outputs[node->edges[k].port].n)
+            continue;
+        if (only)
+            return false;
+        only = &node->edges[k];
+    }
+    if (!only || exec_node(e, only->to)->n_inputs > 1 || (e->n_stack && !e->ep->plan->settings.order_v1))
+        return false;
+    s->node = only->to;
+    s->n_inputs = s->attempt = 1;
+    s->one = outputs[only->port];
+    return true;
+}
+
 /* --- collecting what a node gave -------------------------------------------------------------------- */
 
 static struct item_vec vec_of(struct exec *e, struct wf_item **items, uint32_t n)
@@ -216,6 +237,20 @@ static void note_last(struct exec *e, const struct plan_node *node, const struct
         e->last = last;
 }
 
+static void enter(struct exec *e, const struct step *s);
+
+/* Hands a node's outputs on and goes to the next node. */
+static void go_on(struct exec *e, const struct plan_node *node, const struct item_vec *outputs)
+{
+    struct step only;
+    if (only_successor(e, node, outputs, &only)) {
+        enter(e, &only);
+        return;
+    }
+    send_all(e, node, outputs);
+    step_next(e);
+}
+
 void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n)
 {
     const struct plan_node *node = exec_node(e, e->lane->trigger);
@@ -232,8 +267,7 @@ void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n)
     if (keep)
         keep_run(e, node, outputs, exec_next_run(e, node->index));
     note_last(e, node, outputs);
-    send_all(e, node, outputs);
-    step_next(e);
+    go_on(e, node, outputs);
 }
 
 static bool acts_outside(const struct plan_node *node)
@@ -276,14 +310,14 @@ void step_finish(struct exec *e)
     if (keep)
         keep_run(e, node, outputs, e->seg.run);
     note_last(e, node, outputs);
-    send_all(e, node, outputs);
     e->seg.inst = NULL;
     e->dirty = true;
     if (e->ep->plan->settings.durability == DURABILITY_EACH_STEP && acts_outside(node)) {
+        send_all(e, node, outputs);
         exec_set_state(e, EXEC_HELD);
         return;
     }
-    step_next(e);
+    go_on(e, node, outputs);
 }
 
 void step_pinned(struct exec *e)
@@ -348,6 +382,22 @@ static void stand(struct exec *e, const struct step *s)
     exec_set_state(e, EXEC_READY);
 }
 
+/* Stands at the node of a step, unless the execution has gone too far. */
+static void enter(struct exec *e, const struct step *s)
+{
+    if (++e->node_runs > e->ep->plan->settings.max_node_runs) {
+        fail_endless(e, s->node);
+        return;
+    }
+    if (e->arena.total_bytes > e->en->limits.max_exec_bytes) {
+        exec_fail(e, s->node, 0,
+                  error_create(e, WF_REJECTED, "the execution uses more than %llu bytes of memory",
+                               (unsigned long long)e->en->limits.max_exec_bytes));
+        return;
+    }
+    stand(e, s);
+}
+
 void step_next(struct exec *e)
 {
     if (!e->n_stack && !release_waiting(e)) {
@@ -355,17 +405,5 @@ void step_next(struct exec *e)
         return;
     }
     struct step s = e->stack[--e->n_stack];
-    if (s.n_inputs == 1)
-        s.inputs = &s.one;
-    if (++e->node_runs > e->ep->plan->settings.max_node_runs) {
-        fail_endless(e, s.node);
-        return;
-    }
-    if (e->arena.total_bytes > e->en->limits.max_exec_bytes) {
-        exec_fail(e, s.node, 0,
-                  error_create(e, WF_REJECTED, "the execution uses more than %llu bytes of memory",
-                               (unsigned long long)e->en->limits.max_exec_bytes));
-        return;
-    }
-    stand(e, &s);
+    enter(e, &s);
 }

@@ -66,9 +66,15 @@ static void add_input(struct columns *c, const struct exec *e, enum store_status
 {
     bool save = saves_input(e, status);
     uint32_t len = save ? (uint32_t)e->raw.len : UINT32_MAX;
-    strbuf_add(&c->inputs, &len, sizeof len);
-    if (save)
-        strbuf_add(&c->inputs, e->raw.ptr, e->raw.len);
+    size_t bytes = sizeof len + (save ? e->raw.len : 0);
+    char *to = strbuf_reserve(&c->inputs, bytes);
+    if (!to)
+        return;
+    memcpy(to, &len, sizeof len);
+    if (save && e->raw.len)
+        memcpy(to + sizeof len, e->raw.ptr, e->raw.len);
+    to[bytes] = 0;
+    c->inputs.len += bytes;
     c->any_input |= save;
 }
 
