@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One connection per worker and node: libpq, non-blocking, in pipeline mode, on the worker's loop.
  *
- *   down --timer--> connecting --> up
+ *   down --timer--> resolving --> connecting --> up
  *     ^-----------------'-- any error
  *
  * Every statement is followed by a sync, so each is a transaction of its own and a failed one
  * takes nobody along. Items that come while the connection is not up wait; when an attempt fails
  * they fail as transient, so that the engine's back-off decides how long they try. Thread: the
- * worker's. Nothing blocks but the look-up of a host's name when connecting.
+ * worker's. Nothing blocks.
  */
 #include "postgres_int.h"
+#include <catalyst/resolve.h>
 #include <time.h>
 
-enum state { DOWN = 1, CONNECTING, UP, CLOSING };
+enum state { DOWN = 1, RESOLVING, CONNECTING, UP, CLOSING };
 enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     CONNECT_MS = 10000, /* an attempt takes no longer */
     TICK_MS = 1000,
+    LOOK_MS = 2, /* for the answer of a look-up */
     WAITING_MAX = 20000,
 };
 
@@ -32,11 +34,13 @@ struct conn {
     wf_inst *inst;
     const wf_loop *loop;
     const wf_cred *cred;
+    wf_resolve *resolve;
     PGconn *pg;
     wf_watch *watch;
     wf_timer *timer;
     enum state state;
     int fd;
+    unsigned attempts;
     int64_t backoff_ms, since_ms;
     struct batch *sent, **sent_end; /* statements whose sync has not come */
     PGresult *result;               /* of the first of them */
@@ -74,6 +78,8 @@ static void close_socket(struct conn *c)
     c->fd = -1;
     PQclear(c->result);
     c->result = NULL;
+    wf_resolve_end(c->resolve);
+    c->resolve = NULL;
     PQfinish(c->pg);
     c->pg = NULL;
 }
@@ -303,7 +309,8 @@ static void on_events(void *arg, int events)
         flush(c);
 }
 
-static void start_connecting(struct conn *c)
+/* The name goes along: certificates are checked against it. */
+static void connect_to(struct conn *c, const char *address)
 {
     static const char *const fields[][2] = { { "host", "host" },         { "port", "port" },
                                              { "dbname", "database" },   { "user", "user" },
@@ -318,8 +325,11 @@ static void start_connecting(struct conn *c)
         names[n] = fields[i][0];
         values[n++] = value.ptr;
     }
+    if (address) {
+        names[n] = "hostaddr";
+        values[n++] = address;
+    }
     c->state = CONNECTING;
-    c->since_ms = mono_ms();
     c->fd = -1;
     c->pg = PQconnectStartParams(names, values, 0);
     if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD)
@@ -330,13 +340,46 @@ static void start_connecting(struct conn *c)
         start_timer(c, TICK_MS);
 }
 
+static void start_connecting(struct conn *c)
+{
+    const char *host = c->h->secret(c->cred, "host").ptr;
+    c->since_ms = mono_ms();
+    c->attempts++;
+    c->state = RESOLVING;
+    if (wf_resolve_needless(host))
+        connect_to(c, NULL);
+    else if (!(c->resolve = wf_resolve_start(host)))
+        go_down(c, "the host's name cannot be looked up");
+    else
+        start_timer(c, LOOK_MS);
+}
+
+static void go_on_resolving(struct conn *c)
+{
+    char address[300];
+    int found = wf_resolve_address(c->resolve, c->attempts - 1, address, sizeof address);
+    if (found == 0) {
+        start_timer(c, LOOK_MS);
+        return;
+    }
+    wf_resolve_end(c->resolve);
+    c->resolve = NULL;
+    if (found < 0)
+        go_down(c, address);
+    else
+        connect_to(c, address);
+}
+
 static void on_timer(void *arg)
 {
     struct conn *c = arg;
+    int is_late = mono_ms() - c->since_ms > CONNECT_MS;
     c->timer = NULL;
     if (c->state == DOWN)
         start_connecting(c);
-    else if (c->state == CONNECTING && mono_ms() - c->since_ms > CONNECT_MS)
+    else if (c->state == RESOLVING && !is_late)
+        go_on_resolving(c);
+    else if (c->state != UP && is_late)
         go_down(c, "the server does not answer");
     else if (c->state == CONNECTING)
         start_timer(c, TICK_MS);

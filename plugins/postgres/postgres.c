@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * catalyst.postgres: queries with bound parameters, and rows written, read and deleted without SQL.
- * Thread: the worker's; see conn.c for what may block.
+ * Thread: the worker's.
  */
 #include "postgres_int.h"
 

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One connection per worker and node: hiredis without a loop of its own, over the worker's.
  *
- *   down --timer--> connecting --> greeting (AUTH, SELECT) --> up
+ *   down --timer--> resolving --> connecting --> greeting (AUTH, SELECT) --> up
  *     ^-----------------'--------------'--- any error ---------'
  *
  * All commands of a frame are written together. Items that come while it is not up wait; when an
  * attempt fails they fail as transient, so that the engine's back-off decides how long they try.
- * Thread: the worker's. Nothing blocks but the look-up of a host's name when connecting.
+ * Thread: the worker's. Nothing blocks.
  */
 #include "redis_int.h"
+#include <catalyst/resolve.h>
 #include <time.h>
 
-enum state { DOWN = 1, CONNECTING, GREETING, UP, CLOSING };
+enum state { DOWN = 1, RESOLVING, CONNECTING, GREETING, UP, CLOSING };
 enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     CONNECT_MS = 5000, /* an attempt takes no longer */
     SILENT_MS = 30000, /* commands under way and no answer for so long: the connection is dead */
     TICK_MS = 1000,
+    LOOK_MS = 2, /* for the answer of a look-up */
     WAITING_MAX = 20000,
 };
 
@@ -26,13 +28,14 @@ struct conn {
     wf_inst *inst;
     const wf_loop *loop;
     const wf_cred *cred;
+    wf_resolve *resolve;
     redisAsyncContext *ac;
     wf_watch *watch;
     wf_timer *timer;
     enum state state;
     int events;
     int64_t backoff_ms, since_ms; /* since: of the attempt, or the last answer */
-    uint32_t greetings, under_way, n_waiting;
+    uint32_t attempts, greetings, under_way, n_waiting;
     struct job *waiting, **waiting_end;
     wf_fault fault; /* of the failed attempt */
     char why[200];
@@ -136,6 +139,8 @@ static void went_down(struct conn *c, const char *why, wf_fault fault)
         return;
     int was_up = c->state == UP;
     c->state = DOWN;
+    wf_resolve_end(c->resolve);
+    c->resolve = NULL;
     c->fault = fault;
     snprintf(c->why, sizeof c->why, "redis %s:%s: %s", c->h->secret(c->cred, "host").ptr,
              c->h->secret(c->cred, "port").ptr, why && *why ? why : "connection closed");
@@ -214,14 +219,11 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
     went_down(c, status == REDIS_OK ? "" : ac->errstr, WF_TRANSIENT);
 }
 
-static void start_connecting(struct conn *c)
+static void connect_to(struct conn *c, const char *address)
 {
-    const char *host = c->h->secret(c->cred, "host").ptr;
     long port = strtol(c->h->secret(c->cred, "port").ptr, NULL, 10);
     c->state = CONNECTING;
-    c->since_ms = mono_ms();
-    redisAsyncContext *ac =
-        redisAsyncConnect(*host ? host : "127.0.0.1", port > 0 && port < 65536 ? (int)port : 6379);
+    redisAsyncContext *ac = redisAsyncConnect(address, port > 0 && port < 65536 ? (int)port : 6379);
     if (!ac || ac->err) {
         went_down(c, ac ? ac->errstr : "no memory", WF_TRANSIENT);
         if (ac)
@@ -247,6 +249,36 @@ static void start_connecting(struct conn *c)
     start_timer(c, TICK_MS);
 }
 
+static void start_connecting(struct conn *c)
+{
+    const char *host = c->h->secret(c->cred, "host").ptr;
+    c->since_ms = mono_ms();
+    c->attempts++;
+    c->state = RESOLVING;
+    if (wf_resolve_needless(host))
+        connect_to(c, *host ? host : "127.0.0.1");
+    else if (!(c->resolve = wf_resolve_start(host)))
+        went_down(c, "the host's name cannot be looked up", WF_TRANSIENT);
+    else
+        start_timer(c, LOOK_MS);
+}
+
+static void go_on_resolving(struct conn *c)
+{
+    char address[300];
+    int found = wf_resolve_address(c->resolve, c->attempts - 1, address, sizeof address);
+    if (found == 0) {
+        start_timer(c, LOOK_MS);
+        return;
+    }
+    wf_resolve_end(c->resolve);
+    c->resolve = NULL;
+    if (found < 0)
+        went_down(c, address, WF_TRANSIENT);
+    else
+        connect_to(c, address);
+}
+
 /* Down: another attempt. Else: looks whether the other side is still there. */
 static void on_timer(void *arg)
 {
@@ -259,7 +291,9 @@ static void on_timer(void *arg)
         start_connecting(c);
         return;
     }
-    if (c->state != UP && silent > CONNECT_MS)
+    if (c->state == RESOLVING && silent <= CONNECT_MS)
+        go_on_resolving(c);
+    else if (c->state != UP && silent > CONNECT_MS)
         drop(c, "does not answer", WF_TRANSIENT);
     else if (c->state == UP && c->under_way && silent > SILENT_MS)
         drop(c, "does not answer any more", WF_TRANSIENT);
@@ -298,6 +332,7 @@ void conn_close(const wf_host *h, void *state)
     c->state = CLOSING;
     if (c->timer)
         c->loop->timer_stop(c->timer);
+    wf_resolve_end(c->resolve);
     if (c->ac)
         redisAsyncFree(c->ac);
     while ((job = waiting_pop(c)))

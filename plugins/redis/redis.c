@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * catalyst.redis: keys, lists, hashes, sorted sets, scripts and messages of Redis, all commands of
- * a frame in one pipeline. Thread: the worker's; see conn.c for what may block.
+ * a frame in one pipeline. Thread: the worker's.
  */
 #include "redis_int.h"
 

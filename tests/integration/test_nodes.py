@@ -175,6 +175,12 @@ def test_redis_one_bad_item_of_many(on_redis, unique):
     assert "WRONGTYPE" in bad[0]["json"]["error"]
 
 
+def test_redis_by_name(catalyst, tmp_path, redis):
+    workflow = Workflow(catalyst, tmp_path, {"cache": {"type": "redis", "data": {
+        "host": "localhost", "port": str(redis.port)}}})
+    assert Redis(workflow)("info")[0]["tcp_port"] == redis.port
+
+
 def test_redis_wrong_password(catalyst, tmp_path, redis):
     workflow = Workflow(catalyst, tmp_path, {"cache": {"type": "redis", "data": {
         "host": "127.0.0.1", "port": str(redis.port), "password": "s3cret-word"}}})
@@ -324,6 +330,11 @@ def test_postgres_errors(on_postgres, unique, catalyst, tmp_path, postgres):
     (tmp_path / "other").mkdir()
     wrong = Postgres(catalyst, tmp_path / "other", postgres, database="nowhere")
     assert wrong.error("executeQuery", query="SELECT 1")["code"] == "auth"
+
+
+def test_postgres_by_name(catalyst, tmp_path, postgres):
+    on = Postgres(catalyst, tmp_path, postgres, host="localhost")
+    assert on("executeQuery", query="SELECT 1 AS one") == [{"one": 1}]
 
 
 def test_postgres_comes_back(catalyst, tmp_path, new_server):

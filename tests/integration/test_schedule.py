@@ -85,18 +85,20 @@ def test_one_engine_in_its_zone(house):
     assert float(house.sql("SELECT max(extract(epoch FROM written - at)) FROM fired")) < 0.9
 
 
-def test_three_engines_fire_once(house):
+@pytest.mark.parametrize("durability", ["none", "at_least_once", "exactly_once", "each_step"])
+def test_three_engines_fire_once(house, durability):
     for name in ("one", "two", "three"):
-        house.engine(name, clock(EACH_SECOND))
+        house.engine(name, clock(EACH_SECOND, durability=durability))
     house.wait_fired(8)
     assert house.twice() == 0
     assert house.longest_gap() == 1
 
 
-def test_another_takes_over_from_a_dead_engine(house):
-    one = house.engine("one", clock(EACH_SECOND))
+@pytest.mark.parametrize("durability", ["none", "exactly_once"])
+def test_another_takes_over_from_a_dead_engine(house, durability):
+    one = house.engine("one", clock(EACH_SECOND, durability=durability))
     house.wait_fired(2)
-    house.engine("two", clock(EACH_SECOND))
+    house.engine("two", clock(EACH_SECOND, durability=durability))
     one.kill()
     house.wait_fired(house.fired() + 4)
     assert house.twice() <= 1  # at most what the dead one had written and not committed

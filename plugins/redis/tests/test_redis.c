@@ -13,7 +13,8 @@ static struct fake *start_node(uint16_t port, const char *more, const char *json
 {
     struct fake *f = fake_create(&wf_plugin_entry, NULL);
     char cred[200];
-    snprintf(cred, sizeof cred, "{\"host\":\"127.0.0.1\",\"port\":\"%u\"%s}", port, more);
+    snprintf(cred, sizeof cred, "{%s\"port\":\"%u\"%s}",
+             strstr(more, "host") ? "" : "\"host\":\"127.0.0.1\",", port, more);
     fake_cred(f, "redis", cred);
     fake_service(f, "loop/1", &loop_table);
     if (fake_start(f, json) != 0)
@@ -23,7 +24,7 @@ static struct fake *start_node(uint16_t port, const char *more, const char *json
 
 static void until_ended(wf_item *it)
 {
-    int64_t end = loop_now() + 5000;
+    int64_t end = loop_now() + 12000;
     while (fake_ended(it) == FAKE_NOT_ENDED && loop_now() < end)
         loop_once();
 }
@@ -185,6 +186,29 @@ static void test_nobody_listens(void **state)
     fake_destroy(f);
 }
 
+/* A name is looked up; one that is not there fails as transient. */
+static void test_names(void **state)
+{
+    (void)state;
+    static const struct line lines[] = { PING, { "INCR", ":1\r\n", 0 } };
+    struct script s;
+    script_start(&s, lines, 2);
+    struct fake *f = start_node(s.port, ",\"host\":\"localhost\"", INCR);
+    wf_item *it = fake_item(f, "{}");
+    fake_run(f);
+    until_ended(it);
+    assert_int_equal(fake_ended(it), FAKE_EMITTED);
+    fake_destroy(f);
+    script_stop(&s);
+    f = start_node(1, ",\"host\":\"no-such-host.invalid\"", INCR);
+    it = fake_item(f, "{}");
+    fake_run(f);
+    until_ended(it);
+    assert_int_equal(fake_fault(it)->fault, WF_TRANSIENT);
+    assert_non_null(strstr(fake_why(it), "no-such-host.invalid"));
+    fake_destroy(f);
+}
+
 static void refuse(const char *cred, const void *loop, const char *params_json, const char *why)
 {
     struct fake *f = fake_create(&wf_plugin_entry, NULL);
@@ -216,7 +240,7 @@ int main(void)
         cmocka_unit_test(test_answers),        cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_wrong_password), cmocka_unit_test(test_late_answer),
         cmocka_unit_test(test_reconnects),     cmocka_unit_test(test_nobody_listens),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
