@@ -98,9 +98,8 @@ static const void *on_compile(void *ctx, const char *path, wf_str text)
     struct bind *b = ctx;
     struct expr_error error;
     bool whole;
-    const char *where =
-        arena_printf(&b->c->plan->arena, "node '%s' parameter '%s'", b->n->name, path).ptr;
-    const struct expr *x = compile_expr(b->c, text, where, &error);
+    /* What fails at run time is told with its node and parameter by those who solve it. */
+    const struct expr *x = compile_expr(b->c, text, "expression", &error);
     if (!x)
         issue_at(b->c, locate_in_string(&b->c->locate, find(b, path, &whole), error.offset), false,
                  "%s%s", describe(b->c, path), error.text);
