@@ -23,7 +23,7 @@ static inline const char *skip_space(struct parser *ps, const char *p)
 }
 
 /* The byte in a string that needs a look, from p on, or the text's end. */
-static __attribute__((noinline)) const char *string_stop_far(const struct parser *ps, const char *p)
+static inline const char *string_stop(const struct parser *ps, const char *p)
 {
     while (ps->end - p >= SCAN_STEP) {
         size_t place = scan_block(p, SCAN_READ);
@@ -42,35 +42,41 @@ static __attribute__((noinline)) const char *string_stop_far(const struct parser
     return scan_string(p, ps->end, SCAN_READ);
 }
 
-/* The same; most strings end in their first bytes. */
-static inline __attribute__((always_inline)) const char *string_stop(const struct parser *ps,
-                                                                     const char *p)
+static inline const char *string_done(const char *p, const char *stop, struct json *slot)
 {
-#ifdef JSON_SCAN_BITS
-    if (__builtin_expect(ps->end - p >= SCAN_STEP, 1)) {
-        unsigned bits = scan_bits(p, SCAN_READ);
-        if (__builtin_expect(bits != 0, 1))
-            return p + __builtin_ctz(bits);
-        p += SCAN_STEP;
-    }
-#endif
-    return string_stop_far(ps, p);
-}
-
-/* p: behind the opening quote. Half of all calls there are: inlined, a message takes a twentieth
- * less. */
-static inline __attribute__((always_inline)) const char *
-read_string(struct parser *ps, const char *p, struct json *slot)
-{
-    const char *stop = string_stop(ps, p);
-    if (RARELY(stop == ps->end || *stop != '"'))
-        return parse_string_rest(ps, p, stop, slot);
     slot->type = JSON_STRING;
     slot->flags = JSON_PLAIN;
     slot->unused = 0;
     slot->len = (uint32_t)(stop - p);
     slot->s = p;
     return stop + 1;
+}
+
+/* A string whose end is looked for from `at` on. */
+static __attribute__((noinline)) const char *read_string_far(struct parser *ps, const char *p,
+                                                             const char *at, struct json *slot)
+{
+    const char *stop = string_stop(ps, at);
+    if (RARELY(stop == ps->end || *stop != '"'))
+        return parse_string_rest(ps, p, stop, slot);
+    return string_done(p, stop, slot);
+}
+
+/* p: behind the opening quote. Half of all that is done here; most strings end in their first
+ * bytes, so that look is inlined. */
+static inline __attribute__((always_inline)) const char *
+read_string(struct parser *ps, const char *p, struct json *slot)
+{
+#ifdef JSON_SCAN_BITS
+    if (__builtin_expect(ps->end - p >= SCAN_STEP, 1)) {
+        unsigned bits = scan_bits(p, SCAN_READ);
+        const char *stop = p + (unsigned)__builtin_ctz(bits | 1u << SCAN_STEP);
+        if (__builtin_expect(bits && *stop == '"', 1)) /* without bits it may be the text's end */
+            return string_done(p, stop, slot);
+        return read_string_far(ps, p, stop, slot);
+    }
+#endif
+    return read_string_far(ps, p, p, slot);
 }
 
 static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
@@ -113,23 +119,18 @@ static const char *read_bare(struct parser *ps, const char *p, struct json *slot
 }
 
 /* p: at anything but a bracket. */
-static inline __attribute__((always_inline)) const char *
-read_scalar(struct parser *ps, const char *p, struct json *slot)
+static const char *read_scalar(struct parser *ps, const char *p, struct json *slot)
 {
     return *p == '"' ? read_string(ps, p + 1, slot) : read_bare(ps, p, slot);
 }
 
-/* Remembers a key in its object's 64-bit filter, and looks closer when the filter says "perhaps".
- * An empty key has quotes around it to look at. */
-static inline void watch_key(struct json *frame, const struct json *key)
+/* A bit for a key in its object's 64-bit filter. An empty key has quotes around it to look at. */
+static inline uint64_t key_bit(const struct json *key)
 {
     unsigned first = (unsigned char)key->s[0],
              last = (unsigned char)key->s[(ptrdiff_t)key->len - 1];
     unsigned place = ((first | last << 8) + key->len * 0x10000) * 0x9e3779b1u >> 26;
-    uint64_t bit = (uint64_t)1 << place, seen = (uint64_t)frame->i;
-    frame->i = (int64_t)(seen | bit);
-    if (seen & bit)
-        parse_look_for_key(frame, key);
+    return (uint64_t)1 << place;
 }
 
 static inline bool opens(char c) { return (c | 0x20) == '{'; /* '[' differs by this bit */ }
@@ -155,33 +156,50 @@ static const char *open_container(struct parser *ps, const char *p)
  * container, which it opens, or where no ',' follows, and returns that place. */
 static const char *read_members(struct parser *ps, const char *p)
 {
-    for (struct json *key = ps->top;; key += 2) {
+    uint64_t seen = (uint64_t)ps->frame->i;
+    for (struct json *key = ps->top;;) {
         if (RARELY(*p != '"'))
             return parse_fail(ps, p, "expected a member name");
-        ps->top = key;
         if (RARELY(ps->limit - key < 2)) {
+            ps->top = key;
             parse_grow(ps, 2);
             key = ps->top;
         }
         p = read_string(ps, p + 1, key);
         if (RARELY(!p))
             return NULL;
-        watch_key(ps->frame, key);
-        p = skip_space(ps, p);
-        if (RARELY(*p != ':'))
-            return parse_fail(ps, p, "expected ':'");
-        p = skip_space(ps, p + 1);
-        ps->top = key + 1;
-        if (opens(*p))
-            return open_container(ps, p);
-        ps->top = key + 2;
-        p = read_scalar(ps, p, key + 1);
+        uint64_t bit = key_bit(key);
+        if (seen & bit) /* perhaps it was there */
+            parse_look_for_key(ps->frame, key);
+        seen |= bit;
+        if (RARELY(*p != ':')) {
+            p = skip_space(ps, p);
+            if (*p != ':')
+                return parse_fail(ps, p, "expected ':'");
+        }
+        if (*++p == '"') {
+            p = read_string(ps, p + 1, key + 1);
+        } else {
+            p = skip_space(ps, p);
+            if (opens(*p)) {
+                ps->frame->i = (int64_t)seen;
+                ps->top = key + 1;
+                return open_container(ps, p);
+            }
+            p = read_scalar(ps, p, key + 1);
+        }
         if (RARELY(!p))
             return NULL;
-        p = skip_space(ps, p);
-        if (*p != ',')
-            return p;
-        p = skip_space(ps, p + 1);
+        key += 2;
+        if (*p != ',') {
+            p = skip_space(ps, p);
+            if (*p != ',') {
+                ps->top = key;
+                return p;
+            }
+        }
+        if (RARELY(*++p != '"'))
+            p = skip_space(ps, p);
     }
 }
 
