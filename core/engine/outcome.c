@@ -36,14 +36,13 @@ static bool is_segment_node(const struct wf_inst *inst)
     return inst->whole;
 }
 
-struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json)
+static struct wf_item *push(struct wf_item *it, unsigned port, const struct json *json)
 {
     struct exec *e = it->e;
     struct wf_segment *seg = &e->seg;
     const struct plan_node *node = seg->inst->node;
     BUG_IF(port >= node->n_outputs);
-    if (++seg->n_outs > e->en->limits.max_items)
-        return NULL;
+    seg->n_outs++;
     struct wf_item *out = item_create(e, json, node->index, seg->run);
     out->parent = it;
     out->port = (uint16_t)port;
@@ -57,6 +56,11 @@ struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct jso
         it->outs = out;
     it->outs_last = out;
     return out;
+}
+
+struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json)
+{
+    return it->e->seg.n_outs < it->e->en->limits.max_items ? push(it, port, json) : NULL;
 }
 
 static void settled(struct wf_item *it, enum item_state state)
@@ -99,14 +103,16 @@ static struct json text_json(const char *text)
     return json_of_str_borrow(str_of(text));
 }
 
-/* {error: message} by the regular output, as n8n gives it. */
+/* An error is one item for one item: it goes out where the node may emit no more, too.
+ *
+ * {error: message} by the regular output, as n8n gives it. */
 static void push_regular(struct wf_item *it, const struct item_error *error)
 {
     struct json_member *m;
     struct json object = json_object(&it->e->arena, 1, &m);
     m[0].key = text_json("error");
     m[0].value = text_json(error->message);
-    outcome_push(it, 0, &object);
+    push(it, 0, &object);
 }
 
 /* The item with `error` added by the error output. */
@@ -114,13 +120,13 @@ static void push_error(struct wf_item *it, unsigned port, const struct item_erro
 {
     struct json message = text_json(error->message);
     struct json object = json_set_key(&it->e->arena, &it->json, STR("error"), &message);
-    struct wf_item *out = outcome_push(it, port, &object);
-    if (out)
-        out->parts = it->parts;
+    push(it, port, &object)->parts = it->parts;
 }
 
 static void drop_outputs(struct wf_item *it)
 {
+    for (const struct wf_item *out = it->outs; out; out = out->next)
+        it->e->seg.n_outs--;
     it->outs = it->outs_last = NULL;
 }
 
@@ -216,6 +222,11 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
     e->seg.attempt = it->attempt;
     e->seg.inst->counters.retried++;
     drop_outputs(it);
+    it->attached = NULL;
+    if (is_segment_node(e->seg.inst)) {
+        e->seg.outs = e->seg.outs_last = NULL;
+        e->seg.n_outs = 0;
+    }
     it->error = (struct item_error *)error;
     if (it->ticket)
         ticket_free(it->ticket);

@@ -199,7 +199,10 @@ static void add_empty_item(struct exec *e, const struct plan_node *node, struct 
     struct json_member *none;
     struct json empty = json_object(&e->arena, 0, &none);
     struct wf_item *it = item_create(e, &empty, node->index, e->seg.run);
-    it->parents = &e->seg.inputs[0];
+    /* A copy: the segment is used again for the next node. */
+    struct item_vec *parents = ARENA_NEW(&e->arena, struct item_vec);
+    *parents = e->seg.inputs[0];
+    it->parents = parents;
     outputs[0] = (struct item_vec){ &it->self, 1 };
 }
 
