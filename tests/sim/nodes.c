@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The simulator's plugin: nodes that do what the message says. Outputs carry a number that no other
+ * run repeats, so an output that left before its turn was durable shows as a second body.
+ */
+#include "sim.h"
+#include <stdlib.h>
+
+struct config {
+    wf_str field;
+};
+
+static const wf_param params[] = {
+    { WF_P_STR(struct config, field), .def = "wait", .help = "Which field says what to do" },
+    WF_END,
+};
+
+static int64_t field(const wf_host *h, wf_item *it, const char *name)
+{
+    int64_t n = 0;
+    h->v->int64(h->v->get(h->value(it), name, strlen(name)), &n);
+    return n;
+}
+
+static struct message *message_of(const wf_host *h, wf_item *it)
+{
+    return sim_message((unsigned)field(h, it, "p"), (uint64_t)field(h, it, "n"));
+}
+
+static struct unit *unit_of(const wf_host *h, wf_item *it) { return engine_inst_ctx(h->inst(it)); }
+
+static void pass_all(const wf_host *h, wf_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h->pass(items[i], 0);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static void on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    if (r->status == 200) {
+        h->pass(it, 0);
+        return;
+    }
+    wf_error error = { .size = sizeof error, .fault = r->status ? WF_REJECTED : WF_TRANSIENT };
+    h->fail_with(it, &error, "partner said %d", r->status);
+}
+
+static void on_woken(const wf_host *h, wf_item *it, wf_str data)
+{
+    (void)data;
+    h->pass(it, 0);
+}
+
+static void work(void *job) { ++*(int *)job; }
+
+static void on_worked(const wf_host *h, wf_item *it, void *job)
+{
+    int done = *(int *)job;
+    free(job);
+    if (it && done)
+        h->pass(it, 0);
+}
+
+static void park(const wf_host *h, wf_item *it)
+{
+    wf_ticket ticket = h->park(it, 20000);
+    if (!world.calm && sim_chance(15))
+        return; /* nobody ever calls */
+    struct event *ev = sim_event(EV_WOKEN, unit_of(h, it), 400000);
+    ev->ticket = ticket;
+    ev->wake = on_woken;
+}
+
+static void request(const wf_host *h, wf_item *it, bool early)
+{
+    struct message *m = message_of(h, it);
+    if (early && m->step_passed)
+        sim_fail("each_step: the request of a finished step is made again: %s", m->text);
+    h->request(it, &(wf_request){ .method = "POST", .url = "http://partner" }, on_reply);
+}
+
+static void wait_one(const wf_host *h, wf_item *it)
+{
+    const struct config *c = h->config(it);
+    bool early = c->field.len == 4;
+    switch ((enum sim_wait)field(h, it, c->field.ptr)) {
+    case WAIT_REQUEST:
+        request(h, it, early);
+        return;
+    case WAIT_PARK:
+        park(h, it);
+        return;
+    case WAIT_OFFLOAD:
+        h->offload(it, work, on_worked, xcalloc(1, sizeof(int)));
+        return;
+    case WAIT_RETRY:
+        if (h->attempt(it) < 3)
+            h->retry(it, 50, "not yet");
+        else
+            h->pass(it, 0);
+        return;
+    case WAIT_FAIL:
+        h->fail(it, "the message says so");
+        return;
+    default:
+        h->pass(it, 0);
+    }
+}
+
+static void wait_all(const wf_host *h, wf_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        wait_one(h, items[i]);
+}
+
+/* --- rows and outputs ------------------------------------------------------------------------- */
+
+static void book_all(const wf_host *h, wf_item *const *items, size_t n)
+{
+    const wf_ledger *ledger = h->service("ledger/1");
+    for (size_t i = 0; i < n; i++) {
+        wf_item *it = items[i];
+        if (world.durability == DURABILITY_EACH_STEP)
+            message_of(h, it)->step_passed = true;
+        for (int64_t k = field(h, it, "rows"); k > 0; k--) {
+            const wf_value *row = h->build(it, "{s:i,s:i,s:i,s:i,s:i}", "p", field(h, it, "p"), "n",
+                                           field(h, it, "n"), "i", field(h, it, "i"), "k", k, "bad",
+                                           field(h, it, "bad"));
+            if (ledger->commit_row(it, "charges", row, field(h, it, "unique") ? "p,n,i,k" : "") !=
+                0)
+                sim_fail("a ledger row was not taken");
+        }
+        h->pass(it, 0);
+    }
+}
+
+static void send_all(const wf_host *h, wf_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (int64_t k = field(h, items[i], "outs"); k > 0; k--) {
+            wf_str body = h->fmt(items[i], "%llu", (unsigned long long)++world.nonce);
+            wf_output out = { .channel = "kafka", .topic = "out", .body = body, .partition = -1 };
+            if (h->output(items[i], &out) != 0)
+                sim_fail("an output was not taken");
+        }
+        h->pass(items[i], 0);
+    }
+}
+
+static const char *const ports[] = { "main", NULL };
+static const wf_node nodes[] = {
+    { .type = "sim.trigger",
+      .help = "Starts",
+      .ports = ports,
+      .process = pass_all,
+      .flags = WF_NODE_TRIGGER },
+    { .type = "sim.wait",
+      .help = "Waits as the message says",
+      .ports = ports,
+      .params = params,
+      .config_size = sizeof(struct config),
+      .process = wait_all,
+      .flags = WF_NODE_EFFECT },
+    { .type = "sim.book", .help = "Writes ledger rows", .ports = ports, .process = book_all },
+    { .type = "sim.send", .help = "Sends outputs", .ports = ports, .process = send_all },
+};
+const wf_plugin sim_plugin = { WF_PLUGIN_BASE("sim", "1.0.0", nodes) };
