@@ -10,12 +10,10 @@
  */
 #ifndef WF_RESOLVE_H
 #define WF_RESOLVE_H
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 typedef struct {
     struct gaicb request;
@@ -26,9 +24,7 @@ typedef struct {
 /* Numbers, and paths of local sockets, need no look-up. */
 static inline int wf_resolve_needless(const char *host)
 {
-    unsigned char address[16];
-    return !*host || *host == '/' || inet_pton(AF_INET, host, address) == 1 ||
-           inet_pton(AF_INET6, host, address) == 1;
+    return *host == '/' || strchr(host, ':') || strspn(host, "0123456789.") == strlen(host);
 }
 
 /* NULL: it cannot be asked. */

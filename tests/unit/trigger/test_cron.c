@@ -106,6 +106,10 @@ static const struct {
       "Australia/Lord_Howe",
       "2024-10-05T12:00:00Z",
       { "2024-10-05T15:30:00Z", "2024-10-06T15:15:00Z" } },
+    { "45 * * * *",
+      "Australia/Lord_Howe",
+      "2024-10-05T15:20:00Z", /* ten minutes before half an hour is skipped */
+      { "2024-10-05T15:45:00Z", "2024-10-05T16:45:00Z" } },
     /* Beyond the table the rule goes on. */
     { "30 2 * * *", "Europe/Berlin", "2090-03-25T12:00:00Z", { "2090-03-26T01:00:00Z" } },
     { "0 12 * * *", "Europe/Berlin", "2090-07-01T00:00:00Z", { "2090-07-01T10:00:00Z" } },
@@ -261,6 +265,12 @@ static const struct {
       "UTC",
       "2024-01-15T00:00:00Z",
       { "2024-01-16T00:00:00Z", "2024-01-30T00:00:00Z" } },
+    { "weeks end on Sunday",
+      { .field = WF_EVERY_WEEKS, .weeks = 2, .weekdays = { tue_sun, 2 } },
+      "UTC",
+      "2024-01-15T00:00:00Z",
+      { "2024-01-16T00:00:00Z", "2024-01-21T00:00:00Z", "2024-01-30T00:00:00Z",
+        "2024-02-04T00:00:00Z" } },
     { "the 31st",
       { .field = WF_EVERY_MONTHS, .months = 1, .at_day_of_month = 31 },
       "UTC",
