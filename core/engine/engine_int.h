@@ -262,6 +262,7 @@ struct columns {
     struct strbuf inputs, outputs;
     uint32_t n_outputs;
     bool any_input;
+    bool named; /* a row of the turn is of this lane: its block must fence it */
 };
 
 /* A block whose outputs are on their way out. */

@@ -28,7 +28,7 @@ void columns_init(struct columns *c, size_t cap)
 void columns_clear(struct columns *c)
 {
     c->n = c->n_outputs = 0;
-    c->any_input = false;
+    c->any_input = c->named = false;
     strbuf_clear(&c->inputs);
     strbuf_clear(&c->outputs);
 }
@@ -113,6 +113,7 @@ static void add_exec_row(struct turn *t, struct exec *e, enum store_status statu
                                 .started_us = e->started_wall_us,
                                 .state = arena_str(&t->arena, state.ptr ? state.ptr : "", state.len) };
     strbuf_fini(&state);
+    e->lane->columns[t->index].named = true;
     if (status == STORE_WAITING) {
         const struct ticket *ticket = e->seg.inst && e->seg.first ? e->seg.first->ticket : NULL;
         if (ticket && (ticket->kind == TICKET_RETRY || ticket->kind == TICKET_SCRIPT) && ticket->due_us)
@@ -306,7 +307,8 @@ static void gather_lanes(struct engine *en, struct turn *t)
     struct lane *lane;
     LIST_EACH(lane, &en->lanes, struct lane, link)
     {
-        if (lane->durability >= DURABILITY_EXACTLY_ONCE && lane_moved(lane, &lane->columns[t->index], flush))
+        const struct columns *c = &lane->columns[t->index];
+        if (lane->durability >= DURABILITY_EXACTLY_ONCE && (c->named || lane_moved(lane, c, flush)))
             turn_add_lane(t, lane);
     }
     t->record.n_blocks = t->n_lanes;
@@ -479,15 +481,38 @@ static void mark_failed(struct engine *en, struct turn *t, struct exec_id id)
         struct columns *c = &t->lanes[i]->columns[t->index];
         for (uint32_t k = 0; k < c->n; k++)
             if (c->positions[k] == id.position) {
+                bool counted = c->statuses[k] == STORE_ERROR;
                 c->statuses[k] = STORE_ERROR;
                 drop_outputs(c, &t->blocks[i], k);
                 struct engine_plan *ep = engine_plan_of(en, c->versions[k]);
-                if (ep) {
+                if (ep && !counted) {
                     ep->counters.succeeded--;
                     ep->counters.failed++;
                 }
             }
     }
+}
+
+static bool same_exec(struct exec_id a, struct exec_id b)
+{
+    return a.source == b.source && a.partition == b.partition && a.position == b.position;
+}
+
+/* The one row of an execution in the turn: it may have failed before its row was refused, and a row that it left
+ * when it was parked must not be removed now. */
+static struct store_exec *failed_row(struct turn *t, struct exec_id id)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n_ended; i++)
+        if (!same_exec(t->ended[i], id))
+            t->ended[n++] = t->ended[i];
+    t->n_ended = n;
+    for (uint32_t i = 0; i < t->n_execs; i++)
+        if (same_exec(t->execs[i].id, id))
+            return &t->execs[i];
+    struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
+    *row = (struct store_exec){ .id = id };
+    return row;
 }
 
 /* An execution whose row the database refused fails as a whole: its outputs and other rows go, its error is
@@ -501,12 +526,12 @@ static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, c
     wf_str text = arena_printf(&t->arena, "the database refused a row for table '%s': %s", table, reason);
     strbuf_add_json(&error, text.ptr, text.len);
     strbuf_adds(&error, ",\"code\":\"row_refused\"}");
-    struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
-    *row = (struct store_exec){ .id = id,
-                                .status = STORE_ERROR,
-                                .started_us = en->now_wall_us,
-                                .ended_us = en->now_wall_us,
-                                .error = arena_str(&t->arena, error.ptr, error.len) };
+    struct store_exec *row = failed_row(t, id);
+    row->status = STORE_ERROR;
+    row->ended_us = en->now_wall_us;
+    if (!row->started_us)
+        row->started_us = en->now_wall_us;
+    row->error = arena_str(&t->arena, error.ptr, error.len);
     strbuf_fini(&error);
     for (uint32_t i = 0; i < t->n_lanes; i++)
         for (uint32_t k = 0; of_lane(id, t->lanes[i]) && k < t->blocks[i].n; k++)
@@ -517,8 +542,7 @@ static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, c
 static bool is_bad(const struct store_commit_result *result, const struct turn *t, struct exec_id id)
 {
     for (uint32_t i = 0; i < result->n_bad; i++) {
-        struct exec_id bad = t->rows[result->bad[i].row].exec;
-        if (bad.source == id.source && bad.partition == id.partition && bad.position == id.position)
+        if (same_exec(t->rows[result->bad[i].row].exec, id))
             return true;
     }
     return false;
@@ -529,6 +553,11 @@ static void on_bad_rows(struct engine *en, struct turn *t, const struct store_co
     en->counters.bad_rows += result->n_bad;
     for (uint32_t i = 0; i < result->n_bad; i++) {
         const struct store_row *row = &t->rows[result->bad[i].row];
+        bool done = false; /* by another row of the same execution */
+        for (uint32_t k = 0; k < i && !done; k++)
+            done = same_exec(t->rows[result->bad[k].row].exec, row->exec);
+        if (done)
+            continue;
         fail_bad_row(en, t, row->exec, row->table.ptr, result->bad[i].reason);
     }
     struct store_row *kept = arena_alloc(&t->arena, t->n_rows * sizeof *kept + 1);
