@@ -262,6 +262,14 @@ static void enter(struct engine *en)
     en->now_wall_us = en->io.wall_us(en->io.ctx);
 }
 
+/* A function that an item waited for must finish it or have it wait again: nothing else looks at it. The
+ * item is gone when its execution has ended. */
+static void fail_forgotten(const struct exec *e, struct wf_item *it)
+{
+    if (e->magic == exec_MAGIC && it->state == ITEM_PARKED && !it->ticket)
+        fail_text(it, WF_REJECTED, "node did not finish item");
+}
+
 void engine_woken(struct engine *en, wf_ticket name, wf_wake_fn *fn, wf_str data)
 {
     enter(en);
@@ -269,8 +277,10 @@ void engine_woken(struct engine *en, wf_ticket name, wf_wake_fn *fn, wf_str data
     if (!t || t->kind != TICKET_PARK)
         return;
     struct wf_item *it = t->it;
+    const struct exec *e = t->e;
     ticket_free(t);
     fn(&en->host.h, it, data);
+    fail_forgotten(e, it);
 }
 
 void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
@@ -285,9 +295,11 @@ void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
     if (!t || t->kind != TICKET_REQUEST)
         return;
     struct wf_item *it = t->it;
+    const struct exec *e = t->e;
     wf_reply_fn *fn = t->on_reply;
     ticket_free(t);
     fn(&en->host.h, it, reply);
+    fail_forgotten(e, it);
 }
 
 void engine_offloaded(struct engine *en, wf_ticket name)
@@ -296,10 +308,13 @@ void engine_offloaded(struct engine *en, wf_ticket name)
     struct ticket *t = ticket_check(name);
     BUG_IF(!t || t->kind != TICKET_OFFLOAD);
     struct wf_item *it = t->it;
+    const struct exec *e = t->e;
     wf_done_fn *fn = t->on_done;
     void *job = t->job;
     ticket_free(t);
     fn(&en->host.h, it, job);
+    if (it)
+        fail_forgotten(e, it);
 }
 
 /* --- outputs ----------------------------------------------------------------------------------------------------- */
