@@ -363,17 +363,22 @@ struct killer {
     const char *url;
     atomic_bool stop;
     atomic_int kills;
+    atomic_uint turns; /* committed so far */
 };
 
+/* At some moment after every turn or two, so that a slow machine gets on as well. */
 static void *kill_backends(void *arg)
 {
     struct killer *k = arg;
     PGconn *conn = PQconnectdb(k->url);
     for (unsigned seed = 1; !k->stop; seed++) {
-        usleep(20000 + (seed * 2654435761u) % 60000);
-        PGresult *r =
-            PQexec(conn, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                         "WHERE application_name = 'catalyst' AND datname = current_database()");
+        unsigned turns = k->turns;
+        while (!k->stop && k->turns == turns)
+            usleep(1000);
+        usleep((seed * 2654435761u) % 20000);
+        PGresult *r = PQexec(conn, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                   "WHERE application_name = 'catalyst' "
+                                   "AND datname = current_database()");
         k->kills += PQntuples(r) ? atoi(PQgetvalue(r, 0, 0)) : 0;
         PQclear(r);
     }
@@ -386,14 +391,13 @@ static void terminated_backends_lose_nothing(void **state)
     struct run *run = *state;
     struct killer k = { .url = run->f->url };
     struct store_lane lane = assign(run->f, run->ss, 1, 0, 0);
-    unsigned turns = 0;
     pthread_create(&k.thread, NULL, kill_backends, &k);
     int64_t end_us = clock_mono_us() + 4000000;
-    for (; clock_mono_us() < end_us || run->downs < 5 || k.kills < 10; turns++)
+    for (; clock_mono_us() < end_us || run->downs < 5 || k.kills < 10; k.turns++)
         assert_int_equal(commit_turn(run, &lane).result, STORE_OK);
     k.stop = true;
     pthread_join(k.thread, NULL);
-    check_counts(run, &lane, turns);
+    check_counts(run, &lane, k.turns);
 }
 
 struct restart {
