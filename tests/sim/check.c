@@ -3,6 +3,17 @@
  */
 #include "sim.h"
 
+/* What stands in the block arrived, and nothing else. */
+static void check_sent(const struct message *m, const char *name)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < INDEX_MAX; i++)
+        n += m->seen[i] != 0;
+    if (n != m->outputs_kept)
+        sim_fail("%u outputs of %s arrived, %u are in its block: %s", n, name, m->outputs_kept,
+                 m->text);
+}
+
 static void check_success(const struct message *m, const char *name)
 {
     if (m->must_fail)
@@ -13,23 +24,23 @@ static void check_success(const struct message *m, const char *name)
         sim_fail("%s has %u ledger rows: %s", name, m->rows_kept, m->text);
     if (m->outputs_kept != m->outputs * m->items)
         sim_fail("%s has %u outputs: %s", name, m->outputs_kept, m->text);
-    for (unsigned i = 0; i < m->outputs_kept; i++)
-        if (!m->seen[i])
-            sim_fail("output %u of %s never arrived: %s", i, name, m->text);
+    check_sent(m, name);
 }
 
 static void check_failure(const struct message *m, const char *name)
 {
     if (!m->must_fail && !m->may_fail)
-        sim_fail("%s failed: %s", name, m->text);
+        sim_fail("%s failed with %s: %s", name, m->error, m->text);
     if (!m->has_exec || m->exec.status != STORE_ERROR)
         sim_fail("%s failed and its row says %s: %s", name,
                  m->has_exec ? store_status_name(m->exec.status) : "nothing", m->text);
-    if (m->rows_kept)
+    /* A node may fail after others wrote and sent: that stays, in full or not at all. */
+    unsigned rows = m->rows * m->items;
+    if (m->rows_kept && (m->bad_row || m->rows_kept != rows))
         sim_fail("%s failed and has %u ledger rows: %s", name, m->rows_kept, m->text);
-    for (unsigned i = 0; i < INDEX_MAX; i++)
-        if (m->seen[i])
-            sim_fail("%s failed and output %u left: %s", name, i, m->text);
+    if (m->outputs_kept && m->outputs_kept != m->outputs * m->items)
+        sim_fail("%s failed and has %u outputs: %s", name, m->outputs_kept, m->text);
+    check_sent(m, name);
 }
 
 void check_end(void)

@@ -64,16 +64,36 @@ static struct plan *compile(const struct plugin_set *plugins, const char *durabi
     snprintf(
         text, sizeof text,
         "{\"id\":\"sim\",\"name\":\"sim\",\"active\":true,\"nodes\":[" NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") "," NODE(
-            "Book",
-            "sim.book", "{}") "," NODE("Send", "sim.send",
-                                       "{}") "," NODE("Late", "sim.wait",
-                                                      "{\"field\":\"late\"}") "],\"connections\":"
-                                                                              "{" EDGE("In",
-                                                                                       "Early") "," EDGE("Early",
-                                                                                                         "Book") "," EDGE("Book",
-                                                                                                                          "Send") "," EDGE("Send",
-                                                                                                                                           "Late") "},"
-                                                                                                                                                   "\"settings\":{\"executionOrder\":\"v1\",\"durability\":\"%s\"}}",
+            "Book", "sim.book",
+            "{}") "," NODE("Send", "sim.send",
+                           "{}") "," NODE("Late", "sim.wait",
+                                          "{\"field\":\"late\"}") "],\"connections\":"
+                                                                  "{" EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE(
+                                                                      "Book",
+                                                                      "Send") "," EDGE("Send",
+                                                                                       "Late") "},"
+                                                                                               "\"s"
+                                                                                               "ett"
+                                                                                               "ing"
+                                                                                               "s\""
+                                                                                               ":{"
+                                                                                               "\"e"
+                                                                                               "xec"
+                                                                                               "uti"
+                                                                                               "onO"
+                                                                                               "rde"
+                                                                                               "r\""
+                                                                                               ":\""
+                                                                                               "v1"
+                                                                                               "\","
+                                                                                               "\"d"
+                                                                                               "ura"
+                                                                                               "bil"
+                                                                                               "ity"
+                                                                                               "\":"
+                                                                                               "\"%"
+                                                                                               "s\""
+                                                                                               "}}",
         durability);
     struct workflow_options options = { .plugins = plugins };
     struct workflow_report report;

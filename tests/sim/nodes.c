@@ -83,7 +83,7 @@ static void request(const wf_host *h, wf_item *it, bool early)
 static void wait_one(const wf_host *h, wf_item *it)
 {
     const struct config *c = h->config(it);
-    bool early = c->field.len == 4;
+    bool early = c->field.ptr[0] == 'w';
     switch ((enum sim_wait)field(h, it, c->field.ptr)) {
     case WAIT_REQUEST:
         request(h, it, early);

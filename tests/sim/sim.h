@@ -38,6 +38,7 @@ struct message {
     unsigned rows_kept;         /* ledger rows in the store */
     bool has_exec;              /* its row in the store */
     struct store_exec exec;     /* state is malloc'd */
+    char error[256];            /* of its row */
     unsigned outputs_kept;      /* outputs in its block */
     char *bodies[INDEX_MAX];    /* first body the sink saw per output */
     unsigned seen[INDEX_MAX];

@@ -21,9 +21,10 @@ struct tx {
 
 static void *copy(struct arena *a, const void *from, size_t bytes)
 {
-    void *to = arena_alloc(a, bytes + 1);
+    char *to = arena_alloc(a, bytes + 1);
     if (bytes)
         memcpy(to, from, bytes);
+    to[bytes] = 0;
     return to;
 }
 
@@ -52,8 +53,10 @@ static struct store_turn copy_turn(struct arena *a, const struct store_turn *t)
     for (uint32_t i = 0; i < t->n_blocks; i++)
         blocks[i] = copy_block(a, &t->blocks[i]);
     struct store_exec *execs = copy(a, t->execs, t->n_execs * sizeof *execs);
-    for (uint32_t i = 0; i < t->n_execs; i++)
+    for (uint32_t i = 0; i < t->n_execs; i++) {
         execs[i].state = copy_str(a, t->execs[i].state);
+        execs[i].error = copy_str(a, t->execs[i].error);
+    }
     struct store_row *rows = copy(a, t->rows, t->n_rows * sizeof *rows);
     for (uint32_t i = 0; i < t->n_rows; i++)
         rows[i].row = copy_str(a, t->rows[i].row);
@@ -94,8 +97,8 @@ static void check_memory(const struct tx *tx)
     for (uint32_t i = 0; same && i < a->n_blocks; i++) {
         const struct store_block *x = &a->blocks[i], *y = &b->blocks[i];
         same = x->n == y->n && x->seq == y->seq && str_eq(x->outputs, y->outputs) &&
-               !memcmp(x->positions, y->positions, x->n * sizeof *x->positions) &&
-               !memcmp(x->statuses, y->statuses, x->n);
+               (!x->n || (!memcmp(x->positions, y->positions, x->n * sizeof *x->positions) &&
+                          !memcmp(x->statuses, y->statuses, x->n)));
     }
     for (uint32_t i = 0; same && i < a->n_execs; i++)
         same = str_eq(a->execs[i].state, b->execs[i].state);
@@ -165,8 +168,8 @@ static void count_columns(struct sim_lane *lane, const struct store_block *b)
     uint32_t n = 0;
     for (size_t at = 0; store_output_next(b->outputs, &at, &out) == 1; n++) {
         struct message *m = &lane->messages[b->positions[out.exec]];
-        if (b->statuses[out.exec] != STORE_SUCCESS)
-            sim_fail("a failed execution sends: %s", m->text);
+        if (m->bad_row)
+            sim_fail("an execution whose row was refused sends: %s", m->text);
         m->outputs_kept++;
     }
     if (n != b->n_outputs)
@@ -195,7 +198,10 @@ static void move_lane(const struct unit *u, uint64_t life, const struct store_bl
                                         .n = b->n,
                                         .n_outputs = b->n_outputs };
     size_t bytes = b->n * sizeof *b->positions;
-    kept->block.positions = memcpy(xmalloc(bytes + 1), b->positions, bytes);
+    uint64_t *positions = xmalloc(bytes + 1);
+    if (bytes)
+        memcpy(positions, b->positions, bytes);
+    kept->block.positions = positions;
     char *outputs = xmalloc(b->outputs.len + 1);
     if (b->outputs.len)
         memcpy(outputs, b->outputs.ptr, b->outputs.len);
@@ -223,6 +229,8 @@ static void keep_exec(const struct store_exec *e)
     m->has_exec = true;
     m->exec = *e;
     m->exec.node = m->exec.error = (wf_str){ "", 0 };
+    snprintf(m->error, sizeof m->error, "%.*s", (int)e->error.len,
+             e->error.ptr ? e->error.ptr : "");
     char *state = xmalloc(e->state.len + 1);
     if (e->state.len)
         memcpy(state, e->state.ptr, e->state.len);
