@@ -394,8 +394,10 @@ bool engine_commit(struct engine *en)
     save_live(en, t);
     gather_lanes(en, t);
     fill_record(t);
-    if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && list_empty(&t->held))
+    if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && list_empty(&t->held)) {
+        turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room again */
         return false;
+    }
     en->gather = &en->turns[!t->index];
     if (record_empty(&t->record)) {
         turn_done(en, t);
