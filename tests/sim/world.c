@@ -311,6 +311,27 @@ static bool all_dry(void)
     return !world.events;
 }
 
+static void not_dry(void)
+{
+    for (unsigned p = 0; p < world.parts; p++) {
+        const struct sim_lane *l = &world.lanes[p];
+        fprintf(stderr, "lane %u: owner %d, %s, epoch %llu, position %llu of %u, block %llu, released %llu\n",
+                p, world.owner[p], lane_ready(p) ? "ready" : "not ready",
+                (unsigned long long)l->epoch, (unsigned long long)l->position, l->n,
+                (unsigned long long)l->block_seq, (unsigned long long)l->released);
+    }
+    for (unsigned i = 0; i < world.units; i++) {
+        struct strbuf b;
+        strbuf_init(&b, 1u << 20);
+        engine_dump(&b, world.unit[i].engine);
+        fprintf(stderr, "engine %u: %s\n", i, b.ptr);
+        strbuf_fini(&b);
+    }
+    for (const struct event *ev = world.events; ev; ev = ev->next)
+        fprintf(stderr, "event %d due %lld\n", (int)ev->kind, (long long)ev->due_us);
+    sim_fail("it does not run dry");
+}
+
 static void calm(void)
 {
     world.calm = true;
@@ -331,7 +352,7 @@ static void calm(void)
             world.now_us = due;
     }
     if (!all_dry())
-        sim_fail("it does not run dry");
+        not_dry();
 }
 
 static void finish(void)
