@@ -262,12 +262,31 @@ int mem_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, store_on
     return 0;
 }
 
+static bool leaves_work(struct mem_store *m, uint32_t instance)
+{
+    struct map_slot *slot;
+    for (size_t at = 0; map_each(&m->lanes, &at, &slot);) {
+        const struct mem_lane *l = slot->value;
+        struct mem_exec *x;
+        if (l->owner != instance)
+            continue;
+        if (l->lane.released < l->lane.block_seq)
+            return true;
+        LIST_EACH(x, &l->execs, struct mem_exec, link)
+        {
+            if (x->exec.status == STORE_WAITING)
+                return true;
+        }
+    }
+    return false;
+}
+
 int mem_instance_leave(struct store *s, uint32_t instance, struct err *err)
 {
     (void)err;
     struct mem_store *m = mem_of(s);
     pthread_mutex_lock(&m->lock);
-    if (instance && instance <= m->n_instances)
+    if (instance && instance <= m->n_instances && !leaves_work(m, instance))
         m->instances[instance - 1].left = true;
     pthread_mutex_unlock(&m->lock);
     return 0;

@@ -214,7 +214,12 @@ int pg_instance_leave(struct store *s, uint32_t instance, struct err *err)
 {
     struct pg_args args = { .n = 0 };
     pg_arg_int(&args, instance);
-    return run(s, PG_LIVE, "leave", "DELETE FROM engine_instance WHERE id = $1", &args, NULL, err);
+    return run(s, PG_LIVE, "leave",
+               "DELETE FROM engine_instance i WHERE i.id = $1 AND NOT EXISTS ("
+               "SELECT FROM source_position p WHERE p.owner = i.id AND (p.released < p.block_seq "
+               "OR EXISTS (SELECT FROM execution e WHERE e.source = p.source "
+               "AND e.partition = p.partition AND e.status = 4)))",
+               &args, NULL, err);
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */

@@ -325,8 +325,13 @@ int sqlite_dead_instances(struct store *s, uint32_t me, int64_t silent_ms, store
 
 int sqlite_instance_leave(struct store *s, uint32_t instance, struct err *err)
 {
-    int rc = change(lock(s), "DELETE FROM engine_instance WHERE id = ?2 AND ?1 = ''", STR(""),
-                    instance, NULL, err);
+    int rc =
+        change(lock(s),
+               "DELETE FROM engine_instance WHERE id = ?2 AND ?1 = '' AND NOT EXISTS ("
+               "SELECT 1 FROM source_position p WHERE p.owner = ?2 AND (p.released < p.block_seq "
+               "OR EXISTS (SELECT 1 FROM execution e WHERE e.source = p.source "
+               "AND e.partition = p.partition AND e.status = 4)))",
+               STR(""), instance, NULL, err);
     unlock(s);
     return rc;
 }

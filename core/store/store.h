@@ -210,6 +210,8 @@ int store_heartbeat(struct store *s, uint32_t instance, struct err *err);
  */
 int store_dead_instances(struct store *s, uint32_t me, int64_t silent_ms,
                          void (*each)(void *ctx, uint32_t instance), void *ctx, struct err *err);
+/* It ends in good order. One whose lanes hold parked executions or outputs that may not have left
+ * stays registered: it falls silent, and another engine takes them over. */
 int store_instance_leave(struct store *s, uint32_t instance, struct err *err);
 
 /* Executions for people. */

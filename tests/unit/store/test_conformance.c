@@ -864,6 +864,24 @@ static void a_dead_engine_is_given_to_one(void **state)
     assert_int_equal(err.code, ERR_FENCED);
 }
 
+static void who_leaves_work_behind_is_taken_over(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct err err;
+    uint32_t heir, list[8] = { 0 };
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    assert_int_equal(commit_sample(f, ss, &lane, 3, 1), STORE_OK); /* its outputs may not be out */
+    close_session(f, ss);
+    assert_int_equal(store_instance(f->store, STR("heir"), &heir, &err), 0);
+    assert_int_equal(store_instance_leave(f->store, f->instance, &err), 0);
+    usleep(60000);
+    assert_int_equal(store_heartbeat(f->store, heir, &err), 0);
+    assert_int_equal(store_dead_instances(f->store, heir, 50, on_instance, list, &err), 0);
+    assert_int_equal(list[0], 1);
+    assert_int_equal(list[1], f->instance);
+}
+
 static void on_credential(void *ctx, const struct store_credential *c)
 {
     char *text = ctx;
@@ -1319,6 +1337,7 @@ static void urls_are_checked(void **state)
     X(deploys_make_versions)                                                                       \
     X(sources_have_one_number)                                                                     \
     X(a_dead_engine_is_given_to_one)                                                               \
+    X(who_leaves_work_behind_is_taken_over)                                                        \
     X(credentials_are_kept)                                                                        \
     X(executions_are_listed)                                                                       \
     X(executions_are_shown)                                                                        \
