@@ -48,6 +48,16 @@ static void on_dead(void *ctx, uint32_t instance)
     worker_takeover(s->workers[instance % s->n_workers], instance);
 }
 
+static void keep_house(struct server *s, int64_t *next_us)
+{
+    struct err err;
+    if (clock_mono_us() < *next_us)
+        return;
+    *next_us = clock_mono_us() + (int64_t)3600 * 1000000;
+    if (store_housekeep(s->store, clock_wall_us(), &err) != 0)
+        log_warn("serve", "housekeeping", "%s", err.text);
+}
+
 static void keep(void *arg)
 {
     struct server *s = arg;
@@ -56,12 +66,10 @@ static void keep(void *arg)
     while (!__atomic_load_n(&s->stop_keeper, __ATOMIC_ACQUIRE)) {
         if (store_heartbeat(s->store, s->instance, &err) != 0)
             log_warn("serve", "heartbeat", "%s", err.text);
-        look_for_changes(s);
-        store_dead_instances(s->store, s->instance, DEAD_MS, on_dead, s, &err);
-        if (clock_mono_us() >= housekeeping) {
-            housekeeping = clock_mono_us() + (int64_t)3600 * 1000000;
-            if (store_housekeep(s->store, clock_wall_us(), &err) != 0)
-                log_warn("serve", "housekeeping", "%s", err.text);
+        if (!__atomic_load_n(&s->draining, __ATOMIC_ACQUIRE)) { /* else: no new work */
+            look_for_changes(s);
+            store_dead_instances(s->store, s->instance, DEAD_MS, on_dead, s, &err);
+            keep_house(s, &housekeeping);
         }
         nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
     }

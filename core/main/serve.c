@@ -162,6 +162,35 @@ static void join_workers(struct server *s)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
+static void on_drained(struct mail *m)
+{
+    struct server *s = CONTAINER_OF(m, struct server, drained);
+    loop_stop(s->loop);
+}
+
+/* [its own thread] */
+static void wait_for_workers(void *arg)
+{
+    struct server *s = arg;
+    for (uint32_t i = 0; i < s->n_workers; i++)
+        worker_wait(s->workers[i]);
+    loop_post(s->loop, &s->drained);
+}
+
+/* Health, metrics and a second signal are answered while the workers drain, and the store hears
+ * that this engine lives, so that nobody takes its lanes away. */
+static void begin_drain(struct server *s)
+{
+    struct err err;
+    __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
+    if (s->admin)
+        admin_draining(s->admin);
+    drain_workers(s, s->config->drain_ms);
+    s->drained = (struct mail){ .fn = on_drained };
+    if (thread_start(&s->drainer, "drainer", wait_for_workers, s, &err) != 0)
+        loop_stop(s->loop);
+}
+
 static void on_stop(void *arg, int signum)
 {
     struct server *s = arg;
@@ -171,7 +200,7 @@ static void on_stop(void *arg, int signum)
     }
     log_info("serve", "drain", "%s: no new work; what runs has %lld s to end", strsignal(signum),
              (long long)s->config->drain_ms / 1000);
-    loop_stop(s->loop);
+    begin_drain(s);
 }
 
 static void on_reload(void *arg, int signum)
@@ -295,11 +324,12 @@ static int start(struct server *s, struct err *err)
 static void stop(struct server *s)
 {
     struct err err;
+    if (s->drainer.is_started)
+        thread_join(&s->drainer);
+    else
+        drain_workers(s, s->config->drain_ms);
     if (s->keeper.is_started)
         keeper_stop(s);
-    if (s->admin)
-        admin_draining(s->admin);
-    drain_workers(s, s->config->drain_ms);
     join_workers(s);
     if (s->admin)
         admin_stop(s->admin);

@@ -35,10 +35,13 @@ struct server {
     struct admin *admin;
     /* keeper */
     struct thread keeper;
-    int stop_keeper;   /* atomic */
-    int reload;        /* atomic: mail is on its way */
-    uint64_t revision; /* keeper's */
-    unsigned stops;    /* signals to stop so far */
+    int stop_keeper;       /* atomic */
+    int reload;            /* atomic: mail is on its way */
+    uint64_t revision;     /* keeper's */
+    unsigned stops;        /* signals to stop so far */
+    int draining;          /* atomic */
+    struct thread drainer; /* waits for the workers, while the main loop goes on answering */
+    struct mail drained;
 };
 
 /* deployments.c: definitions of files and of the store, compiled and handed to the workers. */

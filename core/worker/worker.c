@@ -169,9 +169,11 @@ fail_loop:
     return NULL;
 }
 
+void worker_wait(struct worker *w) { thread_join(&w->thread); }
+
 void worker_join(struct worker *w)
 {
-    thread_join(&w->thread);
+    worker_wait(w);
     if (w->cut)
         return; /* clients are in the middle of things; the process is about to end */
     free_parts(w);
@@ -279,7 +281,8 @@ void worker_retire(struct worker *w, const char *workflow_id)
 
 static void do_takeover(struct worker *w, struct letter *letter)
 {
-    takeover_start(w, letter->instance);
+    if (!w->draining)
+        takeover_start(w, letter->instance);
 }
 
 void worker_takeover(struct worker *w, uint32_t instance)

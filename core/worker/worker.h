@@ -36,6 +36,8 @@ struct worker *worker_start(const struct worker_config *config, struct err *err)
 /* Begins to drain: no new events; runs and outputs under way end; then its thread ends. Cut after
  * grace_ms. */
 void worker_drain(struct worker *w, int64_t grace_ms);
+/* Waits for the thread to end; questions to the worker are refused from then on. */
+void worker_wait(struct worker *w);
 /* Waits for the thread to end, frees the worker. */
 void worker_join(struct worker *w);
 

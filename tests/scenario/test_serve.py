@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
@@ -261,6 +262,59 @@ def test_sigterm_drains(engine):
     assert answers and answers[0].status == 200 and answers[0].json() == {"done": True}
     assert e.process.wait(20) == 0
     assert "drain" in e.log()
+
+
+def slow_hook(ms):
+    return hook(nodes=[{"name": "Slow", "type": "catalyst.code",
+                        "parameters": {"code": f"sleep({ms})\nreturn {{done = true}}"}}],
+                wires=["Hook -> Slow"], responseMode="lastNode")
+
+
+def call_aside(e):
+    """A request whose answer nobody reads, under way when this returns."""
+    def call():
+        try:
+            e.call("POST", "/webhook/in", {})
+        except (OSError, http.client.HTTPException):
+            pass
+    caller = threading.Thread(target=call)
+    caller.start()
+    until(lambda: e.metric("catalyst_executions_live") == 1)
+    return caller
+
+
+def test_health_answers_while_it_drains(engine):
+    e = engine(slow_hook(1500))
+    caller = call_aside(e)
+    e.process.terminate()
+    until(lambda: e.get("/readyz")[0] == 503)
+    assert "draining" in e.get("/readyz")[1]
+    assert e.get("/healthz")[0] == 200
+    check_metrics(e.get("/metrics")[1])
+    assert e.process.wait(20) == 0
+    caller.join()
+
+
+def test_a_second_signal_cuts(engine):
+    e = engine(slow_hook(30000))
+    caller = call_aside(e)
+    e.process.terminate()
+    e.wait_log("drain")
+    time.sleep(0.3)
+    e.process.terminate()
+    assert e.process.wait(5) == 0
+    assert "cut" in e.log()
+    caller.join()
+
+
+def test_what_does_not_end_in_time_is_cut_and_kept(engine):
+    e = engine(slow_hook(3000), flags=("--drain", "500ms"))
+    caller = call_aside(e)
+    assert e.stop(10) == 0
+    caller.join()
+    assert "drain.cut" in e.log()
+    again = engine(slow_hook(3000))
+    until(lambda: again.done("success") == 1, 30)
 
 
 def test_stop_when_idle_is_quick(engine):
