@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The keeper: a thread for store calls that may block. Twice a second it tells the store that this
- * engine lives, and looks whether definitions changed or another engine died; once an hour it makes
- * and drops partitions.
+ * engine lives, and looks whether definitions changed or another engine died. Partitions are made
+ * and dropped once an hour on a thread of its own: that may take long, and a heartbeat must not
+ * wait for it.
+ *
+ * An engine that was silent for so long that others took its work stops: it owns nothing any more.
  */
 #include "main/serve.h"
 #include "base/clock.h"
@@ -48,40 +51,66 @@ static void on_dead(void *ctx, uint32_t instance)
     worker_takeover(s->workers[instance % s->n_workers], instance);
 }
 
-static void keep_house(struct server *s, int64_t *next_us)
+static void pause_ms(long ms) { nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL); }
+
+static bool is_stopped(struct server *s)
+{
+    return __atomic_load_n(&s->stop_keeper, __ATOMIC_ACQUIRE);
+}
+
+static void keep_house(void *arg)
+{
+    struct server *s = arg;
+    struct err err;
+    int64_t next_us = 0;
+    for (; !is_stopped(s); pause_ms(TICK_MS)) {
+        if (clock_mono_us() < next_us || __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE))
+            continue;
+        next_us = clock_mono_us() + (int64_t)3600 * 1000000;
+        if (store_housekeep(s->store, clock_wall_us(), &err) != 0)
+            log_warn("serve", "housekeeping", "%s", err.text);
+    }
+}
+
+/* Told once: the drain that follows sets stop_keeper. */
+static void beat(struct server *s)
 {
     struct err err;
-    if (clock_mono_us() < *next_us)
+    if (store_heartbeat(s->store, s->instance, &err) == 0)
         return;
-    *next_us = clock_mono_us() + (int64_t)3600 * 1000000;
-    if (store_housekeep(s->store, clock_wall_us(), &err) != 0)
-        log_warn("serve", "housekeeping", "%s", err.text);
+    if (err.code != ERR_FENCED) {
+        log_warn("serve", "heartbeat", "%s", err.text);
+        return;
+    }
+    if (__atomic_exchange_n(&s->fenced, 1, __ATOMIC_ACQ_REL))
+        return;
+    log_error("serve", "fenced", "%s; this engine stops and must be started again", err.text);
+    loop_stop(s->loop);
 }
 
 static void keep(void *arg)
 {
     struct server *s = arg;
     struct err err;
-    int64_t housekeeping = 0;
-    while (!__atomic_load_n(&s->stop_keeper, __ATOMIC_ACQUIRE)) {
-        if (store_heartbeat(s->store, s->instance, &err) != 0)
-            log_warn("serve", "heartbeat", "%s", err.text);
-        if (!__atomic_load_n(&s->draining, __ATOMIC_ACQUIRE)) { /* else: no new work */
-            look_for_changes(s);
-            store_dead_instances(s->store, s->instance, DEAD_MS, on_dead, s, &err);
-            keep_house(s, &housekeeping);
-        }
-        nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+    for (; !is_stopped(s); pause_ms(TICK_MS)) {
+        beat(s);
+        if (__atomic_load_n(&s->draining, __ATOMIC_ACQUIRE))
+            continue; /* no new work */
+        look_for_changes(s);
+        store_dead_instances(s->store, s->instance, DEAD_MS, on_dead, s, &err);
     }
 }
 
 int keeper_start(struct server *s, struct err *err)
 {
-    return thread_start(&s->keeper, "keeper", keep, s, err);
+    if (thread_start(&s->keeper, "keeper", keep, s, err) != 0)
+        return -1;
+    return thread_start(&s->housekeeper, "housekeeper", keep_house, s, err);
 }
 
 void keeper_stop(struct server *s)
 {
     __atomic_store_n(&s->stop_keeper, 1, __ATOMIC_RELEASE);
     thread_join(&s->keeper);
+    thread_join(&s->housekeeper);
 }

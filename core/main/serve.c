@@ -364,6 +364,8 @@ int cmd_serve(struct config *c, const char **args, int n_args)
         print_banner(&s);
         log_ready(&s);
         loop_run(s.loop);
+        if (__atomic_load_n(&s.fenced, __ATOMIC_ACQUIRE))
+            code = say_error(EXIT_UNREACHABLE, "other engines took over this one's work");
     }
     stop(&s);
     return code;

@@ -2,7 +2,7 @@
  * serve: the parts of a running engine process.
  *
  *   main thread: loop with signals and the admin server; compiles plans, hands them to the workers
- *   keeper thread: heartbeat, new versions in the store, dead engines, housekeeping (its calls
+ *   keeper threads: heartbeat, new versions in the store, dead engines; housekeeping (their calls
  * block) worker threads: everything else
  */
 #ifndef CATALYST_SERVE_H
@@ -34,7 +34,8 @@ struct server {
     struct loop *loop;
     struct admin *admin;
     /* keeper */
-    struct thread keeper;
+    struct thread keeper, housekeeper;
+    int fenced;            /* atomic: others took this engine's work */
     int stop_keeper;       /* atomic */
     int reload;            /* atomic: mail is on its way */
     uint64_t revision;     /* keeper's */
