@@ -251,7 +251,7 @@ static void accept_one(const struct inbound *in)
     e->reply = in->reply;
     lane->ep->counters.started++;
     if (in->answer_accept)
-        turn_answer(e, in->accept_status, no_str(), no_str());
+        turn_answer_accept(e, in->accept_status);
     e->answer_data = in->answer_data;
     struct inbound_item *items;
     size_t n = 0;

@@ -292,6 +292,13 @@ struct lane {
     uint32_t n_pending, pending_size;
 };
 
+/* An answer that leaves when the turn is durable. */
+struct turn_reply {
+    struct engine_reply_out out;
+    struct exec_id exec;
+    bool of_accept; /* says no more than that the event was taken */
+};
+
 struct turn {
     uint32_t index; /* 0 or 1 */
     bool in_flight;
@@ -303,7 +310,7 @@ struct turn {
     struct store_exec *execs;
     struct exec_id *ended;
     struct store_row *rows;
-    struct engine_reply_out *replies;
+    struct turn_reply *replies;
     uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size;
     uint32_t n_done;      /* executions that ended in it */
     size_t bytes;         /* inputs and outputs */
@@ -395,16 +402,18 @@ void ticket_set_timer(struct ticket *t, int64_t due_us);
 void ticket_free_slabs(struct engine *en);
 
 /* turn.c */
+#define TURN_FAILURE_BODY "{\"message\":\"Workflow execution failed\"}"
 void turn_init(struct turn *t, uint32_t index);
 void turn_fini(struct turn *t);
 void turn_add_ended(struct exec *e, enum store_status status);
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
-void turn_answer_handle(struct engine *en, void *handle, int status, wf_str headers, wf_str body);
+void turn_answer_accept(struct exec *e, int status);
+bool turn_answers_lane(const struct turn *t, const struct lane *lane);
 bool turn_empty(const struct engine *en);
 void columns_init(struct columns *c, size_t cap);
 void columns_clear(struct columns *c);
 void columns_fini(struct columns *c);
-void turn_forget_lane(struct turn *t, struct lane *lane);
+void turn_forget_lane(struct turn *t, struct lane *lane); /* its answers become 503 */
 
 /* lane.c */
 void lane_destroy(struct lane *lane);

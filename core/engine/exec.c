@@ -224,7 +224,7 @@ static void answer_end(struct exec *e, enum store_status status)
     struct strbuf body;
     strbuf_init(&body, 64u << 20);
     if (!ok)
-        strbuf_adds(&body, "{\"message\":\"Workflow execution failed\"}");
+        strbuf_adds(&body, TURN_FAILURE_BODY);
     else if (e->answer_data == ANSWER_ALL_ENTRIES)
         add_entries(&body, &e->last);
     else if (e->answer_data == ANSWER_FIRST_JSON && first)

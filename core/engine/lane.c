@@ -123,7 +123,8 @@ void lane_check_gone(struct lane *lane)
     const struct columns *c = lane->columns;
     bool journaled = lane->durability >= DURABILITY_EXACTLY_ONCE;
     if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending || !list_empty(&lane->unsaved) ||
-        lane->next != lane->committed || (journaled && lane->released != lane->released_committed))
+        lane->next != lane->committed || (journaled && lane->released != lane->released_committed) ||
+        turn_answers_lane(lane->en->gather, lane))
         return;
     if (!any_awaits_answer(lane)) /* the journal keeps an execution, but not the client that waits for it */
         lane_lose(lane);
@@ -200,4 +201,5 @@ void engine_released(struct engine *en, struct lane *lane, uint64_t seq)
     memmove(lane->pending, lane->pending + done, lane->n_pending * sizeof *lane->pending);
     if (lane->durability == DURABILITY_AT_LEAST_ONCE)
         en->io.acknowledge(en->io.ctx, lane, position);
+    lane_check_gone(lane); /* without a journal, no turn may come any more */
 }

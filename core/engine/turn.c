@@ -189,18 +189,25 @@ void turn_add_ended(struct exec *e, enum store_status status)
     t->bytes += c->inputs.len + c->outputs.len - before;
 }
 
-void turn_answer_handle(struct engine *en, void *handle, int status, wf_str headers, wf_str body)
+static void answer(struct exec *e, int status, wf_str headers, wf_str body, bool of_accept)
 {
-    struct turn *t = en->gather;
-    struct engine_reply_out *r = array_next(&t->replies, &t->n_replies, &t->replies_size, sizeof *r);
-    *r = (struct engine_reply_out){ handle, status, arena_str(&t->arena, headers.ptr, headers.len),
-                                    arena_str(&t->arena, body.ptr, body.len) };
+    struct turn *t = e->en->gather;
+    struct turn_reply *r = array_next(&t->replies, &t->n_replies, &t->replies_size, sizeof *r);
+    *r = (struct turn_reply){ { e->reply, status, arena_str(&t->arena, headers.ptr, headers.len),
+                                arena_str(&t->arena, body.ptr, body.len) },
+                              e->id,
+                              of_accept };
+    e->answered = true;
 }
 
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body)
 {
-    e->answered = true;
-    turn_answer_handle(e->en, e->reply, status, headers, body);
+    answer(e, status, headers, body, false);
+}
+
+void turn_answer_accept(struct exec *e, int status)
+{
+    answer(e, status, no_str(), no_str(), true);
 }
 
 /* --- a turn's life ------------------------------------------------------------------------------------------ */
@@ -355,7 +362,7 @@ static void turn_release(struct engine *en, struct turn *t)
         columns_clear(&lane->columns[t->index]);
     }
     for (uint32_t i = 0; i < t->n_replies; i++)
-        en->io.answer(en->io.ctx, &t->replies[i]);
+        en->io.answer(en->io.ctx, &t->replies[i].out);
 }
 
 static void let_held_go(struct turn *t)
@@ -416,8 +423,36 @@ static bool of_lane(struct exec_id id, const struct lane *lane)
     return id.source == lane->source && id.partition == lane->partition;
 }
 
+bool turn_answers_lane(const struct turn *t, const struct lane *lane)
+{
+    for (uint32_t i = 0; i < t->n_replies; i++)
+        if (of_lane(t->replies[i].exec, lane))
+            return true;
+    return false;
+}
+
+/* What these answers tell will not be durable. Their clients would wait for ever without one. */
+static void refuse_answers(struct turn *t, const struct lane *lane)
+{
+    uint32_t n = 0;
+    struct engine *en = lane->en;
+    for (uint32_t i = 0; i < t->n_replies; i++) {
+        struct turn_reply *r = &t->replies[i];
+        if (!of_lane(r->exec, lane)) {
+            t->replies[n++] = *r;
+            continue;
+        }
+        r->out.status = 503;
+        r->out.headers = no_str();
+        r->out.body = STR("{\"error\":\"the engine stops; the outcome is not known\"}");
+        en->io.answer(en->io.ctx, &r->out);
+    }
+    t->n_replies = n;
+}
+
 void turn_forget_lane(struct turn *t, struct lane *lane)
 {
+    refuse_answers(t, lane);
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->n_execs; i++)
         if (!of_lane(t->execs[i].id, lane))
@@ -517,11 +552,24 @@ static struct store_exec *failed_row(struct turn *t, struct exec_id id)
     return row;
 }
 
+static void answer_failure(struct turn *t, struct exec_id id)
+{
+    for (uint32_t i = 0; i < t->n_replies; i++) {
+        struct turn_reply *r = &t->replies[i];
+        if (!same_exec(r->exec, id) || r->of_accept)
+            continue;
+        r->out.status = 500;
+        r->out.headers = no_str();
+        r->out.body = STR(TURN_FAILURE_BODY);
+    }
+}
+
 /* An execution whose row the database refused fails as a whole: its outputs and other rows go, its error is
  * kept. The others of the turn are not touched. */
 static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, const char *table, const char *reason)
 {
     mark_failed(en, t, id);
+    answer_failure(t, id);
     struct strbuf error;
     strbuf_init(&error, 1u << 16);
     strbuf_adds(&error, "{\"message\":");

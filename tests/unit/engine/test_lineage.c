@@ -79,11 +79,11 @@ static void first_last_all(void **state)
 static void run_index_names_an_earlier_run(void **state)
 {
     (void)state;
-    rig_flow(
-        V1,
-        N("L", "loop", 1, 0, "") "," NOTE("Z", "$('L').first(0, 0).json.n + '/' + $('L').first(0, "
+    rig_flow(V1,
+             N("L", "loop", 1, 0, "") "," NOTE("Z",
+                                               "$('L').first(0, 0).json.n + '/' + $('L').first(0, "
                                                "1).json.n + '/' + $('L').last(1).json.n"),
-        E("In", TO1("L")) "," E("L", TO1("L") "," TO1("Z")));
+             E("In", TO1("L")) "," E("L", TO1("L") "," TO1("Z")));
     send_message("{\"n\":2}");
     expect_seen("2 1 0 1/0/-1 ");
 }
