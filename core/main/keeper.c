@@ -72,7 +72,13 @@ static void keep_house(void *arg)
     }
 }
 
-/* Told once: the drain that follows sets stop_keeper. */
+static void on_fenced(struct mail *m)
+{
+    struct notice *n = CONTAINER_OF(m, struct notice, mail);
+    serve_drain(n->s);
+    free(n);
+}
+
 static void beat(struct server *s)
 {
     struct err err;
@@ -85,7 +91,10 @@ static void beat(struct server *s)
     if (__atomic_exchange_n(&s->fenced, 1, __ATOMIC_ACQ_REL))
         return;
     log_error("serve", "fenced", "%s; this engine stops and must be started again", err.text);
-    loop_stop(s->loop);
+    struct notice *n = xcalloc(1, sizeof *n);
+    *n = (struct notice){ .mail = { .fn = on_fenced }, .s = s };
+    if (loop_post(s->loop, &n->mail) != 0)
+        free(n);
 }
 
 static void keep(void *arg)

@@ -179,7 +179,7 @@ static void wait_for_workers(void *arg)
 
 /* Health, metrics and a second signal are answered while the workers drain, and the store hears
  * that this engine lives, so that nobody takes its lanes away. */
-static void begin_drain(struct server *s)
+void serve_drain(struct server *s)
 {
     struct err err;
     __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
@@ -200,7 +200,8 @@ static void on_stop(void *arg, int signum)
     }
     log_info("serve", "drain", "%s: no new work; what runs has %lld s to end", strsignal(signum),
              (long long)s->config->drain_ms / 1000);
-    begin_drain(s);
+    if (!__atomic_load_n(&s->draining, __ATOMIC_ACQUIRE))
+        serve_drain(s);
 }
 
 static void on_reload(void *arg, int signum)

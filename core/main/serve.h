@@ -57,6 +57,9 @@ void deployments_free(struct server *s);
 /* Topics of the Kafka triggers and senders of all running workflows; NULL-ended, in the arena. */
 const char **deployments_topics(struct server *s, struct arena *a);
 
+/* serve.c: no new work; the loop stops when what runs has ended. On the main thread, once. */
+void serve_drain(struct server *s);
+
 /* keeper.c */
 int keeper_start(struct server *s, struct err *err);
 void keeper_stop(struct server *s);
