@@ -140,6 +140,10 @@ struct json json_of_str(struct arena *a, const char *ptr, size_t len);
  * Slots start as null / "" : null. Keys must differ. */
 struct json json_array(struct arena *a, size_t n, struct json **elements);
 struct json json_object(struct arena *a, size_t n, struct json_member **members);
+/* An object of the n members that lie from slots + 1 on, in the arena, and have differing keys;
+ * slots[0] is left to this room. Where the first of them are those of `base` byte by byte, it knows
+ * base's text. */
+struct json json_object_like(const struct json *base, struct json *slots, size_t n);
 
 /* --- editing by copy
  * ------------------------------------------------------------------------------ */

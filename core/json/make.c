@@ -95,6 +95,20 @@ struct json json_object(struct arena *a, size_t n, struct json_member **members)
     return (struct json){ .type = JSON_OBJECT, .len = (uint32_t)n, .members = slots };
 }
 
+struct json json_object_like(const struct json *base, struct json *slots, size_t n)
+{
+    BUG_IF(n > UINT32_MAX);
+    struct json v = { .type = JSON_OBJECT, .len = (uint32_t)n, .elements = slots + 1 };
+    if (!base || base->type != JSON_OBJECT || !has_text(base))
+        return v;
+    struct json_span span = span_of(base);
+    if (span.n > n || memcmp(slots + 1, base->members, span.n * sizeof *base->members) != 0)
+        return v;
+    span_put(slots, span);
+    v.flags = JSON_TEXT;
+    return v;
+}
+
 /* Gives a value that was copied bytewise its own contents, as far as they are its own: bytes of a
  * string, the slots of a container. */
 static void own_contents(struct arena *a, struct json *v)

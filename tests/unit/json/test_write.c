@@ -348,6 +348,31 @@ static void test_known_inside(void **state)
     strbuf_fini(&b);
 }
 
+/* Members that somebody laid out himself. */
+static void test_known_like(void **state)
+{
+    struct arena *a = *state;
+    char *text = arena_strdup(a, "{\"a\":1,\"b\":[1]}");
+    struct json v = parsed(a, text), slots[1 + 2 * 3], five = json_of_int(5);
+    struct json_member *m = (struct json_member *)(void *)(slots + 1);
+    text[5] = '7';
+    memcpy(m, v.members, 2 * sizeof *m);
+    m[2] = (struct json_member){ .key = json_of_str_borrow(STR("c")), .value = five };
+    struct json like = json_object_like(&v, slots, 3);
+    assert_text(a, &like, "{\"a\":7,\"b\":[1],\"c\":5}");
+    like = json_object_like(&v, slots, 2);
+    assert_text(a, &like, "{\"a\":7,\"b\":[1]}");
+    like = json_object_like(&v, slots, 1); /* less than the text says */
+    assert_text(a, &like, "{\"a\":1}");
+    like = json_object_like(NULL, slots, 3);
+    assert_text(a, &like, "{\"a\":1,\"b\":[1],\"c\":5}");
+    m[1].value = five;
+    like = json_object_like(&v, slots, 3);
+    assert_text(a, &like, "{\"a\":1,\"b\":5,\"c\":5}");
+    like = json_object_like(&v, slots, 0);
+    assert_text(a, &like, "{}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +380,7 @@ int main(void)
         TEST(test_bound),       TEST(test_buffer),      TEST(test_pretty),
         TEST(test_to_str),      TEST(test_copy),        TEST(test_known_texts),
         TEST(test_known_parts), TEST(test_known_edits), TEST(test_known_inside),
+        TEST(test_known_like),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
