@@ -65,12 +65,8 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
     uint32_t n = v->cells ? v->n : v->kind == VIEW_ITEMS ? (uint32_t)t->run->n_items : v->base->len;
     /* every slot is written below, so json_object's defaults would be work twice */
     struct json *elements = list ? arena_alloc(a, sizeof *elements * n) : NULL;
-    struct json_member *members = list ? NULL : arena_alloc(a, sizeof *members * n);
-    *out = (struct json){ .type = list ? JSON_ARRAY : JSON_OBJECT, .len = n };
-    if (list)
-        out->elements = elements;
-    else
-        out->members = members;
+    struct json *slots = list ? NULL : arena_alloc(a, sizeof *slots * (2 * (size_t)n + 1));
+    struct json_member *members = list ? NULL : (struct json_member *)(void *)(slots + 1);
     for (uint32_t i = 0; i < n; i++) {
         struct cell own = { 0 }, *c = &own;
         if (v->cells) {
@@ -91,6 +87,10 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
         else if (cell_to_json(L, t, c, value, depth, why, why_size) != 0)
             return -1;
     }
+    if (list)
+        *out = (struct json){ .type = JSON_ARRAY, .len = n, .elements = elements };
+    else
+        *out = json_object_like(v->base, slots, n);
     return 0;
 }
 
