@@ -4,12 +4,15 @@ import base64
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -440,3 +443,71 @@ def test_full_disk(catalyst, tmp_path):
     finally:
         e.kill()
         subprocess.run(["umount", "-l", small])
+
+
+# --- TLS, and calls to the outside -----------------------------------------------------------------
+
+def test_webhooks_over_tls(engine, tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl: not installed")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                    tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True,
+                   capture_output=True)
+    e = engine(hook(), flags=("--tls-cert", tmp_path / "cert.pem", "--tls-key",
+                              tmp_path / "key.pem"))
+    trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    trust.minimum_version = ssl.TLSVersion.TLSv1_3
+    connection = http.client.HTTPSConnection(e.addresses["webhooks"], context=trust, timeout=10)
+    for _ in range(3):
+        connection.request("POST", "/webhook/in", body=b'{"a":1}',
+                           headers={"content-type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 202
+    connection.close()
+    until(lambda: e.done("success") == 3)
+
+
+def test_tls_files_that_cannot_be_read(catalyst, tmp_path):
+    done = subprocess.run([catalyst, "serve", "--store", "memory:", "--tls-cert", "none.pem",
+                           "--tls-key", "none.pem", "--http-port", "0", "--admin-port", "0"],
+                          capture_output=True, text=True, cwd=tmp_path, timeout=30)
+    assert done.returncode in (2, 3) and "none.pem" in done.stderr
+
+
+class Peer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.seen.append((self.path, self.headers.get("x-from"), body))
+        fail = len(self.server.seen) == 1
+        self.send_response(503 if fail else 200)
+        if fail:
+            self.send_header("retry-after", "0")
+        self.send_header("content-length", "11")
+        self.end_headers()
+        self.wfile.write(b'{"ok":true}')
+
+    def log_message(self, *_):
+        pass
+
+
+def test_lua_asks_a_server_and_is_retried(engine):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = f"""
+local r = http.request{{ method = 'POST', url = 'http://127.0.0.1:{server.server_port}/ask',
+                        headers = {{ ['x-from'] = 'lua' }}, body = json_encode({{ n = item.json.body.n }}) }}
+if r.status ~= 200 then error('status ' .. r.status) end
+return {{ answer = json_decode(r.body).ok, status = r.status }}"""
+    e = engine(hook(responseMode="lastNode", wires=["Hook -> Ask"], nodes=[
+        {"name": "Ask", "type": "catalyst.code", "retry": {"tries": 3, "first_ms": 10},
+         "parameters": {"mode": "runOnceForEachItem", "code": code}}]))
+    try:
+        assert e.call("POST", "/webhook/in", {"n": 7}).json() == {"answer": True, "status": 200}
+        assert server.seen == [("/ask", "lua", b'{"n":7}')] * 2
+        assert e.metric("catalyst_node_retried_total", node="Ask") == 1
+    finally:
+        server.shutdown()
