@@ -77,14 +77,15 @@ static bool solve(struct wf_inst *inst, struct wf_item *it)
     return false;
 }
 
-static void item_begin(struct wf_item *it, uint32_t index, uint8_t input)
+/* The attempt is the segment's: larger than 1 for one that comes back from the store between two tries. */
+static void item_begin(struct wf_item *it, uint32_t index, uint8_t input, uint16_t attempt)
 {
     it->outs = it->outs_last = NULL;
     it->config = NULL;
     it->error = NULL;
     it->attached = NULL;
     it->index = index;
-    it->attempt = 1;
+    it->attempt = attempt;
     it->input = input;
     it->state = ITEM_RUNNING;
 }
@@ -108,7 +109,7 @@ static struct wf_item *first_item(struct exec *e)
     struct json_member *none;
     struct json empty = json_object(&e->arena, 0, &none);
     struct wf_item *it = item_create(e, &empty, seg->inst->node->index, seg->run);
-    item_begin(it, 0, 0);
+    item_begin(it, 0, 0, seg->attempt);
     return it;
 }
 
@@ -118,7 +119,7 @@ static void open_segment(struct exec *e)
     if (seg->n_inputs == 1 && seg->inputs[0].n == 1) { /* nearly always */
         seg->first = seg->inputs[0].items[0];
         seg->pending = 1;
-        item_begin(seg->first, 0, 0);
+        item_begin(seg->first, 0, 0, seg->attempt);
         return;
     }
     if (seg->inst->node->execute_once)
@@ -126,7 +127,7 @@ static void open_segment(struct exec *e)
     seg->pending = 0;
     for (uint16_t k = 0; k < seg->n_inputs; k++) {
         for (uint32_t i = 0; i < seg->inputs[k].n; i++)
-            item_begin(seg->inputs[k].items[i], i, (uint8_t)k);
+            item_begin(seg->inputs[k].items[i], i, (uint8_t)k, seg->attempt);
         seg->pending += seg->inputs[k].n;
     }
     seg->first = first_item(e);

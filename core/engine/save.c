@@ -217,11 +217,11 @@ static void add_progress(struct saver *s, const struct exec *e)
     strbuf_adds(s->b, ",\"runs\":[");
     if (e->newest_run)
         add_run(s, e->newest_run, &first);
-    strbuf_addf(s->b, "],\"nodeRuns\":%llu", (unsigned long long)e->node_runs);
+    /* The run under way will be counted again. */
+    strbuf_addf(s->b, "],\"nodeRuns\":%llu", (unsigned long long)e->node_runs - (e->seg.inst != NULL));
     if (e->run_counts) {
         strbuf_adds(s->b, ",\"counts\":[");
         for (uint32_t i = 0; i < e->ep->plan->n_nodes; i++) {
-            /* The run under way will be counted again. */
             unsigned under_way = e->seg.inst && e->seg.inst->node->index == i && e->run_counts[i];
             strbuf_addf(s->b, "%s%u", i ? "," : "", e->run_counts[i] - under_way);
         }
