@@ -358,13 +358,24 @@ static bool release_waiting(struct exec *e)
     return false;
 }
 
-static void fail_endless(struct exec *e, uint32_t node)
+/* The step is not taken, and stays: another try of the execution begins with it. */
+static void refuse(struct exec *e, const struct step *s, const struct item_error *error)
 {
-    struct item_error *error =
-        error_create(e, WF_REJECTED,
-                     "stopped after %llu node runs; if this loop should run longer, raise settings.maxNodeRuns",
-                     (unsigned long long)e->node_runs);
-    exec_fail(e, node, 0, error);
+    if (e->n_stack == e->stack_size)
+        stack_grow(e);
+    struct step *top = &e->stack[e->n_stack++];
+    *top = *s;
+    if (top->n_inputs == 1)
+        top->inputs = &top->one;
+    e->node_runs--;
+    exec_fail(e, s->node, 0, error);
+}
+
+static struct item_error *endless(struct exec *e)
+{
+    return error_create(e, WF_REJECTED,
+                        "stopped after %llu node runs; if this loop should run longer, raise settings.maxNodeRuns",
+                        (unsigned long long)e->node_runs);
 }
 
 /* Opens the segment of the step and stands at its node. */
@@ -389,13 +400,13 @@ static void stand(struct exec *e, const struct step *s)
 static void enter(struct exec *e, const struct step *s)
 {
     if (++e->node_runs > e->ep->plan->settings.max_node_runs) {
-        fail_endless(e, s->node);
+        refuse(e, s, endless(e));
         return;
     }
     if (e->arena.total_bytes > e->en->limits.max_exec_bytes) {
-        exec_fail(e, s->node, 0,
-                  error_create(e, WF_REJECTED, "the execution uses more than %llu bytes of memory",
-                               (unsigned long long)e->en->limits.max_exec_bytes));
+        refuse(e, s,
+               error_create(e, WF_REJECTED, "the execution uses more than %llu bytes of memory",
+                            (unsigned long long)e->en->limits.max_exec_bytes));
         return;
     }
     stand(e, s);

@@ -274,6 +274,19 @@ static void failed_execution_runs_again_from_its_node(void **state)
     expect_seen("A B B ");
 }
 
+/* What it did not run any more is still to be done: a retry must not find it done. */
+static void endless_loop_fails_again_when_retried(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"maxNodeRuns\":3", N("L", "loop", 1, 0, "") "," N("Z", "pass", 2, 9, ""),
+             E("In", TO1("L")) "," E("L", TO1("L") "," TO1("Z")));
+    send_message("{\"n\":100}");
+    expect_failed("L", "maxNodeRuns");
+    die_and_restore();
+    expect_failed("L", "stopped after 4 node runs");
+    assert_int_equal(succeeded(), 0);
+}
+
 static void damaged_state_is_refused(void **state)
 {
     (void)state;
@@ -329,6 +342,7 @@ int main(void)
         TEST(attempt_of_a_segment),
         TEST(node_runs_count_on),
         TEST(failed_execution_runs_again_from_its_node),
+        TEST(endless_loop_fails_again_when_retried),
         TEST(damaged_state_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
