@@ -4,12 +4,15 @@
  *   {"v":1, "items":[{"j":{..}, "n":node, "r":run, "o":port, "p":parent | [parents], "b":{name:{..,"data"}}}..],
  *    "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..], "waiting":[{"n":node, "in":[[..]|null..]}..],
  *    "runs":[{"n":node, "i":index, "out":[[..]..]}..], "trigger":[item..], "counts":[..], "nodeRuns":n,
- *    "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
+ *    "sent":n, "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a version
  * never changes. The node an execution stands at is the top of the stack, with its whole input: what it had
  * not finished runs again, with the same keys. Memory that a node keeps between runs holds pointers and is
  * not saved: such an execution starts again from its trigger items.
+ *
+ * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would do it twice.
+ * `sent` is how many of its outputs have left; the next one gets that index.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -184,6 +187,13 @@ static void add_run(struct saver *s, const struct run *r, bool *first)
 
 static void add_outputs(struct strbuf *b, const struct exec *e)
 {
+    uint32_t sent = e->n_outputs;
+    for (const struct pending_output *p = e->outputs; p && !e->failed; p = p->next)
+        sent--;
+    if (sent)
+        strbuf_addf(b, ",\"sent\":%u", sent);
+    if (e->failed)
+        return;
     if (e->outputs) {
         struct strbuf records;
         strbuf_init(&records, b->cap);
@@ -396,6 +406,8 @@ static void load_run(struct loader *l, const struct json *v)
 static void load_outputs(struct loader *l, const struct json *doc)
 {
     struct exec *e = l->e;
+    const struct json *sent = JSON_GET(doc, "sent");
+    e->n_outputs = sent ? (uint32_t)int_of(l, sent, UINT32_MAX) : 0;
     wf_str text = json_str(JSON_GET(doc, "outputs")), records;
     if (!base64_decode(&e->arena, text.ptr, text.len, &records)) {
         l->bad = true;

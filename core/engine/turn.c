@@ -144,7 +144,7 @@ static void add_dead_letter(struct exec *e, struct columns *c)
     store_headers_add(&headers, STR("catalyst-node"), str_of(exec_node(e, e->error_node)->name));
     store_headers_add(&headers, STR("catalyst-reason"), str_of(e->error->message));
     struct store_output out = { .exec = c->n - 1,
-                                .index = e->n_outputs,
+                                .index = e->n_outputs++,
                                 .partition = -1,
                                 .channel = STR("kafka"),
                                 .connection = STR(""),
@@ -545,8 +545,10 @@ static struct store_exec *failed_row(struct turn *t, struct exec_id id)
             t->ended[n++] = t->ended[i];
     t->n_ended = n;
     for (uint32_t i = 0; i < t->n_execs; i++)
-        if (same_exec(t->execs[i].id, id))
+        if (same_exec(t->execs[i].id, id)) {
+            t->execs[i].state = (wf_str){ "", 0 }; /* what it says was sent goes with the refused row */
             return &t->execs[i];
+        }
     struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
     *row = (struct store_exec){ .id = id };
     return row;
