@@ -139,6 +139,9 @@ int main(int argc, char **argv)
         i++;
     }
     signal(SIGABRT, on_abort);
+#ifndef __SANITIZE_ADDRESS__ /* which tells more about it */
+    signal(SIGSEGV, on_abort);
+#endif
     struct plugin_set *plugins = plugin_set_create();
     struct err err;
     if (plugin_set_add(plugins, &sim_plugin, "sim", &err) != 0) {

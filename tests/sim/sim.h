@@ -33,7 +33,10 @@ struct message {
     bool malformed, bad_row, unique_row;
     unsigned items, wait, wait_late, rows, outputs;
     bool must_fail, may_fail;
-    bool step_passed;           /* each_step: the effect's result was let through */
+    bool marked;      /* to be run again */
+    unsigned marks;   /* so often it was */
+    uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */
+    bool step_passed; /* each_step: the effect's result was let through */
     unsigned succeeded, failed; /* columns of blocks that name it */
     unsigned rows_kept;         /* ledger rows in the store */
     bool has_exec;              /* its row in the store */
@@ -155,6 +158,8 @@ void unit_start(struct unit *u);
 void unit_crash(struct unit *u);
 void unit_lane_open(struct unit *u, unsigned partition); /* the next stage of taking it */
 void unit_lane_revoke(struct unit *u, unsigned partition, bool drain);
+/* Hands out what was marked to run again. */
+void unit_retry(struct unit *u, struct holding *h);
 void unit_take(struct unit *u, struct holding *h, unsigned n);
 void unit_acknowledged(struct unit *u, struct sending *s);
 

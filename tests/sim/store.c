@@ -161,7 +161,7 @@ static void count_columns(struct sim_lane *lane, const struct store_block *b)
                      (unsigned long long)b->seq);
         struct message *m = &lane->messages[b->positions[i]];
         *(b->statuses[i] == STORE_SUCCESS ? &m->succeeded : &m->failed) += 1;
-        if (m->succeeded + m->failed > 1)
+        if (m->succeeded > 1 || m->succeeded + m->failed > 1 + m->marks)
             sim_fail("%u-%llu ended twice", b->partition, (unsigned long long)b->positions[i]);
     }
     struct store_output out;
@@ -218,6 +218,8 @@ static void forget_exec(struct exec_id id)
 {
     struct message *m = sim_message(id.partition, id.position);
     free((char *)m->exec.state.ptr);
+    m->marked = false;
+    m->handed = 0;
     m->exec = (struct store_exec){ 0 };
     m->has_exec = false;
 }
@@ -236,6 +238,13 @@ static void keep_exec(const struct store_exec *e)
         memcpy(state, e->state.ptr, e->state.len);
     state[e->state.len] = 0;
     m->exec.state.ptr = state;
+}
+
+static void keep_row(const struct store_row *row)
+{
+    struct message *m = sim_message(row->exec.partition, row->exec.position);
+    if (!m->unique_row || m->rows_kept < m->rows * m->items)
+        m->rows_kept++;
 }
 
 static void apply(struct tx *tx, const struct unit *u, uint64_t life)
@@ -265,7 +274,7 @@ static void apply(struct tx *tx, const struct unit *u, uint64_t life)
     for (uint32_t i = 0; i < t->n_ended; i++)
         forget_exec(t->ended[i]);
     for (uint32_t i = 0; i < t->n_rows; i++)
-        sim_message(t->rows[i].exec.partition, t->rows[i].exec.position)->rows_kept++;
+        keep_row(&t->rows[i]);
     tx->result = (struct store_commit_result){ .result = STORE_OK };
     world.applied++;
 }

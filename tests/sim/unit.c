@@ -256,20 +256,24 @@ static void resend(struct unit *u, struct holding *h)
         }
 }
 
-/* None when another took the lane since. */
-static void restore(struct unit *u, struct holding *h)
+/* What is parked, or only what is marked; each once. None when another took the lane since. */
+static void restore(struct unit *u, struct holding *h, bool parked)
 {
     struct sim_lane *lane = &world.lanes[h->partition];
     struct err err;
     for (unsigned n = 0; n < lane->n && lane->epoch == h->at.epoch; n++) {
-        const struct message *m = &lane->messages[n];
-        if (!m->has_exec || m->exec.status != STORE_WAITING)
+        struct message *m = &lane->messages[n];
+        bool due = m->has_exec && (m->marked || (parked && m->exec.status == STORE_WAITING));
+        if (!due || m->handed == lane->epoch)
             continue;
+        m->handed = lane->epoch;
         if (engine_restore(u->engine, h->lane, &m->exec, &err) != 0)
             sim_fail("%u-%u: %s", h->partition, n, err.text);
         world.restored++;
     }
 }
+
+void unit_retry(struct unit *u, struct holding *h) { restore(u, h, false); }
 
 void unit_lane_open(struct unit *u, unsigned partition)
 {
@@ -290,7 +294,7 @@ void unit_lane_open(struct unit *u, unsigned partition)
     case OPEN_RESENT:
         h->state = OPEN_READY;
         h->next = h->at.position;
-        restore(u, h);
+        restore(u, h, true);
         break;
     case OPEN_READY:
         break;

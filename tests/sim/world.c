@@ -216,8 +216,11 @@ static void take_some(struct unit *u)
 {
     unsigned p = sim_below(world.parts);
     struct holding *h = &u->lanes[p];
-    if (h->state == OPEN_READY && h->lane)
-        unit_take(u, h, 1 + sim_below(8));
+    if (h->state != OPEN_READY || !h->lane)
+        return;
+    if (sim_chance(10)) /* the source gives some again */
+        h->next -= sim_below((unsigned)h->next + 1);
+    unit_take(u, h, 1 + sim_below(8));
 }
 
 static void crash_some(struct unit *u)
@@ -232,6 +235,27 @@ static void time_passes(void)
     world.now_us += sim_below(sim_chance(5) ? 3000000 : 5000);
     if (sim_chance(2))
         world.wall_us += (int64_t)sim_below(7200) * 1000000 - 3600000000;
+}
+
+/* A person marks a failed execution to be run again. */
+static void mark_some(void)
+{
+    struct sim_lane *lane = &world.lanes[sim_below(world.parts)];
+    for (unsigned n = 0; n < lane->n; n++) {
+        struct message *m = &lane->messages[n];
+        if (!m->has_exec || m->exec.status != STORE_ERROR || m->marked || m->bad_row ||
+            m->malformed || sim_chance(50))
+            continue;
+        m->marked = true;
+        m->marks++;
+    }
+}
+
+static void retry_some(struct unit *u)
+{
+    struct holding *h = &u->lanes[sim_below(world.parts)];
+    if (h->state == OPEN_READY && h->lane)
+        unit_retry(u, h);
 }
 
 static void storm_step(void)
@@ -254,11 +278,13 @@ static void storm_step(void)
         engine_run(u->engine, sim_below(world.frames_max + 1));
     } else if (what < 90) {
         engine_commit(u->engine);
-    } else if (what < 97) {
+    } else if (what < 96) {
         engine_tick(u->engine);
-    } else if (what == 97) {
+    } else if (what < 98 && sim_chance(60)) {
         crash_some(u);
-    } else if (what == 98 && sim_chance(30)) {
+    } else if (what >= 98 && sim_chance(70)) {
+        sim_chance(30) ? mark_some() : retry_some(u);
+    } else if (what == 98) {
         unit_lane_revoke(u, sim_below(world.parts), sim_chance(50));
     }
 }
@@ -277,8 +303,10 @@ static bool unit_round(struct unit *u)
     engine_tick(u->engine);
     for (unsigned p = 0; p < world.parts; p++) {
         struct holding *h = &u->lanes[p];
-        if (h->state == OPEN_READY && h->lane)
+        if (h->state == OPEN_READY && h->lane) {
+            unit_retry(u, h);
             unit_take(u, h, 16);
+        }
     }
     engine_run(u->engine, 0);
     return engine_commit(u->engine);
@@ -304,6 +332,9 @@ static bool all_dry(void)
         const struct sim_lane *lane = &world.lanes[p];
         if (!lane_ready(p) || lane->position != lane->n || lane->released != lane->block_seq)
             return false;
+        for (unsigned n = 0; n < lane->n; n++)
+            if (lane->messages[n].marked)
+                return false;
     }
     for (unsigned i = 0; i < world.units; i++)
         if (!engine_idle(world.unit[i].engine))
@@ -315,10 +346,12 @@ static void not_dry(void)
 {
     for (unsigned p = 0; p < world.parts; p++) {
         const struct sim_lane *l = &world.lanes[p];
-        fprintf(stderr, "lane %u: owner %d, %s, epoch %llu, position %llu of %u, block %llu, released %llu\n",
-                p, world.owner[p], lane_ready(p) ? "ready" : "not ready",
-                (unsigned long long)l->epoch, (unsigned long long)l->position, l->n,
-                (unsigned long long)l->block_seq, (unsigned long long)l->released);
+        fprintf(
+            stderr,
+            "lane %u: owner %d, %s, epoch %llu, position %llu of %u, block %llu, released %llu\n",
+            p, world.owner[p], lane_ready(p) ? "ready" : "not ready", (unsigned long long)l->epoch,
+            (unsigned long long)l->position, l->n, (unsigned long long)l->block_seq,
+            (unsigned long long)l->released);
     }
     for (unsigned i = 0; i < world.units; i++) {
         struct strbuf b;
