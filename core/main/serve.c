@@ -301,13 +301,27 @@ static int start_admin(struct server *s, struct err *err)
     return s->admin ? 0 : -1;
 }
 
+/* A path that is not there is told at once: later it would only be a line in the log. */
+static int check_paths(const struct config *c, struct err *err)
+{
+    struct arena a;
+    arena_init(&a, NULL, 0);
+    bool there = workflow_files(&a, (const char *const *)c->workflows, err) != NULL;
+    arena_fini(&a);
+    if (there)
+        return 0;
+    err->code = ERR_INVALID;
+    return err_context(err, "workflows");
+}
+
 static int start(struct server *s, struct err *err)
 {
     char name[300] = "engine";
     gethostname(name, sizeof name - 16);
     snprintf(name + strlen(name), 16, ":%d", (int)getpid());
     s->loop = loop_create(err);
-    if (!s->loop || definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
+    if (!s->loop || check_paths(s->config, err) != 0 ||
+        definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
         store_instance(s->store, str_of(name), &s->instance, err) != 0)
         return -1;
     s->offload = offload_create(BLOCKING_THREADS, err);

@@ -141,6 +141,14 @@ def test_port_taken(catalyst, tmp_path):
             assert port in done.stderr and "in use" in done.stderr, done.stderr
 
 
+def test_a_workflow_path_that_is_not_there(catalyst, tmp_path):
+    (tmp_path / "fine.json").write_text(json.dumps(hook()))
+    done = subprocess.run([catalyst, "serve", "--store", "memory:", "--http-port", "0",
+                           "--admin-port", "0", "--workflows", "fine.json", "--workflows",
+                           "nowhere.json"], capture_output=True, text=True, cwd=tmp_path, timeout=30)
+    assert done.returncode == 2 and "workflows: nowhere.json: No such file" in done.stderr
+
+
 # --- webhooks -----------------------------------------------------------------------------------
 
 def test_webhook_on_received(engine):
