@@ -3,6 +3,7 @@
  * the objects $workflow, $execution and so on. Everything is in memory already; nothing waits.
  */
 #include "engine/engine_int.h"
+#include "base/map.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -14,22 +15,37 @@ static void item_out(const struct wf_item *it, struct expr_item *out)
 
 /* --- lineage ------------------------------------------------------------------------------------------------ */
 
-/* The item of `node` among the ancestors of `it`. Sets *many when there are several. */
-static const struct wf_item *ancestor(const struct wf_item *it, uint32_t node, unsigned depth, bool *many)
+/* One search. Items with several parents are met by many ways and entered once. */
+struct search {
+    uint32_t node;
+    bool many; /* found several */
+    struct map entered;
+};
+
+static bool enter_once(struct search *s, const struct wf_item *it)
 {
-    while (it && it->node != node && !it->parents)
+    if (map_get(&s->entered, (const char *)&it->self, sizeof it->self))
+        return false;
+    map_put(&s->entered, (const char *)&it->self, sizeof it->self, it->self);
+    return true;
+}
+
+/* The item of the node among the ancestors of `it`; NULL also when another way has found it already. */
+static const struct wf_item *ancestor(struct search *s, const struct wf_item *it, unsigned depth)
+{
+    while (it && it->node != s->node && !it->parents)
         it = it->parent;
-    if (!it || it->node == node)
+    if (!it || it->node == s->node)
         return it;
     const struct wf_item *found = NULL;
-    for (uint32_t i = 0; depth && i < it->parents->n; i++) {
-        const struct wf_item *one = ancestor(it->parents->items[i], node, depth - 1, many);
+    if (!depth || !enter_once(s, it))
+        return NULL;
+    for (uint32_t i = 0; i < it->parents->n && !s->many; i++) {
+        const struct wf_item *one = ancestor(s, it->parents->items[i], depth - 1);
         if (one && found && one != found)
-            *many = true;
+            s->many = true;
         if (one && !found)
             found = one;
-        if (*many)
-            break;
     }
     return found;
 }
@@ -37,8 +53,11 @@ static const struct wf_item *ancestor(const struct wf_item *it, uint32_t node, u
 static int lineage(struct wf_item *it, int node, struct expr_item *out, char *why, size_t why_size)
 {
     const char *name = exec_node(it->e, (uint32_t)node)->name;
-    bool many = false;
-    const struct wf_item *found = ancestor(it, (uint32_t)node, 64, &many);
+    struct search search = { .node = (uint32_t)node };
+    map_init(&search.entered);
+    const struct wf_item *found = ancestor(&search, it, 64);
+    bool many = search.many;
+    map_fini(&search.entered);
     if (found && !many) {
         item_out(found, out);
         return 0;

@@ -267,6 +267,18 @@ static void node_seg_flaky(const wf_host *h, wf_segment *const *segs, size_t n)
     }
 }
 
+/* Two items, each from all inputs. */
+static void node_spread(const wf_host *h, wf_segment *const *segs, size_t n)
+{
+    for (size_t s = 0; s < n; s++) {
+        size_t count;
+        wf_item *const *items = h->items(segs[s], 0, &count);
+        for (int i = 0; i < 2; i++)
+            h->seg_push(segs[s], 0, h->value(items[0]), items, count);
+        h->seg_done(segs[s]);
+    }
+}
+
 static void node_seg_forget(const wf_host *h, wf_segment *const *segs, size_t n)
 {
     (void)h;
@@ -320,6 +332,7 @@ static const wf_node test_nodes[] = {
     { NODE_TYPE("test.loop", two_ports), .process = node_loop },
     { SEGMENTS("test.count", node_count) },
     { SEGMENTS("test.segFlaky", node_seg_flaky) },
+    { SEGMENTS("test.spread", node_spread) },
     { SEGMENTS("test.segForget", node_seg_forget) },
     { SEGMENTS("test.join", node_merge), .inputs = two_inputs },
     { NODE_TYPE("test.merge", main_port), .process_segments = node_merge, .inputs = two_inputs,

@@ -112,6 +112,30 @@ static void item_through_always_output_data(void **state)
     expect_seen("P 5 ");
 }
 
+/* Each node doubles the ways back: the search must go to each item once, not each way. */
+static void many_ways_back_are_searched_once(void **state)
+{
+    (void)state;
+    enum { DEPTH = 40 };
+    struct strbuf nodes, edges;
+    strbuf_init(&nodes, 1u << 16);
+    strbuf_init(&edges, 1u << 16);
+    strbuf_adds(&nodes, NOTE("Z", "$('In').item.json.id"));
+    strbuf_adds(&edges, E("In", TO1("S0")));
+    for (int i = 0; i < DEPTH; i++) {
+        strbuf_addf(&nodes, ",{\"name\":\"S%d\",\"type\":\"test.spread\",\"position\":[%d,0]}", i,
+                    i);
+        strbuf_addf(&edges,
+                    ",\"S%d\":{\"main\":[[{\"node\":\"%c%.0d\",\"type\":\"main\",\"index\":0}]]}",
+                    i, i + 1 < DEPTH ? 'S' : 'Z', i + 1 < DEPTH ? i + 1 : 0);
+    }
+    rig_flow(V1, nodes.ptr, edges.ptr);
+    send_message("{\"id\":8}");
+    expect_seen("8 8 ");
+    strbuf_fini(&nodes);
+    strbuf_fini(&edges);
+}
+
 static void previous_node_and_index(void **state)
 {
     (void)state;
@@ -135,6 +159,7 @@ int main(void)
         TEST(run_index_names_an_earlier_run),
         TEST(item_through_a_loop),
         TEST(item_through_always_output_data),
+        TEST(many_ways_back_are_searched_once),
         TEST(previous_node_and_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
