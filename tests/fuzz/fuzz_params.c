@@ -125,6 +125,18 @@ static int on_eval(void *ctx, const void *expr, struct json *out, struct err *er
     return 0;
 }
 
+/* "=name" is a path of that name. */
+static const struct json_path *on_path(void *ctx, const void *expr)
+{
+    struct fuzz *f = ctx;
+    const char *name = (const char *)expr + 1;
+    struct json_step *step = ARENA_NEW(f->arena, struct json_step);
+    struct json_path *path = ARENA_NEW(f->arena, struct json_path);
+    *step = (struct json_step){ .key = name, .len = (uint32_t)strlen(name) };
+    *path = (struct json_path){ .steps = step, .n = 1 };
+    return *name == '!' || *name == '*' ? NULL : path;
+}
+
 /* --- what a sound config is --------------------------------------------------------------------
  */
 
@@ -204,12 +216,13 @@ static void solve(struct fuzz *f, const struct params *p)
     const struct config *c = params_solve(&item, p, on_eval, f, &err);
     BUG_IF(memcmp(&before, p->base, sizeof before) != 0);
     if (c) {
-        const struct config *again = params_solve(&item, p, on_eval, f, &err);
+        const struct config *again = params_solve_item(&item, p, f->data, on_eval, f, &err);
         BUG_IF(!again || (!p->n_slots && c != p->base));
         check_rows(table, (const char *)c);
         check_alike(c, again);
     } else {
         BUG_IF(strncmp(err.text, "parameter '", 11) != 0);
+        BUG_IF(params_solve_item(&item, p, f->data, on_eval, f, &err) != NULL);
     }
     check_rows(table, p->base);
     arena_fini(&item);
@@ -229,7 +242,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                                             .compile = on_compile,
                                             .report = on_report,
                                             .credential = on_credential,
-                                            .constant = on_constant };
+                                            .constant = on_constant,
+                                            .path = on_path };
         int result = params_bind(&plan, table, sizeof(struct config), &given, &given, &hooks, &p);
         BUG_IF((result != 0) != (f.n_reports > 0));
         arena_clear(&copy); /* binding keeps nothing of what it was given */
