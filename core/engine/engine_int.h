@@ -20,7 +20,8 @@
 enum item_state {
     ITEM_OUTPUT = 1, /* made by a node, stands at none */
     ITEM_RUNNING,    /* in the frame its node was called with */
-    ITEM_PARKED,     /* waits: has a ticket, or stands in its node's lone list */
+    ITEM_PARKED,     /* waits for an answer: has a ticket, or its answer is being handled */
+    ITEM_AGAIN,      /* waits for another try: has a ticket, or stands in its node's lone list */
     ITEM_FINISHED,
     ITEM_FAILED,
 };
@@ -155,13 +156,22 @@ struct run {
     int64_t started_us, took_us;
 };
 
+/* Who asked for an output or a row: a try that fails takes back what it asked for. */
+struct asked_by {
+    const struct wf_item *it; /* compared, never read */
+    uint32_t node;            /* with its run: an item may stand at several nodes, one after the other */
+    uint16_t run;
+};
+
 /* An output message that leaves when the execution ends. */
 struct pending_output {
     struct pending_output *next;
+    struct asked_by by;
     struct store_output out;
 };
 struct pending_row {
     struct pending_row *next;
+    struct asked_by by;
     wf_str table, row, unique;
 };
 
@@ -388,6 +398,9 @@ struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct jso
 void outcome_retry(struct wf_item *it, int64_t in_ms, const struct item_error *error);
 void outcome_segment_done(struct wf_segment *seg);
 void outcome_settle(struct exec *e);              /* goes on when nothing is pending */
+struct asked_by outcome_asked_by(const struct wf_item *it);
+void outcome_take_back(struct exec *e, const struct wf_item *it); /* it NULL: of the whole run under way */
+bool outcome_under_way(const struct exec *e, const struct asked_by *by); /* by the run that is not complete */
 struct item_error *error_create(struct exec *e, wf_fault fault, const char *format, ...) WF_PRINTF(3, 4);
 const char *error_json(struct arena *a, const struct exec *e, wf_str *out);
 
@@ -396,6 +409,7 @@ struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec
                            int64_t timeout_us);
 void ticket_free(struct ticket *t);
 void ticket_cancel(struct ticket *t); /* also tells io */
+void ticket_give_up(struct ticket *t); /* its item goes on without it */
 struct ticket *ticket_check(wf_ticket ticket);
 wf_ticket ticket_name(const struct ticket *t);
 void ticket_set_timer(struct ticket *t, int64_t due_us);

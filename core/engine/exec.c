@@ -278,6 +278,7 @@ void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_e
     e->error_node = node;
     e->error_item = item;
     e->failed = true;
+    outcome_take_back(e, NULL); /* tried again, the whole node runs again */
     start_error_workflow(e);
     exec_end(e, STORE_ERROR);
 }

@@ -13,13 +13,14 @@ static struct engine *engine_of(const wf_host *h)
     return ((struct engine_host *)(uintptr_t)h)->en;
 }
 
-/* An item may be finished while it runs or is parked (outside of a lone list). */
+/* An item may be finished, or wait, while it runs or is parked. Failed with another try to come, it is out of
+ * the node's hands. */
 static bool may_finish(struct wf_item *it)
 {
     if (it->state == ITEM_RUNNING || it->state == ITEM_PARKED)
         return true;
     struct wf_inst *inst = it->e->seg.inst;
-    engine_log(it->e->en, WF_ERROR, "node.finished_twice", "node '%s' finished an item twice",
+    engine_log(it->e->en, WF_ERROR, "node.finished_twice", "node '%s' used an item that it had finished",
                inst ? inst->node->name : "?");
     return false;
 }
@@ -219,6 +220,10 @@ static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn
 static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void *job)
 {
     struct engine *en = it->e->en;
+    if (!may_finish(it)) {
+        fn(&en->host.h, NULL, job);
+        return;
+    }
     struct ticket *t = wait_for(it, TICKET_OFFLOAD, 0);
     t->on_done = fn;
     t->job = job;
@@ -235,6 +240,8 @@ static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void
 static wf_ticket host_park(wf_item *it, int64_t timeout_ms)
 {
     int64_t limit = timeout_ms > 0 ? timeout_ms : it->e->en->limits.park_timeout_ms;
+    if (!may_finish(it))
+        return (wf_ticket){ 0, 0 };
     return ticket_name(wait_for(it, TICKET_PARK, limit));
 }
 
@@ -252,6 +259,8 @@ static wf_item *host_resume(const wf_host *h, wf_ticket name)
 static int host_wake(wf_ticket name, wf_wake_fn *fn, wf_str data)
 {
     /* [any] thread: the slot lives as long as its engine; only its constant engine pointer is read. */
+    if (!name.id)
+        return 0; /* of an item that could not park: too late, as any stale name */
     struct engine *en = ((struct ticket *)(uintptr_t)name.id)->en;
     return en->io.wake ? en->io.wake(en->io.ctx, name, fn, data) : -1;
 }
@@ -349,7 +358,8 @@ static int host_output(wf_item *it, const wf_output *out)
     if (e->en->io.knows_output && !e->en->io.knows_output(e->en->io.ctx, out->channel, connection))
         return -1;
     struct pending_output *p = arena_alloc(&e->arena, sizeof *p);
-    *p = (struct pending_output){ .out = { .index = e->n_outputs++,
+    *p = (struct pending_output){ .by = outcome_asked_by(it),
+                                  .out = { .index = e->n_outputs++,
                                            .partition = out->partition,
                                            .channel = keep(e, str_of(out->channel)),
                                            .connection = keep(e, str_of(connection)),
@@ -384,12 +394,18 @@ static wf_item *host_first(wf_segment *seg)
     return seg->first;
 }
 
+/* As may_finish. */
+static bool may_finish_segment(const wf_segment *seg)
+{
+    return !seg->done && (seg->first->state == ITEM_RUNNING || seg->first->state == ITEM_PARKED);
+}
+
 static struct wf_item *seg_output(wf_segment *seg, unsigned port, const struct json *json)
 {
     struct wf_item *first = seg->first;
     const struct plan_node *node = seg->inst->node;
     unsigned own = node->error_port >= 0 ? node->n_outputs - 1u : node->n_outputs;
-    if (seg->error)
+    if (seg->error || !may_finish_segment(seg))
         return NULL;
     if (port >= own || ++seg->n_outs > first->e->en->limits.max_items) {
         seg->error = port >= own ? error_create(first->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own)
@@ -435,7 +451,7 @@ static void host_seg_pass(wf_segment *seg, unsigned port, wf_item *it)
 
 static void host_seg_done(wf_segment *seg)
 {
-    if (seg->done)
+    if (!may_finish_segment(seg))
         return;
     struct item_error *error = seg->error;
     seg->error = NULL;
@@ -448,7 +464,7 @@ static void host_seg_done(wf_segment *seg)
 static void host_seg_fail(wf_segment *seg, const char *why, ...)
 {
     FORMAT_TEXT(text, why);
-    if (!seg->done)
+    if (may_finish_segment(seg))
         fail_text(seg->first, WF_REJECTED, text);
 }
 

@@ -66,15 +66,14 @@ struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct jso
 static void settled(struct wf_item *it, enum item_state state)
 {
     struct exec *e = it->e;
-    bool late = it->state == ITEM_PARKED || e->state == EXEC_PARKED;
     it->state = (uint8_t)state;
     if (it->ticket)
-        ticket_free(it->ticket);
+        ticket_give_up(it->ticket);
     if (is_segment_node(e->seg.inst))
         e->seg.done = true;
     BUG_IF(e->seg.pending == 0);
     e->seg.pending--;
-    if (late && e->seg.pending == 0 && e->state == EXEC_PARKED)
+    if (e->seg.pending == 0 && e->state == EXEC_PARKED)
         outcome_settle(e);
 }
 
@@ -123,6 +122,42 @@ static void push_error(struct wf_item *it, unsigned port, const struct item_erro
     push(it, port, &object)->parts = it->parts;
 }
 
+/* --- what leaves with the turn: with the outcome of who asked for it, or not at all ------------------------- */
+
+struct asked_by outcome_asked_by(const struct wf_item *it)
+{
+    const struct wf_segment *seg = &it->e->seg;
+    if (!seg->inst)
+        return (struct asked_by){ 0 };
+    return (struct asked_by){ .it = it, .node = seg->inst->node->index, .run = seg->run };
+}
+
+bool outcome_under_way(const struct exec *e, const struct asked_by *by)
+{
+    return e->seg.inst && by->it && by->node == e->seg.inst->node->index && by->run == e->seg.run;
+}
+
+static bool asked(const struct exec *e, const struct wf_item *it, const struct asked_by *by)
+{
+    return outcome_under_way(e, by) && (!it || by->it == it || is_segment_node(e->seg.inst));
+}
+
+void outcome_take_back(struct exec *e, const struct wf_item *it)
+{
+    struct pending_output **out = &e->outputs;
+    while (*out)
+        if (asked(e, it, &(*out)->by))
+            *out = (*out)->next;
+        else
+            out = &(*out)->next;
+    e->outputs_last = out;
+    for (struct pending_row **row = &e->rows; *row;)
+        if (asked(e, it, &(*row)->by))
+            *row = (*row)->next;
+        else
+            row = &(*row)->next;
+}
+
 static void drop_outputs(struct wf_item *it)
 {
     for (const struct wf_item *out = it->outs; out; out = out->next)
@@ -167,6 +202,7 @@ static void fail_now(struct wf_item *it, struct item_error *error)
     const struct plan_node *node = seg->inst->node;
     seg->inst->counters.failed++;
     it->error = error;
+    outcome_take_back(it->e, it);
     if (node->on_error == ON_ERROR_STOP || (node->on_error == ON_ERROR_REGULAR && !node->n_outputs)) {
         seg->failed++;
         if (is_segment_node(seg->inst))
@@ -222,6 +258,7 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
     e->seg.attempt = it->attempt;
     e->seg.inst->counters.retried++;
     drop_outputs(it);
+    outcome_take_back(it->e, it);
     it->attached = NULL;
     if (is_segment_node(e->seg.inst)) {
         e->seg.outs = e->seg.outs_last = NULL;
@@ -229,8 +266,8 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
     }
     it->error = (struct item_error *)error;
     if (it->ticket)
-        ticket_free(it->ticket);
-    it->state = ITEM_PARKED;
+        ticket_give_up(it->ticket);
+    it->state = ITEM_AGAIN;
     ticket_take(en, TICKET_RETRY, e, it, (wait_ms > 0 ? wait_ms : 1) * 1000);
     e->dirty = true;
 }

@@ -4,7 +4,7 @@
  *   {"v":1, "items":[{"j":{..}, "n":node, "r":run, "o":port, "p":parent | [parents], "b":{name:{..,"data"}}}..],
  *    "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..], "waiting":[{"n":node, "in":[[..]|null..]}..],
  *    "runs":[{"n":node, "i":index, "out":[[..]..]}..], "trigger":[item..], "counts":[..], "nodeRuns":n,
- *    "sent":n, "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
+ *    "outputIndex":n, "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a version
  * never changes. The node an execution stands at is the top of the stack, with its whole input: what it had
@@ -12,7 +12,7 @@
  * not saved: such an execution starts again from its trigger items.
  *
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would do it twice.
- * `sent` is how many of its outputs have left; the next one gets that index.
+ * `outputIndex` is what its next output is called, so that no two that leave share a name.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -185,30 +185,34 @@ static void add_run(struct saver *s, const struct run *r, bool *first)
     strbuf_adds(s->b, "]}");
 }
 
+/* What the node under way asked for it will ask for again; what a failed execution asked for has left. */
+static bool keeps_effect(const struct exec *e, const struct asked_by *by)
+{
+    return !e->failed && !outcome_under_way(e, by);
+}
+
 static void add_outputs(struct strbuf *b, const struct exec *e)
 {
-    uint32_t sent = e->n_outputs;
-    for (const struct pending_output *p = e->outputs; p && !e->failed; p = p->next)
-        sent--;
-    if (sent)
-        strbuf_addf(b, ",\"sent\":%u", sent);
-    if (e->failed)
-        return;
-    if (e->outputs) {
-        struct strbuf records;
-        strbuf_init(&records, b->cap);
-        for (const struct pending_output *p = e->outputs; p; p = p->next)
+    struct strbuf records;
+    strbuf_init(&records, b->cap);
+    for (const struct pending_output *p = e->outputs; p; p = p->next)
+        if (keeps_effect(e, &p->by))
             store_output_add(&records, &p->out);
+    if (records.len) {
         strbuf_adds(b, ",\"outputs\":\"");
         base64_add(b, records.ptr, records.len);
         strbuf_addc(b, '"');
-        strbuf_fini(&records);
     }
+    strbuf_fini(&records);
     if (!e->rows)
         return;
+    bool first = true;
     strbuf_adds(b, ",\"rows\":[");
     for (const struct pending_row *r = e->rows; r; r = r->next) {
-        strbuf_adds(b, r == e->rows ? "[" : ",[");
+        if (!keeps_effect(e, &r->by))
+            continue;
+        strbuf_adds(b, first ? "[" : ",[");
+        first = false;
         strbuf_add_json(b, r->table.ptr, r->table.len);
         strbuf_addc(b, ',');
         strbuf_add_json(b, r->row.ptr, r->row.len);
@@ -258,7 +262,9 @@ void exec_save(struct strbuf *b, const struct exec *e)
     add_vec(&s, &e->trigger);
     if (!e->memory && e->trigger.n)
         add_progress(&s, e);
-    if (!e->trigger.n) { /* the message did not parse: its bytes are all there is */
+    if (e->n_outputs)
+        strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
+    if (!e->trigger.n || e->ep->plan->settings.dead_letter) { /* it did not parse, or may be sent on as it was */
         strbuf_adds(b, ",\"raw\":\"");
         base64_add(b, e->raw.ptr, e->raw.len);
         strbuf_addc(b, '"');
@@ -406,8 +412,6 @@ static void load_run(struct loader *l, const struct json *v)
 static void load_outputs(struct loader *l, const struct json *doc)
 {
     struct exec *e = l->e;
-    const struct json *sent = JSON_GET(doc, "sent");
-    e->n_outputs = sent ? (uint32_t)int_of(l, sent, UINT32_MAX) : 0;
     wf_str text = json_str(JSON_GET(doc, "outputs")), records;
     if (!base64_decode(&e->arena, text.ptr, text.len, &records)) {
         l->bad = true;
@@ -421,7 +425,6 @@ static void load_outputs(struct loader *l, const struct json *doc)
         p->out = out;
         *e->outputs_last = p;
         e->outputs_last = &p->next;
-        e->n_outputs++;
     }
     l->bad |= more < 0;
     const struct json *rows = list_of(l, JSON_GET(doc, "rows"));
@@ -487,6 +490,10 @@ int exec_load(struct exec *e, wf_str state, struct err *err)
         return err_set(err, ERR_INVALID, "saved state is damaged");
     if (!e->trigger.n)
         return err_set(err, ERR_INVALID, "its message did not parse; send it again once it is mended");
+    const struct json *raw = JSON_GET(&doc, "raw"), *index = JSON_GET(&doc, "outputIndex");
+    e->n_outputs = index ? (uint32_t)int_of(&l, index, UINT32_MAX) : 0;
+    if (raw)
+        l.bad |= !base64_decode(&e->arena, json_str(raw).ptr, json_str(raw).len, &e->raw);
     if (JSON_GET(&doc, "stack"))
         load_progress(&l, &doc);
     else

@@ -25,6 +25,7 @@ static int commit_row(wf_item *it, const char *table, const wf_value *row, const
     if (!json || json->type != JSON_OBJECT || !is_identifier(table) || (unique && *unique && !is_identifier(unique)))
         return -1;
     struct pending_row *r = ARENA_NEW(&e->arena, struct pending_row);
+    r->by = outcome_asked_by(it);
     r->table = arena_str(&e->arena, table, strlen(table));
     r->row = json_text(&e->arena, json);
     r->unique = unique ? arena_str(&e->arena, unique, strlen(unique)) : (wf_str){ "", 0 };

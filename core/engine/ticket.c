@@ -111,6 +111,7 @@ struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec
     t->it = it;
     t->job = NULL;
     t->on_reply = NULL;
+    t->due_us = 0;
     if (it) {
         BUG_IF(it->ticket);
         it->ticket = t;
@@ -148,6 +149,15 @@ void ticket_cancel(struct ticket *t)
     if ((t->kind == TICKET_REQUEST || t->kind == TICKET_SCRIPT) && en->io.cancel)
         en->io.cancel(en->io.ctx, ticket_name(t));
     ticket_free(t);
+}
+
+/* An item is finished while something of it is still under way: that goes on, and nobody hears of it. */
+void ticket_give_up(struct ticket *t)
+{
+    if (t->kind == TICKET_RETRY || t->kind == TICKET_PARK)
+        ticket_free(t);
+    else
+        ticket_cancel(t);
 }
 
 struct ticket *ticket_check(wf_ticket ticket)
@@ -199,7 +209,7 @@ static void exec_due(struct ticket *t)
     struct exec *e = t->e;
     e->deadline = NULL;
     ticket_free(t);
-    uint32_t node = e->seg.inst ? e->seg.inst->node->index : e->lane->trigger;
+    uint32_t node = e->seg.inst ? e->seg.inst->node->index : e->trigger.items[0]->node;
     exec_fail(e, node, 0,
               error_create(e, WF_REJECTED, "the execution took longer than settings.executionTimeout (%lld s)",
                            (long long)(e->ep->plan->settings.timeout_ms / 1000)));

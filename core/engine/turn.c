@@ -57,8 +57,8 @@ static void columns_grow(struct columns *c)
 static bool saves_input(const struct exec *e, enum store_status status)
 {
     const struct plan_settings *s = &e->ep->plan->settings;
-    if (!e->en->config.save_inputs || status != STORE_SUCCESS)
-        return false; /* what failed has a row with its whole state */
+    if (!e->en->config.save_inputs || status != STORE_SUCCESS || !e->raw.ptr)
+        return false; /* what failed has a row with its whole state; what was restored has no bytes */
     return s->save == SAVE_ALL || (s->save == SAVE_SAMPLE && s->save_sample && e->id.position % s->save_sample == 0);
 }
 
