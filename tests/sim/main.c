@@ -67,33 +67,37 @@ static struct plan *compile(const struct plugin_set *plugins, const char *durabi
             "Book", "sim.book",
             "{}") "," NODE("Send", "sim.send",
                            "{}") "," NODE("Late", "sim.wait",
-                                          "{\"field\":\"late\"}") "],\"connections\":"
-                                                                  "{" EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE(
-                                                                      "Book",
-                                                                      "Send") "," EDGE("Send",
-                                                                                       "Late") "},"
-                                                                                               "\"s"
-                                                                                               "ett"
-                                                                                               "ing"
-                                                                                               "s\""
-                                                                                               ":{"
-                                                                                               "\"e"
-                                                                                               "xec"
-                                                                                               "uti"
-                                                                                               "onO"
-                                                                                               "rde"
-                                                                                               "r\""
-                                                                                               ":\""
-                                                                                               "v1"
-                                                                                               "\","
-                                                                                               "\"d"
-                                                                                               "ura"
-                                                                                               "bil"
-                                                                                               "ity"
-                                                                                               "\":"
-                                                                                               "\"%"
-                                                                                               "s\""
-                                                                                               "}}",
+                                          "{\"field\":\"late\"}") "," NODE("Again", "sim.send",
+                                                                           "{}") "],"
+                                                                                 "\"connections\":"
+                                                                                 "{" EDGE("In", "Ea"
+                                                                                                "rl"
+                                                                                                "y") "," EDGE("Early", "Book") "," EDGE("Book", "Send") "," EDGE(
+                                                                                     "Send",
+                                                                                     "Late") "," EDGE("Late",
+                                                                                                      "Again") "},"
+                                                                                                               "\"s"
+                                                                                                               "ett"
+                                                                                                               "ing"
+                                                                                                               "s\""
+                                                                                                               ":{"
+                                                                                                               "\"e"
+                                                                                                               "xec"
+                                                                                                               "uti"
+                                                                                                               "onO"
+                                                                                                               "rde"
+                                                                                                               "r\""
+                                                                                                               ":\""
+                                                                                                               "v1"
+                                                                                                               "\","
+                                                                                                               "\"d"
+                                                                                                               "ura"
+                                                                                                               "bil"
+                                                                                                               "ity"
+                                                                                                               "\":"
+                                                                                                               "\"%"
+                                                                                                               "s\""
+                                                                                                               "}}",
         durability);
     struct workflow_options options = { .plugins = plugins };
     struct workflow_report report;

@@ -126,7 +126,7 @@ static void book_all(const wf_host *h, wf_item *const *items, size_t n)
         for (int64_t k = field(h, it, "rows"); k > 0; k--) {
             const wf_value *row = h->build(it, "{s:i,s:i,s:i,s:i,s:i}", "p", field(h, it, "p"), "n",
                                            field(h, it, "n"), "i", field(h, it, "i"), "k", k, "bad",
-                                           field(h, it, "bad"));
+                                           field(h, it, "bad") && k == 1 ? (int64_t)1 : (int64_t)0);
             if (ledger->commit_row(it, "charges", row, field(h, it, "unique") ? "p,n,i,k" : "") !=
                 0)
                 sim_fail("a ledger row was not taken");

@@ -15,7 +15,7 @@
 #include "engine/engine.h"
 #include <stdio.h>
 
-enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 16, SOURCE = 7 };
+enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 24, SOURCE = 7 };
 
 enum sim_wait {
     WAIT_NONE, /* the item goes on at once */
