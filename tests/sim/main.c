@@ -58,47 +58,22 @@ static void on_abort(int number)
 #define EDGE(from, to)                                                                             \
     "\"" from "\":{\"main\":[[{\"node\":\"" to "\",\"type\":\"main\",\"index\":0}]]}"
 
+/* clang-format off */
+static const char definition[] =
+    "{\"id\":\"sim\",\"name\":\"sim\",\"active\":true,\"nodes\":["
+    NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") ","
+    NODE("Book", "sim.book", "{}") "," NODE("Send", "sim.send", "{}") ","
+    NODE("Late", "sim.wait", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
+    "],\"connections\":{"
+    EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE("Book", "Send") ","
+    EDGE("Send", "Late") "," EDGE("Late", "Again")
+    "},\"settings\":{\"executionOrder\":\"v1\",\"durability\":\"%s\"}}";
+/* clang-format on */
+
 static struct plan *compile(const struct plugin_set *plugins, const char *durability)
 {
     char text[2048];
-    snprintf(
-        text, sizeof text,
-        "{\"id\":\"sim\",\"name\":\"sim\",\"active\":true,\"nodes\":[" NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") "," NODE(
-            "Book", "sim.book",
-            "{}") "," NODE("Send", "sim.send",
-                           "{}") "," NODE("Late", "sim.wait",
-                                          "{\"field\":\"late\"}") "," NODE("Again", "sim.send",
-                                                                           "{}") "],"
-                                                                                 "\"connections\":"
-                                                                                 "{" EDGE("In", "Ea"
-                                                                                                "rl"
-                                                                                                "y") "," EDGE("Early", "Book") "," EDGE("Book", "Send") "," EDGE(
-                                                                                     "Send",
-                                                                                     "Late") "," EDGE("Late",
-                                                                                                      "Again") "},"
-                                                                                                               "\"s"
-                                                                                                               "ett"
-                                                                                                               "ing"
-                                                                                                               "s\""
-                                                                                                               ":{"
-                                                                                                               "\"e"
-                                                                                                               "xec"
-                                                                                                               "uti"
-                                                                                                               "onO"
-                                                                                                               "rde"
-                                                                                                               "r\""
-                                                                                                               ":\""
-                                                                                                               "v1"
-                                                                                                               "\","
-                                                                                                               "\"d"
-                                                                                                               "ura"
-                                                                                                               "bil"
-                                                                                                               "ity"
-                                                                                                               "\":"
-                                                                                                               "\"%"
-                                                                                                               "s\""
-                                                                                                               "}}",
-        durability);
+    snprintf(text, sizeof text, definition, durability);
     struct workflow_options options = { .plugins = plugins };
     struct workflow_report report;
     struct plan *plan = workflow_compile(str_of(text), &options, &report);
