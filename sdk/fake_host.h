@@ -67,9 +67,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 
-/* --- setting up
- * -----------------------------------------------------------------------------------------------
- */
+/* --- setting up ------------------------------------------------------------------------------- */
 
 static inline void fake_fill_host(wf_host *h)
 {
@@ -245,9 +243,7 @@ static inline int fake_start(struct fake *f, const char *params)
     return 0;
 }
 
-/* --- items
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- items ------------------------------------------------------------------------------------ */
 
 static inline wf_item *fake_item_at(struct fake *f, unsigned input, const char *json)
 {
@@ -293,9 +289,7 @@ static inline void fake_part(wf_item *it, const char *name, const void *bytes, s
     it->parts = part;
 }
 
-/* --- running
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static inline void fake_reply_to(struct fake *f, const char *url_part, const wf_reply *reply)
 {
@@ -523,9 +517,7 @@ static inline void fake_again(wf_item *it)
     it->is_new = 1;
 }
 
-/* --- looking
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 static inline enum fake_end fake_ended(const wf_item *it) { return it->end; }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Views for people and scripts: one execution with the items of every node run, and the engine's state.
+ * Views for people and scripts: one execution with the items of every node run, and the engine's
+ * state.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
 #include <string.h>
 
-/* --- an execution -------------------------------------------------------------------------------------------- */
+/* --- an execution ----------------------------------------------------------------------------- */
 
 static void add_binary(struct strbuf *b, const struct parts *parts)
 {
@@ -129,16 +130,18 @@ void exec_dump_last(struct strbuf *b, const struct exec *e)
     }
 }
 
-/* --- the engine ------------------------------------------------------------------------------------------------ */
+/* --- the engine ------------------------------------------------------------------------------- */
 
 static void add_lane(struct strbuf *b, const struct lane *lane)
 {
     strbuf_addf(b,
-                "{\"source\":%u,\"partition\":%u,\"epoch\":%llu,\"next\":%llu,\"committed\":%llu,\"block\":%llu,"
+                "{\"source\":%u,\"partition\":%u,\"epoch\":%llu,\"next\":%llu,\"committed\":%llu,"
+                "\"block\":%llu,"
                 "\"released\":%llu,\"live\":%u,\"dropping\":%s,\"workflow\":",
-                lane->source, lane->partition, (unsigned long long)lane->epoch, (unsigned long long)lane->next,
-                (unsigned long long)lane->committed, (unsigned long long)lane->seq, (unsigned long long)lane->released,
-                lane->live, lane->dropping ? "true" : "false");
+                lane->source, lane->partition, (unsigned long long)lane->epoch,
+                (unsigned long long)lane->next, (unsigned long long)lane->committed,
+                (unsigned long long)lane->seq, (unsigned long long)lane->released, lane->live,
+                lane->dropping ? "true" : "false");
     strbuf_add_json(b, lane->ep->plan->id, strlen(lane->ep->plan->id));
     strbuf_addc(b, '}');
 }
@@ -147,23 +150,27 @@ static void add_plan(struct strbuf *b, const struct engine_plan *ep)
 {
     strbuf_adds(b, "{\"workflow\":");
     strbuf_add_json(b, ep->plan->id, strlen(ep->plan->id));
-    strbuf_addf(b, ",\"version\":%llu,\"live\":%u,\"retired\":%s,\"nodes\":[", (unsigned long long)ep->plan->version,
-                ep->live, ep->retired ? "true" : "false");
+    strbuf_addf(b, ",\"version\":%llu,\"live\":%u,\"retired\":%s,\"nodes\":[",
+                (unsigned long long)ep->plan->version, ep->live, ep->retired ? "true" : "false");
     for (uint32_t i = 0; i < ep->plan->n_nodes; i++) {
         const struct node_counters *c = &ep->insts[i].counters;
         strbuf_adds(b, i ? ",{\"name\":" : "{\"name\":");
         strbuf_add_json(b, ep->plan->nodes[i].name, strlen(ep->plan->nodes[i].name));
-        strbuf_addf(b, ",\"calls\":%llu,\"items\":%llu,\"failed\":%llu,\"retried\":%llu,\"parked\":%llu,\"busy_us\":%llu}",
-                    (unsigned long long)c->calls, (unsigned long long)c->items, (unsigned long long)c->failed,
-                    (unsigned long long)c->retried, (unsigned long long)c->parked,
-                    (unsigned long long)c->busy_ns / 1000);
+        strbuf_addf(b,
+                    ",\"calls\":%llu,\"items\":%llu,\"failed\":%llu,\"retried\":%llu,\"parked\":%"
+                    "llu,\"busy_us\":%llu}",
+                    (unsigned long long)c->calls, (unsigned long long)c->items,
+                    (unsigned long long)c->failed, (unsigned long long)c->retried,
+                    (unsigned long long)c->parked, (unsigned long long)c->busy_ns / 1000);
     }
     strbuf_adds(b, "]}");
 }
 
 void engine_dump(struct strbuf *b, const struct engine *en)
 {
-    strbuf_addf(b, "{\"worker\":%u,\"live\":%u,\"parked\":%u,\"ready\":%u,\"commit_in_flight\":%s,\"timers\":%u,\"lanes\":[",
+    strbuf_addf(b,
+                "{\"worker\":%u,\"live\":%u,\"parked\":%u,\"ready\":%u,\"commit_in_flight\":%s,"
+                "\"timers\":%u,\"lanes\":[",
                 en->config.worker, en->counters.live, en->counters.parked, en->counters.ready,
                 en->flight ? "true" : "false", en->n_heap);
     bool first = true;
@@ -184,7 +191,7 @@ void engine_dump(struct strbuf *b, const struct engine *en)
     strbuf_adds(b, "]}");
 }
 
-/* --- invariants -------------------------------------------------------------------------------------------------- */
+/* --- invariants ------------------------------------------------------------------------------- */
 
 static uint32_t check_list(const struct link *list, bool saved)
 {

@@ -59,7 +59,7 @@ void engine_log(struct engine *en, int level, const char *event, const char *for
     en->config.log(en->io.ctx, level, event, text);
 }
 
-/* --- plans -------------------------------------------------------------------------------------------- */
+/* --- plans ------------------------------------------------------------------------------------ */
 
 static void inst_open(struct engine *en, struct wf_inst *inst)
 {
@@ -73,8 +73,8 @@ static void inst_open(struct engine *en, struct wf_inst *inst)
     char *text = xmalloc(why.detail.len + 64);
     snprintf(text, why.detail.len + 64, "node cannot work: %.*s", STR_ARG(why.detail));
     inst->broken = text;
-    engine_log(en, WF_ERROR, "node.open_failed", "workflow '%s' node '%s': %s", inst->ep->plan->name,
-               inst->node->name, text);
+    engine_log(en, WF_ERROR, "node.open_failed", "workflow '%s' node '%s': %s",
+               inst->ep->plan->name, inst->node->name, text);
 }
 
 static void inst_init(struct engine_plan *ep, uint32_t i)
@@ -90,7 +90,8 @@ static void inst_init(struct engine_plan *ep, uint32_t i)
         inst->pinned = json_get(ep->plan->pin_data, inst->node->name, strlen(inst->node->name));
     if (inst->node->type) {
         const wf_node *node = &inst->node->type->node;
-        inst->whole = node->segments ? node->segments(inst->node->params.base) != 0 : node->flags & WF_NODE_SEGMENT;
+        inst->whole = node->segments ? node->segments(inst->node->params.base) != 0
+                                     : node->flags & WF_NODE_SEGMENT;
     }
     inst_open(ep->en, inst);
 }
@@ -152,15 +153,9 @@ struct engine_plan *engine_plan_of(struct engine *en, uint64_t version)
     return NULL;
 }
 
-const struct plan *engine_plan_get(const struct engine_plan *ep)
-{
-    return ep->plan;
-}
+const struct plan *engine_plan_get(const struct engine_plan *ep) { return ep->plan; }
 
-bool engine_plan_retired(const struct engine_plan *ep)
-{
-    return ep->retired;
-}
+bool engine_plan_retired(const struct engine_plan *ep) { return ep->retired; }
 
 /* Retired plans go when nothing runs on them. */
 static void sweep_plans(struct engine *en)
@@ -179,21 +174,12 @@ void engine_destroy(struct engine *en)
     LIST_EACH(lane, &en->lanes, struct lane, link)
     {
         struct exec *e;
-        LIST_EACH(e, &lane->unsaved, struct exec, lane_link)
-        {
-            exec_drop(e);
-        }
-        LIST_EACH(e, &lane->saved, struct exec, lane_link)
-        {
-            exec_drop(e);
-        }
+        LIST_EACH(e, &lane->unsaved, struct exec, lane_link) { exec_drop(e); }
+        LIST_EACH(e, &lane->saved, struct exec, lane_link) { exec_drop(e); }
         lane_destroy(lane);
     }
     struct engine_plan *ep;
-    LIST_EACH(ep, &en->plans, struct engine_plan, link)
-    {
-        plan_destroy(ep);
-    }
+    LIST_EACH(ep, &en->plans, struct engine_plan, link) { plan_destroy(ep); }
     turn_fini(&en->turns[0]);
     turn_fini(&en->turns[1]);
     exec_free_slabs(en);
@@ -204,7 +190,7 @@ void engine_destroy(struct engine *en)
     free(en);
 }
 
-/* --- input ----------------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 size_t engine_room(const struct engine *en)
 {
@@ -228,7 +214,8 @@ static void add_files(struct wf_item *it, const struct inbound_item *from)
     const wf_blobs *blobs = service_find("blob/1");
     for (uint32_t i = 0; i < from->n_files; i++) {
         const struct inbound_file *f = &from->files[i];
-        blobs->attach(it, f->name, blobs->of_bytes(it, f->bytes.ptr, f->bytes.len), f->mime_type, f->file_name);
+        blobs->attach(it, f->name, blobs->of_bytes(it, f->bytes.ptr, f->bytes.len), f->mime_type,
+                      f->file_name);
     }
     it->parts = it->attached;
     it->attached = NULL;
@@ -278,11 +265,13 @@ void engine_accept(struct engine *en, const struct inbound *in, size_t n)
         accept_one(&in[i]);
 }
 
-int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved, struct err *err)
+int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
+                   struct err *err)
 {
     struct engine_plan *ep = engine_plan_of(en, saved->version);
     if (!ep)
-        return err_set(err, ERR_NOT_FOUND, "workflow version %llu is not loaded", (unsigned long long)saved->version);
+        return err_set(err, ERR_NOT_FOUND, "workflow version %llu is not loaded",
+                       (unsigned long long)saved->version);
     struct exec *e = exec_create(lane, ep, saved->id.position);
     exec_set_state(e, EXEC_RUNNING);
     e->started_wall_us = saved->started_us;
@@ -301,7 +290,7 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
     return 0;
 }
 
-/* --- running ------------------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 bool engine_run(struct engine *en, unsigned frames)
 {
@@ -332,12 +321,9 @@ bool engine_idle(const struct engine *en)
     return true;
 }
 
-/* --- looking inside ------------------------------------------------------------------------------------------ */
+/* --- looking inside --------------------------------------------------------------------------- */
 
-const struct engine_counters *engine_counters_get(const struct engine *en)
-{
-    return &en->counters;
-}
+const struct engine_counters *engine_counters_get(const struct engine *en) { return &en->counters; }
 
 const struct plan_counters *engine_plan_counters(const struct engine_plan *ep)
 {
@@ -349,7 +335,8 @@ const struct node_counters *engine_node_counters(const struct engine_plan *ep, u
     return &ep->insts[node].counters;
 }
 
-void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value, uint64_t *count)
+void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value,
+                        uint64_t *count)
 {
     const struct wf_inst *inst = &ep->insts[node];
     *value = inst->metrics ? inst->metrics[m].value : 0;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine: the heart. Runs executions of compiled plans in frames, without a thread, clock, socket or
- * library of its own: all it needs comes through `struct engine_io`, filled by a worker in production and by
- * a simulator in tests. The same inputs in the same order give the same outcome.
+ * engine: the heart. Runs executions of compiled plans in frames, without a thread, clock, socket
+ * or library of its own: all it needs comes through `struct engine_io`, filled by a worker in
+ * production and by a simulator in tests. The same inputs in the same order give the same outcome.
  *
  * One engine belongs to one worker and shares nothing that changes. Its owner
  *   - adds plans and lanes,
  *   - hands in trigger events with engine_accept,
  *   - calls engine_run until it says that nothing is ready, then engine_commit,
- *   - answers what the engine asked through io: engine_committed, engine_reply, engine_offloaded ...
- * The engine calls io functions only from inside these calls. No io function may call back into the engine
- * before it returns, unless its comment says so.
+ *   - answers what the engine asked through io: engine_committed, engine_reply, engine_offloaded
+ * ... The engine calls io functions only from inside these calls. No io function may call back into
+ * the engine before it returns, unless its comment says so.
  */
 #ifndef CATALYST_ENGINE_H
 #define CATALYST_ENGINE_H
@@ -22,10 +22,10 @@ struct lane; /* one ordered source as this engine owns it */
 
 enum { FRAME_MAX = 1024 };
 
-/* --- what the engine needs from outside ------------------------------------------------------------- */
+/* --- what the engine needs from outside ------------------------------------------------------- */
 
 struct engine_reply_out {
-    void *handle;   /* inbound.reply */
+    void *handle; /* inbound.reply */
     int status;
     wf_str headers; /* store_headers_* encoding; or empty */
     wf_str body;
@@ -38,27 +38,32 @@ struct engine_io {
     uint64_t (*random)(void *ctx);
     /* Starts the commit of a turn; its memory stays until engine_committed, which comes later. */
     void (*commit)(void *ctx, const struct store_turn *turn);
-    /* Sends outputs (store_output records) of a lane's block: now durable, or of a lane without journal. The
-     * bytes are borrowed during the call only. engine_released(lane, seq) follows when all are acknowledged. */
+    /* Sends outputs (store_output records) of a lane's block: now durable, or of a lane without
+     * journal. The bytes are borrowed during the call only. engine_released(lane, seq) follows when
+     * all are acknowledged. */
     void (*release)(void *ctx, struct lane *lane, uint64_t seq, const struct store_block *block);
-    /* Everything of a lane up to `position` is done as its durability class asks; tell the source. */
+    /* Everything of a lane up to `position` is done as its durability class asks; tell the source.
+     */
     void (*acknowledge)(void *ctx, struct lane *lane, uint64_t position);
     /* Answers a webhook. Borrowed during the call. */
     void (*answer)(void *ctx, const struct engine_reply_out *reply);
-    /* Starts an outside call for a ticket: engine_reply follows. Copies the request. NULL: not offered. */
+    /* Starts an outside call for a ticket: engine_reply follows. Copies the request. NULL: not
+     * offered. */
     void (*request)(void *ctx, wf_ticket ticket, const wf_request *request);
     /* Forgets a request whose item is gone. */
     void (*cancel)(void *ctx, wf_ticket ticket);
     /* Runs work(job) on a pool thread: engine_offloaded follows. -1: the pool is full. */
-    int (*offload)(void *ctx, wf_ticket ticket, const char *plugin, void (*work)(void *job), void *job);
-    /* From any thread: has the worker call engine_woken(ticket, fn, data). Copies data. -1: shutting down. */
+    int (*offload)(void *ctx, wf_ticket ticket, const char *plugin, void (*work)(void *job),
+                   void *job);
+    /* From any thread: has the worker call engine_woken(ticket, fn, data). Copies data. -1:
+     * shutting down. */
     int (*wake)(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data);
     /* A lane was taken over by another engine: its executions are gone, stop its source. */
     void (*lane_lost)(void *ctx, struct lane *lane);
     /* A channel and connection the outputs may use? NULL: everything. */
     bool (*knows_output)(void *ctx, const char *channel, const char *connection);
-    /* service "loop/1" for plugins; NULL: not offered. Its wf_watch and wf_timer begin with a pointer to this
-     * very table; engine_inst_ctx gives io.ctx of an instance. */
+    /* service "loop/1" for plugins; NULL: not offered. Its wf_watch and wf_timer begin with a
+     * pointer to this very table; engine_inst_ctx gives io.ctx of an instance. */
     const wf_loop *loop;
     /* An execution ended; valid during the call. NULL: nobody asks. */
     void (*ended)(void *ctx, struct exec *e, enum store_status status);
@@ -67,29 +72,30 @@ struct engine_io {
 };
 
 struct engine_limits {
-    uint32_t max_live;          /* executions in memory; 0: 65,536 */
-    uint32_t max_turn;          /* executions ended in one turn; 0: 16,384 */
-    uint64_t max_turn_bytes;    /* inputs and outputs of one turn; 0: 64 MiB */
-    uint64_t max_exec_bytes;    /* memory of one execution; 0: 64 MiB */
-    uint32_t max_items;         /* items one node may emit for one execution; 0: 1,000,000 */
-    int64_t evict_after_ms;     /* parked longer than this: written and dropped; 0: 5,000 */
-    int64_t park_timeout_ms;    /* park() without a timeout; 0: 300,000 */
+    uint32_t max_live;       /* executions in memory; 0: 65,536 */
+    uint32_t max_turn;       /* executions ended in one turn; 0: 16,384 */
+    uint64_t max_turn_bytes; /* inputs and outputs of one turn; 0: 64 MiB */
+    uint64_t max_exec_bytes; /* memory of one execution; 0: 64 MiB */
+    uint32_t max_items;      /* items one node may emit for one execution; 0: 1,000,000 */
+    int64_t evict_after_ms;  /* parked longer than this: written and dropped; 0: 5,000 */
+    int64_t park_timeout_ms; /* park() without a timeout; 0: 300,000 */
 };
 
 struct engine_config {
     struct engine_io io;
     struct engine_limits limits;
-    struct expr_lua *lua;      /* borrowed: the worker's state */
-    uint32_t worker;           /* number, for metrics */
-    bool save_inputs;          /* keep trigger items of ended executions, as settings.save says */
-    void (*log)(void *ctx, int level, const char *event, const char *text); /* with io.ctx; or NULL */
+    struct expr_lua *lua; /* borrowed: the worker's state */
+    uint32_t worker;      /* number, for metrics */
+    bool save_inputs;     /* keep trigger items of ended executions, as settings.save says */
+    void (*log)(void *ctx, int level, const char *event,
+                const char *text); /* with io.ctx; or NULL */
 };
 
 struct engine *engine_create(const struct engine_config *config);
 /* Drops all executions, unloads plans. Nothing is committed. */
 void engine_destroy(struct engine *en);
 
-/* --- plans and lanes ----------------------------------------------------------------------------------- */
+/* --- plans and lanes -------------------------------------------------------------------------- */
 
 struct engine_plan; /* a plan's run state in this engine */
 
@@ -102,20 +108,25 @@ const struct plan *engine_plan_get(const struct engine_plan *ep);
 bool engine_plan_retired(const struct engine_plan *ep);
 
 struct lane_config {
-    struct store_lane at;       /* as assigned; for durability none and at_least_once only source, partition, position */
-    struct engine_plan *plan;   /* what its events start */
-    uint32_t trigger;           /* node index */
-    uint64_t start;             /* first position to take, when it is beyond at.position (a new lane) */
-    void *user;                 /* the source's own */
+    struct store_lane at;     /* as assigned; for durability none and at_least_once only source,
+                                 partition, position */
+    struct engine_plan *plan; /* what its events start */
+    uint32_t trigger;         /* node index */
+    uint64_t start; /* first position to take, when it is beyond at.position (a new lane) */
+    void *user;     /* the source's own */
 };
-struct lane *engine_lane_find(struct engine *en, uint32_t source, uint32_t partition); /* NULL: not here */
-/* The lane that follows (source, partition) in that order, the first one behind the last; NULL: there is none. */
+struct lane *engine_lane_find(struct engine *en, uint32_t source,
+                              uint32_t partition); /* NULL: not here */
+/* The lane that follows (source, partition) in that order, the first one behind the last; NULL:
+ * there is none. */
 struct lane *engine_lane_after(struct engine *en, uint32_t source, uint32_t partition);
 struct lane *engine_lane_add(struct engine *en, const struct lane_config *config);
-/* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn is
- * committed and released; without, its executions are dropped now and lane_lost comes at once. */
+/* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn
+ * is committed and released; without, its executions are dropped now and lane_lost comes at once.
+ */
 void engine_lane_drop(struct engine *en, struct lane *lane, bool drain);
-/* Recovery: a block whose outputs may not have left goes out again, oldest first, before new events. */
+/* Recovery: a block whose outputs may not have left goes out again, oldest first, before new
+ * events. */
 void engine_lane_resend(struct engine *en, struct lane *lane, const struct store_block *block);
 void *lane_user(const struct lane *lane);
 struct exec_id lane_id(const struct lane *lane); /* source, partition; position: the next to take */
@@ -123,13 +134,13 @@ enum durability lane_durability(const struct lane *lane);
 /* A newer version of its workflow: later events run on that. */
 void lane_set_plan(struct lane *lane, struct engine_plan *plan, uint32_t trigger);
 
-/* --- input --------------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 enum answer_data { ANSWER_ALL_ENTRIES, ANSWER_FIRST_JSON, ANSWER_FIRST_BINARY, ANSWER_NO_DATA };
 
 /* A trigger item: its JSON, an object, and files that came with it. */
 struct inbound_file {
-    const char *name; /* of the binary part */
+    const char *name;                   /* of the binary part */
     wf_str mime_type, file_name, bytes; /* copied */
 };
 struct inbound_item {
@@ -141,43 +152,46 @@ struct inbound_item {
 /* A trigger event. */
 struct inbound {
     struct lane *lane;
-    uint64_t position;   /* ascending in its lane */
-    void *event;         /* handed to build and release */
-    wf_str raw;          /* bytes for the journal and the failure path; live until release */
-    void *reply;         /* a webhook waiting for its answer; or NULL */
-    bool answer_accept;  /* answer `reply` with accept_status when the accepting turn is durable */
+    uint64_t position;  /* ascending in its lane */
+    void *event;        /* handed to build and release */
+    wf_str raw;         /* bytes for the journal and the failure path; live until release */
+    void *reply;        /* a webhook waiting for its answer; or NULL */
+    bool answer_accept; /* answer `reply` with accept_status when the accepting turn is durable */
     uint16_t accept_status;
-    uint8_t answer_data;   /* enum answer_data: what the end of the execution answers */
-    /* Makes the trigger item(s): fills items (of the arena) and n. -1 with *err: the message does not parse; the
-     * execution fails with its raw bytes kept. */
-    int (*build)(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items, size_t *n,
-                 struct err *err);
+    uint8_t answer_data; /* enum answer_data: what the end of the execution answers */
+    /* Makes the trigger item(s): fills items (of the arena) and n. -1 with *err: the message does
+     * not parse; the execution fails with its raw bytes kept. */
+    int (*build)(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,
+                 size_t *n, struct err *err);
     void (*release)(void *event); /* the engine needs it no more; or NULL */
-    void *keep;            /* handed to release instead of event, when event lives only during the call; or NULL */
+    void *keep; /* handed to release instead of event, when event lives only during the call; or
+                   NULL */
 };
 
 /* How many events may come now: 0 is back-pressure. */
 size_t engine_room(const struct engine *en);
 /* Starts one execution per event. Positions a lane has seen already are dropped (and released). */
 void engine_accept(struct engine *en, const struct inbound *in, size_t n);
-/* Takes a parked execution back from the store (recovery, wake, retry of a failed one). The plan of its version
- * must have been added. 0, or -1 with *err: its state cannot be read. */
-int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved, struct err *err);
+/* Takes a parked execution back from the store (recovery, wake, retry of a failed one). The plan of
+ * its version must have been added. 0, or -1 with *err: its state cannot be read. */
+int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
+                   struct err *err);
 
-/* --- running -------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* Runs up to `frames` frames (0: until none is ready). True: more are ready. */
 bool engine_run(struct engine *en, unsigned frames);
-/* Starts the commit of what was gathered, if there is something and none is in flight. True: one is now
- * in flight, or was. */
+/* Starts the commit of what was gathered, if there is something and none is in flight. True: one is
+ * now in flight, or was. */
 bool engine_commit(struct engine *en);
-bool engine_idle(const struct engine *en); /* no execution runs or is parked in memory, nothing to commit */
+bool engine_idle(
+    const struct engine *en); /* no execution runs or is parked in memory, nothing to commit */
 /* When engine_tick wants to be called next (monotonic us), or -1. */
 int64_t engine_next_timer(const struct engine *en);
 /* Fires timers that are due. */
 void engine_tick(struct engine *en);
 
-/* --- answers to io ---------------------------------------------------------------------------------------- */
+/* --- answers to io ---------------------------------------------------------------------------- */
 
 void engine_committed(struct engine *en, const struct store_commit_result *result);
 /* All outputs of the lane's blocks up to seq are acknowledged. */
@@ -192,7 +206,7 @@ const wf_host *engine_check_host(void);
 /* io.ctx of the engine an instance belongs to. */
 void *engine_inst_ctx(wf_inst *inst);
 
-/* --- looking inside --------------------------------------------------------------------------------------- */
+/* --- looking inside --------------------------------------------------------------------------- */
 
 struct node_counters {
     uint64_t calls, items, failed, retried, parked, busy_ns;
@@ -203,27 +217,31 @@ struct plan_counters {
     uint64_t latency_le[20]; /* executions that took at most 2^i * 64 us; the last: all */
 };
 struct engine_counters {
-    uint64_t turns, commits, commit_us_sum, frames, frame_items, fenced, bad_rows, restored, evicted;
-    uint64_t frame_le[11];   /* frames of at most 2^i items */
+    uint64_t turns, commits, commit_us_sum, frames, frame_items, fenced, bad_rows, restored,
+        evicted;
+    uint64_t frame_le[11]; /* frames of at most 2^i items */
     uint32_t live, parked, ready;
 };
 const struct engine_counters *engine_counters_get(const struct engine *en);
 const struct plan_counters *engine_plan_counters(const struct engine_plan *ep);
 const struct node_counters *engine_node_counters(const struct engine_plan *ep, uint32_t node);
 /* A plugin's metric m of a node; histograms give count and sum. */
-void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value, uint64_t *count);
-struct engine_plan *engine_plan_next(const struct engine *en, const struct engine_plan *after); /* NULL: start, end */
+void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value,
+                        uint64_t *count);
+struct engine_plan *engine_plan_next(const struct engine *en,
+                                     const struct engine_plan *after); /* NULL: start, end */
 
 /* An execution during io.ended, and by id. */
 struct exec *engine_exec(struct engine *en, struct exec_id id); /* linear; for state views */
 struct exec_id exec_id_of(const struct exec *e);
 const struct plan *exec_plan(const struct exec *e);
 void *exec_reply(const struct exec *e);
-const char *exec_error(const struct exec *e); /* message, or NULL */
+const char *exec_error(const struct exec *e);      /* message, or NULL */
 const char *exec_error_node(const struct exec *e); /* name, or NULL */
 /* Items of the last node that gave some, as JSON lines. */
 void exec_dump_last(struct strbuf *b, const struct exec *e);
-/* {"status":..,"error":..,"nodes":{"<name>":[{"outputs":[[item,..],..]},..]}}; needs plan.keep_all. */
+/* {"status":..,"error":..,"nodes":{"<name>":[{"outputs":[[item,..],..]},..]}}; needs plan.keep_all.
+ */
 void exec_dump(struct strbuf *b, const struct exec *e, enum store_status status);
 /* Its state as saved in the store: JSON. */
 void exec_save(struct strbuf *b, const struct exec *e);

@@ -6,8 +6,8 @@
  *          --- turns[2]: one gathers, one may be in flight
  *          --- tickets: everything that waits for something, in one timer heap
  *
- * An execution stands at one node at a time; what it brings there is its segment. Its state names the
- * list that holds it, and exec_set_state alone moves it.
+ * An execution stands at one node at a time; what it brings there is its segment. Its state names
+ * the list that holds it, and exec_set_state alone moves it.
  */
 #ifndef CATALYST_ENGINE_INT_H
 #define CATALYST_ENGINE_INT_H
@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "plugin/cred.h"
 
-/* --- items ------------------------------------------------------------------------------------------ */
+/* --- items ------------------------------------------------------------------------------------ */
 
 enum item_state {
     ITEM_OUTPUT = 1, /* made by a node, stands at none */
@@ -54,8 +54,8 @@ struct item_error {
 struct wf_item {
     struct json json;
     struct exec *e;
-    struct wf_item *self;           /* this item: a vector of one needs no array */
-    struct wf_item *parent;         /* the input item it came from; NULL for triggers and for many */
+    struct wf_item *self;   /* this item: a vector of one needs no array */
+    struct wf_item *parent; /* the input item it came from; NULL for triggers and for many */
     const struct item_vec *parents; /* when it came from several */
     const struct parts *parts;      /* binary data, or NULL */
     struct wf_item *next;           /* next output of the same input; or next in a lone list */
@@ -67,24 +67,31 @@ struct wf_item {
     const void *config;
     struct ticket *ticket;
     struct item_error *error;
-    struct parts *attached;         /* parts for the next output */
-    uint32_t index;                 /* in its input */
-    uint16_t attempt;               /* 1 on the first try */
-    uint8_t state;                  /* enum item_state */
-    uint8_t input;                  /* which input of the node it stands at */
+    struct parts *attached; /* parts for the next output */
+    uint32_t index;         /* in its input */
+    uint16_t attempt;       /* 1 on the first try */
+    uint8_t state;          /* enum item_state */
+    uint8_t input;          /* which input of the node it stands at */
 };
 
-/* --- what waits --------------------------------------------------------------------------------------- */
+/* --- what waits ------------------------------------------------------------------------------- */
 
-enum ticket_kind { TICKET_PARK = 1, TICKET_REQUEST, TICKET_OFFLOAD, TICKET_RETRY, TICKET_SCRIPT, TICKET_EXEC };
+enum ticket_kind {
+    TICKET_PARK = 1,
+    TICKET_REQUEST,
+    TICKET_OFFLOAD,
+    TICKET_RETRY,
+    TICKET_SCRIPT,
+    TICKET_EXEC
+};
 
 struct ticket {
     uint64_t gen; /* odd while in use */
     struct engine *en;
     struct wf_item *it; /* NULL with TICKET_EXEC, and for an offload whose item is gone */
     struct exec *e;
-    int64_t due_us;     /* monotonic; 0: no timer */
-    uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
+    int64_t due_us;   /* monotonic; 0: no timer */
+    uint32_t heap_at; /* place in the heap, from 1; 0: not there */
     uint8_t kind;
     union {
         wf_reply_fn *on_reply;
@@ -95,7 +102,7 @@ struct ticket {
     struct ticket *next_free;
 };
 
-/* --- executions --------------------------------------------------------------------------------------- */
+/* --- executions ------------------------------------------------------------------------------- */
 
 /* The state names the list that holds the execution; 0 is no state. */
 #define EXEC_STATES(X)                                                                             \
@@ -115,16 +122,16 @@ const char *exec_state_name(enum exec_state state);
 /* All items of one execution at one node. */
 struct wf_segment {
     struct wf_inst *inst;
-    struct item_vec one, *inputs;   /* inputs points to `one` where there is one input */
-    struct wf_item *first;          /* never NULL while it runs */
+    struct item_vec one, *inputs;     /* inputs points to `one` where there is one input */
+    struct wf_item *first;            /* never NULL while it runs */
     struct wf_item *outs, *outs_last; /* of segment nodes, in order */
-    struct item_error *error;       /* seg_fail */
-    uint32_t pending;               /* items (or 1 for a segment node) not finished yet */
+    struct item_error *error;         /* seg_fail */
+    uint32_t pending;                 /* items (or 1 for a segment node) not finished yet */
     uint32_t n_outs;
-    uint32_t failed;                /* items that failed */
+    uint32_t failed; /* items that failed */
     uint16_t n_inputs;
-    uint16_t run;                   /* run index of the node */
-    uint16_t attempt;               /* of a segment node */
+    uint16_t run;     /* run index of the node */
+    uint16_t attempt; /* of a segment node */
     bool done;
 };
 
@@ -159,7 +166,7 @@ struct run {
 /* Who asked for an output or a row: a try that fails takes back what it asked for. */
 struct asked_by {
     const struct wf_item *it; /* compared, never read */
-    uint32_t node;            /* with its run: an item may stand at several nodes, one after the other */
+    uint32_t node; /* with its run: an item may stand at several nodes, one after the other */
     uint16_t run;
 };
 
@@ -192,7 +199,7 @@ struct exec {
     bool answered;  /* its webhook has its answer */
     bool failed;
     bool restored;
-    uint8_t answer_data; /* enum answer_data */
+    uint8_t answer_data;   /* enum answer_data */
     struct link link;      /* of its state */
     struct link lane_link; /* lane->unsaved or lane->saved */
     struct exec *next_free;
@@ -205,15 +212,15 @@ struct exec {
     struct step *stack;
     uint32_t n_stack, stack_size;
     struct waiting *waiting, **waiting_last;
-    struct run **runs;      /* latest kept run by node; NULL until one is kept */
+    struct run **runs; /* latest kept run by node; NULL until one is kept */
     struct run *newest_run;
-    uint16_t *run_counts;   /* by node; NULL until a node runs twice or asks */
+    uint16_t *run_counts; /* by node; NULL until a node runs twice or asks */
     uint64_t node_runs;
     struct node_memory *memory;
     struct pending_output *outputs, **outputs_last;
     uint32_t n_outputs;
     struct pending_row *rows;
-    wf_str raw;             /* the trigger's bytes */
+    wf_str raw; /* the trigger's bytes */
     void *event;
     void (*release)(void *event);
     void *reply;
@@ -221,15 +228,17 @@ struct exec {
     struct item_error *error;
     uint32_t error_node, error_item;
     struct item_vec trigger; /* its trigger items */
-    struct item_vec last;   /* output 0 of the latest node, for lastNode answers */
+    struct item_vec last;    /* output 0 of the latest node, for lastNode answers */
     struct arena arena;
     struct step first_steps[3];
 };
 
 enum { RELEASED_FLUSH_US = 200000 }; /* how long `released` may wait for a turn to ride in */
-enum { EXEC_BYTES = 5184 }; /* with its first memory; no multiple of 4096, which would crowd cache sets */
+enum {
+    EXEC_BYTES = 5184
+}; /* with its first memory; no multiple of 4096, which would crowd cache sets */
 
-/* --- plans, lanes, turns --------------------------------------------------------------------------------- */
+/* --- plans, lanes, turns ---------------------------------------------------------------------- */
 
 struct metric_cell {
     int64_t value;
@@ -240,12 +249,12 @@ struct metric_cell {
 struct wf_inst {
     struct engine_plan *ep;
     const struct plan_node *node;
-    void *state;         /* what open() returned */
-    bool whole;          /* works over segments */
+    void *state;               /* what open() returned */
+    bool whole;                /* works over segments */
     const struct json *pinned; /* items given instead of calling it (`catalyst run`); or NULL */
-    const char *broken;  /* why it cannot work, or NULL */
-    struct link link;    /* engine->ready, while something stands here */
-    struct link ready;   /* executions */
+    const char *broken;        /* why it cannot work, or NULL */
+    struct link link;          /* engine->ready, while something stands here */
+    struct link ready;         /* executions */
     struct wf_item *lone, **lone_last; /* items that come back alone for another try */
     struct node_counters counters;
     struct metric_cell *metrics;
@@ -288,9 +297,9 @@ struct lane {
     uint32_t trigger;
     uint32_t source, partition;
     uint64_t epoch;
-    uint64_t next;       /* position to take next */
-    uint64_t committed;  /* position in the store */
-    uint64_t seq;        /* last block given out */
+    uint64_t next;      /* position to take next */
+    uint64_t committed; /* position in the store */
+    uint64_t seq;       /* last block given out */
     uint64_t released, released_committed;
     enum durability durability;
     bool dropping, in_flight; /* in_flight: part of the turn that is being committed */
@@ -322,9 +331,9 @@ struct turn {
     struct store_row *rows;
     struct turn_reply *replies;
     uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size;
-    uint32_t n_done;      /* executions that ended in it */
-    size_t bytes;         /* inputs and outputs */
-    struct link held;     /* executions that go on when it is durable */
+    uint32_t n_done;  /* executions that ended in it */
+    size_t bytes;     /* inputs and outputs */
+    struct link held; /* executions that go on when it is durable */
 };
 
 struct engine_host {
@@ -338,8 +347,8 @@ struct engine {
     struct engine_limits limits;
     struct engine_host host;
     struct link plans, lanes;
-    struct link ready;          /* insts with something to do */
-    struct link parked, held;   /* executions */
+    struct link ready;        /* insts with something to do */
+    struct link parked, held; /* executions */
     struct turn turns[2];
     struct turn *gather, *flight; /* flight: NULL when no commit is under way */
     struct exec *free_execs;
@@ -350,17 +359,17 @@ struct engine {
     uint32_t n_ticket_slabs, ticket_slabs_size;
     struct ticket **heap;
     uint32_t n_heap, heap_size;
-    struct wf_item **frame;     /* scratch */
+    struct wf_item **frame; /* scratch */
     struct exec **frame_execs;
     wf_segment **frame_segs;
     uint32_t frame_size, frame_execs_size;
-    struct wf_inst *calling;    /* the node being called */
+    struct wf_inst *calling; /* the node being called */
     int64_t last_commit_us;
     int64_t now_us, now_wall_us; /* of the current entry */
     struct engine_counters counters;
 };
 
-/* --- functions of the folder ------------------------------------------------------------------------------ */
+/* --- functions of the folder ------------------------------------------------------------------ */
 
 /* exec.c */
 struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t position);
@@ -369,10 +378,13 @@ void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroy
 void exec_end(struct exec *e, enum store_status status);
 void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_error *error);
 /* Every field is written once, in order: this runs for each item at each node. */
-static inline struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node, uint16_t run)
+static inline struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node,
+                                          uint16_t run)
 {
     struct wf_item *it = arena_alloc(&e->arena, sizeof *it);
-    *it = (struct wf_item){ .json = *json, .e = e, .self = it, .node = node, .run = run, .state = ITEM_OUTPUT };
+    *it = (struct wf_item){
+        .json = *json, .e = e, .self = it, .node = node, .run = run, .state = ITEM_OUTPUT
+    };
     return it;
 }
 uint16_t exec_next_run(struct exec *e, uint32_t node);
@@ -383,32 +395,36 @@ void step_after_trigger(struct exec *e, struct wf_item **items, uint32_t n);
 void step_pinned(struct exec *e); /* the node's pinned items are its output */
 void step_finish(struct exec *e); /* the segment is complete: outputs to successors */
 void step_next(struct exec *e);   /* pops the next node, or ends */
-void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs, uint16_t attempt);
+void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs,
+               uint16_t attempt);
 void step_wait_input(struct exec *e, uint32_t node, uint16_t input, struct item_vec items);
 
 /* frame.c */
 void frame_run(struct wf_inst *inst);
-void inst_ready(struct wf_inst *inst);            /* something stands here */
+void inst_ready(struct wf_inst *inst); /* something stands here */
 void inst_add_lone(struct wf_inst *inst, struct wf_item *it);
 
 /* outcome.c: how items finish */
-void outcome_finish(struct wf_item *it);          /* emitted all */
+void outcome_finish(struct wf_item *it); /* emitted all */
 void outcome_fail(struct wf_item *it, const struct item_error *error);
 struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json);
 void outcome_retry(struct wf_item *it, int64_t in_ms, const struct item_error *error);
 void outcome_segment_done(struct wf_segment *seg);
-void outcome_settle(struct exec *e);              /* goes on when nothing is pending */
+void outcome_settle(struct exec *e); /* goes on when nothing is pending */
 struct asked_by outcome_asked_by(const struct wf_item *it);
-void outcome_take_back(struct exec *e, const struct wf_item *it); /* it NULL: of the whole run under way */
-bool outcome_under_way(const struct exec *e, const struct asked_by *by); /* by the run that is not complete */
-struct item_error *error_create(struct exec *e, wf_fault fault, const char *format, ...) WF_PRINTF(3, 4);
+void outcome_take_back(struct exec *e,
+                       const struct wf_item *it); /* it NULL: of the whole run under way */
+bool outcome_under_way(const struct exec *e,
+                       const struct asked_by *by); /* by the run that is not complete */
+struct item_error *error_create(struct exec *e, wf_fault fault, const char *format, ...)
+    WF_PRINTF(3, 4);
 const char *error_json(struct arena *a, const struct exec *e, wf_str *out);
 
 /* ticket.c */
-struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec *e, struct wf_item *it,
-                           int64_t timeout_us);
+struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec *e,
+                           struct wf_item *it, int64_t timeout_us);
 void ticket_free(struct ticket *t);
-void ticket_cancel(struct ticket *t); /* also tells io */
+void ticket_cancel(struct ticket *t);  /* also tells io */
 void ticket_give_up(struct ticket *t); /* its item goes on without it */
 struct ticket *ticket_check(wf_ticket ticket);
 wf_ticket ticket_name(const struct ticket *t);
@@ -444,24 +460,17 @@ void script_drop(struct ticket *t);
 void script_reply(struct ticket *t, const wf_reply *reply);
 extern const struct expr_view view_table;
 void scope_fill(struct expr_scope *scope, struct wf_item *it);
-int view_eval(void *ctx, const void *expr, struct json *out, struct err *err); /* ctx: struct expr_scope */
+int view_eval(void *ctx, const void *expr, struct json *out,
+              struct err *err); /* ctx: struct expr_scope */
 int exec_load(struct exec *e, wf_str state, struct err *err);
-void engine_log(struct engine *en, int level, const char *event, const char *format, ...) WF_PRINTF(4, 5);
+void engine_log(struct engine *en, int level, const char *event, const char *format, ...)
+    WF_PRINTF(4, 5);
 
-static inline const struct json *json_of_value(const wf_value *v)
-{
-    return (const struct json *)v;
-}
-static inline const wf_value *value_of_json(const struct json *v)
-{
-    return (const wf_value *)v;
-}
+static inline const struct json *json_of_value(const wf_value *v) { return (const struct json *)v; }
+static inline const wf_value *value_of_json(const struct json *v) { return (const wf_value *)v; }
 static inline const struct plan_node *exec_node(const struct exec *e, uint32_t node)
 {
     return &e->ep->plan->nodes[node];
 }
-static inline wf_str no_str(void)
-{
-    return (wf_str){ NULL, 0 };
-}
+static inline wf_str no_str(void) { return (wf_str){ NULL, 0 }; }
 #endif

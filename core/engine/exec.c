@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Executions: their memory, their state, their end.
  *
- * Memory comes in slabs of blocks that hold the struct and the first arena memory behind it. The free list
- * is last-in first-out, so a block that is still in the cache is used again; most executions never need
- * more than their block.
+ * Memory comes in slabs of blocks that hold the struct and the first arena memory behind it. The
+ * free list is last-in first-out, so a block that is still in the cache is used again; most
+ * executions never need more than their block.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { SLAB_EXECS = 64 };
-_Static_assert(sizeof(struct exec) < EXEC_BYTES / 2, "an execution leaves room for its first items");
+_Static_assert(sizeof(struct exec) < EXEC_BYTES / 2,
+               "an execution leaves room for its first items");
 
 const char *exec_state_name(enum exec_state state)
 {
@@ -109,8 +110,8 @@ void exec_set_state(struct exec *e, enum exec_state to)
 uint16_t exec_next_run(struct exec *e, uint32_t node)
 {
     if (!e->run_counts) {
-        /* Straight-through executions, nearly all, visit each node once: a bit set of the first 64 nodes
-         * would do, but two bytes a node are cheap enough and have no limit. */
+        /* Straight-through executions, nearly all, visit each node once: a bit set of the first 64
+         * nodes would do, but two bytes a node are cheap enough and have no limit. */
         e->run_counts = ARENA_ARRAY(&e->arena, uint16_t, e->ep->plan->n_nodes);
     }
     return e->run_counts[node] == UINT16_MAX ? UINT16_MAX : e->run_counts[node]++;
@@ -217,7 +218,8 @@ static void answer_end(struct exec *e, enum store_status status)
         return;
     const struct wf_item *first = e->last.n ? e->last.items[0] : NULL;
     bool ok = status == STORE_SUCCESS;
-    if (ok && e->answer_data == ANSWER_FIRST_BINARY && first && first->parts && first->parts->meta.len) {
+    if (ok && e->answer_data == ANSWER_FIRST_BINARY && first && first->parts &&
+        first->parts->meta.len) {
         answer_binary(e, first->parts);
         return;
     }
@@ -249,7 +251,8 @@ void exec_end(struct exec *e, enum store_status status)
 static void start_error_workflow(struct exec *e)
 {
     const struct plan *p = e->ep->plan;
-    if (!p->settings.error_workflow || !e->en->io.start || !strcmp(p->settings.error_workflow, p->id))
+    if (!p->settings.error_workflow || !e->en->io.start ||
+        !strcmp(p->settings.error_workflow, p->id))
         return;
     struct strbuf b;
     strbuf_init(&b, 1u << 20);
@@ -257,8 +260,10 @@ static void start_error_workflow(struct exec *e)
     exec_id_text(e->id, id);
     wf_str error;
     error_json(&e->arena, e, &error);
-    strbuf_addf(&b, "{\"execution\":{\"id\":\"%s\",\"mode\":\"trigger\",\"error\":%s,\"lastNodeExecuted\":", id,
-                error.ptr);
+    strbuf_addf(
+        &b,
+        "{\"execution\":{\"id\":\"%s\",\"mode\":\"trigger\",\"error\":%s,\"lastNodeExecuted\":", id,
+        error.ptr);
     const char *node = exec_node(e, e->error_node)->name;
     strbuf_add_json(&b, node, strlen(node));
     strbuf_adds(&b, "},\"workflow\":{\"id\":");
@@ -283,25 +288,13 @@ void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_e
     exec_end(e, STORE_ERROR);
 }
 
-struct exec_id exec_id_of(const struct exec *e)
-{
-    return e->id;
-}
+struct exec_id exec_id_of(const struct exec *e) { return e->id; }
 
-const struct plan *exec_plan(const struct exec *e)
-{
-    return e->ep->plan;
-}
+const struct plan *exec_plan(const struct exec *e) { return e->ep->plan; }
 
-void *exec_reply(const struct exec *e)
-{
-    return e->reply;
-}
+void *exec_reply(const struct exec *e) { return e->reply; }
 
-const char *exec_error(const struct exec *e)
-{
-    return e->error ? e->error->message : NULL;
-}
+const char *exec_error(const struct exec *e) { return e->error ? e->error->message : NULL; }
 
 const char *exec_error_node(const struct exec *e)
 {

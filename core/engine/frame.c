@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Frames: all items of many executions that stand at one node are handed to it in one call.
  *
- * A frame takes what stands there, never waits to be filled, and is at most FRAME_MAX items of a call. Items
- * of one execution stay together and in order. Items whose parameters cannot be solved fail before the call;
- * items that the node neither finished nor parked fail after it.
+ * A frame takes what stands there, never waits to be filled, and is at most FRAME_MAX items of a
+ * call. Items of one execution stay together and in order. Items whose parameters cannot be solved
+ * fail before the call; items that the node neither finished nor parked fail after it.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
@@ -77,7 +77,8 @@ static bool solve(struct wf_inst *inst, struct wf_item *it)
     return false;
 }
 
-/* The attempt is the segment's: larger than 1 for one that comes back from the store between two tries. */
+/* The attempt is the segment's: larger than 1 for one that comes back from the store between two
+ * tries. */
 static void item_begin(struct wf_item *it, uint32_t index, uint8_t input, uint16_t attempt)
 {
     it->outs = it->outs_last = NULL;
@@ -90,7 +91,7 @@ static void item_begin(struct wf_item *it, uint32_t index, uint8_t input, uint16
     it->state = ITEM_RUNNING;
 }
 
-/* --- opening segments ---------------------------------------------------------------------------------- */
+/* --- opening segments ------------------------------------------------------------------------- */
 
 static void cut_to_first(struct wf_segment *seg)
 {
@@ -99,7 +100,8 @@ static void cut_to_first(struct wf_segment *seg)
             seg->inputs[k].n = 1;
 }
 
-/* A node with several inputs may have none in all of them; it still needs an item to hold config and arena. */
+/* A node with several inputs may have none in all of them; it still needs an item to hold config
+ * and arena. */
 static struct wf_item *first_item(struct exec *e)
 {
     struct wf_segment *seg = &e->seg;
@@ -133,7 +135,7 @@ static void open_segment(struct exec *e)
     seg->first = first_item(e);
 }
 
-/* --- nodes that are not called ---------------------------------------------------------------------------- */
+/* --- nodes that are not called ---------------------------------------------------------------- */
 
 static bool is_passive(const struct plan_node *node)
 {
@@ -158,14 +160,15 @@ static void pass_through(struct exec *e)
     step_finish(e);
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------ */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* Every item still running after its call was forgotten. */
 static void fail_forgotten(struct wf_item **items, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (items[i]->state == ITEM_RUNNING)
-            outcome_fail(items[i], error_create(items[i]->e, WF_REJECTED, "node did not finish item"));
+            outcome_fail(items[i],
+                         error_create(items[i]->e, WF_REJECTED, "node did not finish item"));
 }
 
 static void fail_broken(struct wf_inst *inst, struct wf_item **items, uint32_t n)
@@ -212,8 +215,8 @@ static void count_frame(struct wf_inst *inst, uint32_t items, int64_t started_us
     c->frame_le[bucket]++;
 }
 
-/* Takes executions that stand at the node until the frame is full, behind the `n` that are there already;
- * returns how many there are now. */
+/* Takes executions that stand at the node until the frame is full, behind the `n` that are there
+ * already; returns how many there are now. */
 static uint32_t take_execs(struct wf_inst *inst, uint32_t n, uint32_t *n_items)
 {
     struct engine *en = inst->ep->en;
@@ -230,8 +233,8 @@ static uint32_t take_execs(struct wf_inst *inst, uint32_t n, uint32_t *n_items)
     return n;
 }
 
-/* After the call each execution goes on, parks, or waits for its items. The array is walked by index: going
- * on may make this very node ready again, but never touches the array. */
+/* After the call each execution goes on, parks, or waits for its items. The array is walked by
+ * index: going on may make this very node ready again, but never touches the array. */
 static void settle_all(struct engine *en, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -289,15 +292,16 @@ static void run_segments(struct wf_inst *inst, uint32_t n_execs)
     for (uint32_t i = 0; i < n; i++) {
         wf_segment *seg = en->frame_segs[i];
         if (!seg->done && !seg->first->ticket)
-            outcome_fail(seg->first, error_create(seg->first->e, WF_REJECTED, "node did not finish its items"));
+            outcome_fail(seg->first,
+                         error_create(seg->first->e, WF_REJECTED, "node did not finish its items"));
     }
     en->calling = NULL;
     count_frame(inst, items, started);
     settle_all(en, n_execs);
 }
 
-/* Items that come back for another try, each alone. Their executions run with the frame, so that none of
- * them can end, and its memory go, while the node still has the frame in its hands. */
+/* Items that come back for another try, each alone. Their executions run with the frame, so that
+ * none of them can end, and its memory go, while the node still has the frame in its hands. */
 static uint32_t take_lone(struct wf_inst *inst, uint32_t *n_execs)
 {
     struct engine *en = inst->ep->en;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * wf_host: the table of functions through which plugins work. Each finds its engine from the item; each
- * outcome checks that the item was not finished before, and a plugin that finishes one twice is told so in
- * the log while the first outcome stands.
+ * wf_host: the table of functions through which plugins work. Each finds its engine from the item;
+ * each outcome checks that the item was not finished before, and a plugin that finishes one twice
+ * is told so in the log while the first outcome stands.
  */
 #include "engine/engine_int.h"
 #include <stdarg.h>
@@ -13,57 +13,41 @@ static struct engine *engine_of(const wf_host *h)
     return ((struct engine_host *)(uintptr_t)h)->en;
 }
 
-/* An item may be finished, or wait, while it runs or is parked. Failed with another try to come, it is out of
- * the node's hands. */
+/* An item may be finished, or wait, while it runs or is parked. Failed with another try to come, it
+ * is out of the node's hands. */
 static bool may_finish(struct wf_item *it)
 {
     if (it->state == ITEM_RUNNING || it->state == ITEM_PARKED)
         return true;
     struct wf_inst *inst = it->e->seg.inst;
-    engine_log(it->e->en, WF_ERROR, "node.finished_twice", "node '%s' used an item that it had finished",
-               inst ? inst->node->name : "?");
+    engine_log(it->e->en, WF_ERROR, "node.finished_twice",
+               "node '%s' used an item that it had finished", inst ? inst->node->name : "?");
     return false;
 }
 
-/* --- the item --------------------------------------------------------------------------------------------- */
+/* --- the item --------------------------------------------------------------------------------- */
 
-static const void *host_config(wf_item *it)
-{
-    return it->config;
-}
+static const void *host_config(wf_item *it) { return it->config; }
 
-static void *host_state(wf_item *it)
-{
-    return it->e->seg.inst->state;
-}
+static void *host_state(wf_item *it) { return it->e->seg.inst->state; }
 
-static const wf_value *host_value(wf_item *it)
-{
-    return value_of_json(&it->json);
-}
+static const wf_value *host_value(wf_item *it) { return value_of_json(&it->json); }
 
 /* "source-partition-position:node:run:item": the same on every retry and replay. */
 static const char *host_key(wf_item *it)
 {
     char id[EXEC_ID_TEXT];
     exec_id_text(it->e->id, id);
-    return arena_printf(&it->e->arena, "%s:%s:%u:%u", id, it->e->seg.inst->node->id, it->e->seg.run, it->index).ptr;
+    return arena_printf(&it->e->arena, "%s:%s:%u:%u", id, it->e->seg.inst->node->id, it->e->seg.run,
+                        it->index)
+        .ptr;
 }
 
-static int64_t host_now_ms(wf_item *it)
-{
-    return it->e->en->now_wall_us / 1000;
-}
+static int64_t host_now_ms(wf_item *it) { return it->e->en->now_wall_us / 1000; }
 
-static uint32_t host_attempt(wf_item *it)
-{
-    return it->attempt;
-}
+static uint32_t host_attempt(wf_item *it) { return it->attempt; }
 
-static void *host_alloc(wf_item *it, size_t bytes)
-{
-    return arena_zalloc(&it->e->arena, bytes);
-}
+static void *host_alloc(wf_item *it, size_t bytes) { return arena_zalloc(&it->e->arena, bytes); }
 
 static wf_str host_fmt(wf_item *it, const char *format, ...)
 {
@@ -87,7 +71,7 @@ static const wf_value *host_build(wf_item *it, const char *shape, ...)
     return value_of_json(v);
 }
 
-/* --- outcomes ----------------------------------------------------------------------------------------------- */
+/* --- outcomes --------------------------------------------------------------------------------- */
 
 static void fail_text(wf_item *it, wf_fault fault, const char *text)
 {
@@ -115,13 +99,15 @@ static bool push_checked(wf_item *it, unsigned port, const struct json *json, st
     const struct plan_node *node = it->e->seg.inst->node;
     unsigned own = node->error_port >= 0 ? node->n_outputs - 1u : node->n_outputs;
     if (port >= own) {
-        outcome_fail(it, error_create(it->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own));
+        outcome_fail(
+            it, error_create(it->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own));
         return false;
     }
     *out = outcome_push(it, port, json);
     if (*out)
         return true;
-    outcome_fail(it, error_create(it->e, WF_REJECTED, "node gave more than %u items", it->e->en->limits.max_items));
+    outcome_fail(it, error_create(it->e, WF_REJECTED, "node gave more than %u items",
+                                  it->e->en->limits.max_items));
     return false;
 }
 
@@ -181,7 +167,8 @@ static void host_fail_with(wf_item *it, const wf_error *with, const char *why, .
     FORMAT_TEXT(text, why);
     if (!may_finish(it))
         return;
-    struct item_error *error = error_create(it->e, with->fault ? with->fault : WF_REJECTED, "%s", text);
+    struct item_error *error =
+        error_create(it->e, with->fault ? with->fault : WF_REJECTED, "%s", text);
     error->code = with->code ? arena_strdup(&it->e->arena, with->code) : NULL;
     error->retry_after_ms = with->retry_after_ms;
     if (with->detail.ptr)
@@ -189,7 +176,7 @@ static void host_fail_with(wf_item *it, const wf_error *with, const char *why, .
     outcome_fail(it, error);
 }
 
-/* --- waiting -------------------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static struct ticket *wait_for(wf_item *it, enum ticket_kind kind, int64_t timeout_ms)
 {
@@ -232,7 +219,8 @@ static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void
         return;
     ticket_free(t);
     fn(&en->host.h, NULL, job); /* so that the job can be freed */
-    struct item_error *error = error_create(it->e, WF_THROTTLE, "the pool of blocking calls is full");
+    struct item_error *error =
+        error_create(it->e, WF_THROTTLE, "the pool of blocking calls is full");
     error->code = "busy";
     outcome_fail(it, error);
 }
@@ -258,7 +246,8 @@ static wf_item *host_resume(const wf_host *h, wf_ticket name)
 
 static int host_wake(wf_ticket name, wf_wake_fn *fn, wf_str data)
 {
-    /* [any] thread: the slot lives as long as its engine; only its constant engine pointer is read. */
+    /* [any] thread: the slot lives as long as its engine; only its constant engine pointer is read.
+     */
     if (!name.id)
         return 0; /* of an item that could not park: too late, as any stale name */
     struct engine *en = ((struct ticket *)(uintptr_t)name.id)->en;
@@ -271,8 +260,8 @@ static void enter(struct engine *en)
     en->now_wall_us = en->io.wall_us(en->io.ctx);
 }
 
-/* A function that an item waited for must finish it or have it wait again: nothing else looks at it. The
- * item is gone when its execution has ended. */
+/* A function that an item waited for must finish it or have it wait again: nothing else looks at
+ * it. The item is gone when its execution has ended. */
 static void fail_forgotten(const struct exec *e, struct wf_item *it)
 {
     if (e->magic == exec_MAGIC && it->state == ITEM_PARKED && !it->ticket)
@@ -326,7 +315,7 @@ void engine_offloaded(struct engine *en, wf_ticket name)
         fail_forgotten(e, it);
 }
 
-/* --- outputs ----------------------------------------------------------------------------------------------------- */
+/* --- outputs ---------------------------------------------------------------------------------- */
 
 /* Bytes the plugin made in the item's own first memory need no second copy. */
 static wf_str keep(struct exec *e, wf_str s)
@@ -372,12 +361,9 @@ static int host_output(wf_item *it, const wf_output *out)
     return 0;
 }
 
-/* --- segments -------------------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
-static unsigned host_inputs(wf_segment *seg)
-{
-    return seg->n_inputs;
-}
+static unsigned host_inputs(wf_segment *seg) { return seg->n_inputs; }
 
 static wf_item *const *host_items(wf_segment *seg, unsigned input, size_t *n)
 {
@@ -389,10 +375,7 @@ static wf_item *const *host_items(wf_segment *seg, unsigned input, size_t *n)
     return seg->inputs[input].items;
 }
 
-static wf_item *host_first(wf_segment *seg)
-{
-    return seg->first;
-}
+static wf_item *host_first(wf_segment *seg) { return seg->first; }
 
 /* As may_finish. */
 static bool may_finish_segment(const wf_segment *seg)
@@ -408,9 +391,11 @@ static struct wf_item *seg_output(wf_segment *seg, unsigned port, const struct j
     if (seg->error || !may_finish_segment(seg))
         return NULL;
     if (port >= own || ++seg->n_outs > first->e->en->limits.max_items) {
-        seg->error = port >= own ? error_create(first->e, WF_REJECTED, "node emitted on port %u, it has %u", port, own)
-                                 : error_create(first->e, WF_REJECTED, "node gave more than %u items",
-                                                first->e->en->limits.max_items);
+        seg->error = port >= own
+                         ? error_create(first->e, WF_REJECTED, "node emitted on port %u, it has %u",
+                                        port, own)
+                         : error_create(first->e, WF_REJECTED, "node gave more than %u items",
+                                        first->e->en->limits.max_items);
         return NULL;
     }
     struct wf_item *out = item_create(first->e, json, node->index, seg->run);
@@ -423,7 +408,8 @@ static struct wf_item *seg_output(wf_segment *seg, unsigned port, const struct j
     return out;
 }
 
-static void host_seg_push(wf_segment *seg, unsigned port, const wf_value *v, wf_item *const *from, size_t n)
+static void host_seg_push(wf_segment *seg, unsigned port, const wf_value *v, wf_item *const *from,
+                          size_t n)
 {
     struct exec *e = seg->first->e;
     struct wf_item *out = seg_output(seg, port, as_object(seg->first, v));
@@ -485,32 +471,17 @@ static void *host_memory(wf_segment *seg, size_t bytes)
     return (char *)m + ((sizeof *m + 15) & ~(size_t)15);
 }
 
-/* --- the node ------------------------------------------------------------------------------------------------ */
+/* --- the node --------------------------------------------------------------------------------- */
 
-static const void *host_inst_config(wf_inst *inst)
-{
-    return inst->node->params.base;
-}
+static const void *host_inst_config(wf_inst *inst) { return inst->node->params.base; }
 
-static wf_inst *host_inst(wf_item *it)
-{
-    return it->e->seg.inst;
-}
+static wf_inst *host_inst(wf_item *it) { return it->e->seg.inst; }
 
-static const char *host_inst_name(wf_inst *inst)
-{
-    return inst->node->name;
-}
+static const char *host_inst_name(wf_inst *inst) { return inst->node->name; }
 
-static wf_str host_secret(const wf_cred *cred, const char *field)
-{
-    return cred_get(cred, field);
-}
+static wf_str host_secret(const wf_cred *cred, const char *field) { return cred_get(cred, field); }
 
-static const char *host_cred_type(const wf_cred *cred)
-{
-    return cred ? cred->type : "";
-}
+static const char *host_cred_type(const wf_cred *cred) { return cred ? cred->type : ""; }
 
 static void host_count(wf_inst *inst, unsigned metric, int64_t by)
 {
@@ -527,14 +498,11 @@ static void host_count(wf_inst *inst, unsigned metric, int64_t by)
 static void host_log(wf_inst *inst, int level, const char *event, const char *format, ...)
 {
     FORMAT_TEXT(text, format);
-    engine_log(inst->ep->en, level, event, "workflow '%s' node '%s': %s", inst->ep->plan->name, inst->node->name,
-               text);
+    engine_log(inst->ep->en, level, event, "workflow '%s' node '%s': %s", inst->ep->plan->name,
+               inst->node->name, text);
 }
 
-static struct arena *arena_of_item(wf_item *it)
-{
-    return &it->e->arena;
-}
+static struct arena *arena_of_item(wf_item *it) { return &it->e->arena; }
 
 void host_init(struct engine_host *host, struct engine *en)
 {

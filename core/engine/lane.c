@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Lanes: the ordered sources this engine owns. A lane knows the next position to take, the position in the
- * store, and how far its outputs are acknowledged outside (`released`), which a later commit writes down.
+ * Lanes: the ordered sources this engine owns. A lane knows the next position to take, the position
+ * in the store, and how far its outputs are acknowledged outside (`released`), which a later commit
+ * writes down.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
@@ -67,10 +68,7 @@ void lane_destroy(struct lane *lane)
     free(lane);
 }
 
-static bool awaits_answer(const struct exec *e)
-{
-    return e->reply && !e->answered;
-}
+static bool awaits_answer(const struct exec *e) { return e->reply && !e->answered; }
 
 /* Its client would wait for ever: what goes on elsewhere cannot answer here. */
 static void answer_dropped(struct exec *e)
@@ -79,10 +77,12 @@ static void answer_dropped(struct exec *e)
     if (!awaits_answer(e))
         return;
     e->answered = true;
-    en->io.answer(en->io.ctx, &(struct engine_reply_out){
-                                  .handle = e->reply,
-                                  .status = 503,
-                                  .body = STR("{\"error\":\"the engine stops; the execution goes on elsewhere\"}") });
+    en->io.answer(
+        en->io.ctx,
+        &(struct engine_reply_out){
+            .handle = e->reply,
+            .status = 503,
+            .body = STR("{\"error\":\"the engine stops; the execution goes on elsewhere\"}") });
 }
 
 static bool any_awaits_answer(const struct lane *lane)
@@ -122,11 +122,13 @@ void lane_check_gone(struct lane *lane)
 {
     const struct columns *c = lane->columns;
     bool journaled = lane->durability >= DURABILITY_EXACTLY_ONCE;
-    if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending || !list_empty(&lane->unsaved) ||
-        lane->next != lane->committed || (journaled && lane->released != lane->released_committed) ||
+    if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending ||
+        !list_empty(&lane->unsaved) || lane->next != lane->committed ||
+        (journaled && lane->released != lane->released_committed) ||
         turn_answers_lane(lane->en->gather, lane))
         return;
-    if (!any_awaits_answer(lane)) /* the journal keeps an execution, but not the client that waits for it */
+    if (!any_awaits_answer(
+            lane)) /* the journal keeps an execution, but not the client that waits for it */
         lane_lose(lane);
 }
 
@@ -142,20 +144,14 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     lane_lose(lane);
 }
 
-void *lane_user(const struct lane *lane)
-{
-    return lane->user;
-}
+void *lane_user(const struct lane *lane) { return lane->user; }
 
 struct exec_id lane_id(const struct lane *lane)
 {
     return (struct exec_id){ lane->source, lane->partition, lane->next };
 }
 
-enum durability lane_durability(const struct lane *lane)
-{
-    return lane->durability;
-}
+enum durability lane_durability(const struct lane *lane) { return lane->durability; }
 
 void lane_set_plan(struct lane *lane, struct engine_plan *plan, uint32_t trigger)
 {
@@ -191,7 +187,8 @@ void engine_released(struct engine *en, struct lane *lane, uint64_t seq)
 {
     uint32_t done = 0;
     uint64_t position = 0;
-    while (done < lane->n_pending && (lane->pending[done].seq <= seq || lane->pending[done].acknowledged)) {
+    while (done < lane->n_pending &&
+           (lane->pending[done].seq <= seq || lane->pending[done].acknowledged)) {
         lane->released = lane->pending[done].seq;
         position = lane->pending[done++].position;
     }

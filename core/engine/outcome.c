@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How items finish: with outputs, with an error, or with another try later.
  *
- * Errors are per item. What an error does is the node's onError: it stops the execution once the segment is
- * complete, leaves by the regular output as {error}, or leaves by the error output with the item's own data.
- * A node with `retry` gets failed items again after a back-off; retry() asks for it in any case.
+ * Errors are per item. What an error does is the node's onError: it stops the execution once the
+ * segment is complete, leaves by the regular output as {error}, or leaves by the error output with
+ * the item's own data. A node with `retry` gets failed items again after a back-off; retry() asks
+ * for it in any case.
  */
 #include "engine/engine_int.h"
 #include <stdarg.h>
@@ -12,7 +13,8 @@
 
 enum { DEFAULT_TRIES = 5, DEFAULT_FIRST_MS = 1000, DEFAULT_MAX_MS = 60000 };
 
-static struct item_error *error_vcreate(struct exec *e, wf_fault fault, const char *format, va_list args)
+static struct item_error *error_vcreate(struct exec *e, wf_fault fault, const char *format,
+                                        va_list args)
 {
     char text[1024];
     vsnprintf(text, sizeof text, format, args);
@@ -31,10 +33,7 @@ struct item_error *error_create(struct exec *e, wf_fault fault, const char *form
     return error;
 }
 
-static bool is_segment_node(const struct wf_inst *inst)
-{
-    return inst->whole;
-}
+static bool is_segment_node(const struct wf_inst *inst) { return inst->whole; }
 
 static struct wf_item *push(struct wf_item *it, unsigned port, const struct json *json)
 {
@@ -77,15 +76,9 @@ static void settled(struct wf_item *it, enum item_state state)
         outcome_settle(e);
 }
 
-void outcome_finish(struct wf_item *it)
-{
-    settled(it, ITEM_FINISHED);
-}
+void outcome_finish(struct wf_item *it) { settled(it, ITEM_FINISHED); }
 
-void outcome_segment_done(struct wf_segment *seg)
-{
-    settled(seg->first, ITEM_FINISHED);
-}
+void outcome_segment_done(struct wf_segment *seg) { settled(seg->first, ITEM_FINISHED); }
 
 void outcome_settle(struct exec *e)
 {
@@ -95,12 +88,9 @@ void outcome_settle(struct exec *e)
         exec_set_state(e, EXEC_PARKED);
 }
 
-/* --- errors ------------------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------------- */
 
-static struct json text_json(const char *text)
-{
-    return json_of_str_borrow(str_of(text));
-}
+static struct json text_json(const char *text) { return json_of_str_borrow(str_of(text)); }
 
 /* An error is one item for one item: it goes out where the node may emit no more, too.
  *
@@ -122,7 +112,7 @@ static void push_error(struct wf_item *it, unsigned port, const struct item_erro
     push(it, port, &object)->parts = it->parts;
 }
 
-/* --- what leaves with the turn: with the outcome of who asked for it, or not at all ------------------------- */
+/* --- what leaves with the turn: with the outcome of who asked for it, or not at all ----------- */
 
 struct asked_by outcome_asked_by(const struct wf_item *it)
 {
@@ -166,7 +156,8 @@ static void drop_outputs(struct wf_item *it)
 }
 
 /* Segment nodes fail as a whole: every input item takes the way out that onError names. */
-static void redirect_segment(struct wf_segment *seg, const struct plan_node *node, struct item_error *error)
+static void redirect_segment(struct wf_segment *seg, const struct plan_node *node,
+                             struct item_error *error)
 {
     if (node->on_error == ON_ERROR_REGULAR) {
         push_regular(seg->first, error);
@@ -203,7 +194,8 @@ static void fail_now(struct wf_item *it, struct item_error *error)
     seg->inst->counters.failed++;
     it->error = error;
     outcome_take_back(it->e, it);
-    if (node->on_error == ON_ERROR_STOP || (node->on_error == ON_ERROR_REGULAR && !node->n_outputs)) {
+    if (node->on_error == ON_ERROR_STOP ||
+        (node->on_error == ON_ERROR_REGULAR && !node->n_outputs)) {
         seg->failed++;
         if (is_segment_node(seg->inst))
             seg->error = error;
@@ -218,9 +210,10 @@ static void fail_now(struct wf_item *it, struct item_error *error)
     settled(it, ITEM_FINISHED);
 }
 
-/* --- another try --------------------------------------------------------------------------------------------- */
+/* --- another try ------------------------------------------------------------------------------ */
 
-static uint32_t tries_allowed(const struct plan_node *node, const struct item_error *error, bool asked)
+static uint32_t tries_allowed(const struct plan_node *node, const struct item_error *error,
+                              bool asked)
 {
     if (error->fault == WF_REJECTED && !asked)
         return node->retry.tries > 1 && !error->code ? node->retry.tries : 1;
@@ -235,7 +228,9 @@ static int64_t backoff_ms(struct engine *en, const struct plan_node *node, unsig
 {
     struct plan_retry r = node->retry;
     if (r.tries <= 1 || r.first_ms <= 0)
-        r = (struct plan_retry){ .first_ms = DEFAULT_FIRST_MS, .max_ms = DEFAULT_MAX_MS, .factor = 2, .jitter = 0.2 };
+        r = (struct plan_retry){
+            .first_ms = DEFAULT_FIRST_MS, .max_ms = DEFAULT_MAX_MS, .factor = 2, .jitter = 0.2
+        };
     double wait = (double)r.first_ms;
     for (unsigned i = 1; i < attempt && wait < 1e12; i++)
         wait *= r.factor > 0 ? r.factor : 1;
@@ -276,7 +271,8 @@ void outcome_fail(struct wf_item *it, const struct item_error *error)
 {
     const struct plan_node *node = it->e->seg.inst->node;
     if (it->attempt < tries_allowed(node, error, false)) {
-        int64_t wait = error->fault == WF_THROTTLE || error->fault == WF_TRANSIENT ? error->retry_after_ms : 0;
+        int64_t wait =
+            error->fault == WF_THROTTLE || error->fault == WF_TRANSIENT ? error->retry_after_ms : 0;
         schedule(it, wait, error);
         return;
     }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * An execution as JSON: what the store keeps of one that waits or failed, and how it comes back.
  *
- *   {"v":1, "items":[{"j":{..}, "n":node, "r":run, "o":port, "p":parent | [parents], "b":{name:{..,"data"}}}..],
- *    "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..], "waiting":[{"n":node, "in":[[..]|null..]}..],
- *    "runs":[{"n":node, "i":index, "out":[[..]..]}..], "trigger":[item..], "counts":[..], "nodeRuns":n,
- *    "outputIndex":n, "outputs":base64, "rows":[[table,row,unique]..], "raw":base64}
+ *   {"v":1, "items":[{"j":{..}, "n":node, "r":run, "o":port, "p":parent | [parents],
+ * "b":{name:{..,"data"}}}..], "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..],
+ * "waiting":[{"n":node, "in":[[..]|null..]}..], "runs":[{"n":node, "i":index, "out":[[..]..]}..],
+ * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
+ * "rows":[[table,row,unique]..], "raw":base64}
  *
- * Items are numbered as they are met; everything else names them by number. Nodes are indices: a version
- * never changes. The node an execution stands at is the top of the stack, with its whole input: what it had
- * not finished runs again, with the same keys. Memory that a node keeps between runs holds pointers and is
- * not saved: such an execution starts again from its trigger items.
+ * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
+ * version never changes. The node an execution stands at is the top of the stack, with its whole
+ * input: what it had not finished runs again, with the same keys. Memory that a node keeps between
+ * runs holds pointers and is not saved: such an execution starts again from its trigger items.
  *
- * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would do it twice.
- * `outputIndex` is what its next output is called, so that no two that leave share a name.
+ * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
+ * do it twice. `outputIndex` is what its next output is called, so that no two that leave share a
+ * name.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -20,12 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- saving ------------------------------------------------------------------------------------------------ */
+/* --- saving ----------------------------------------------------------------------------------- */
 
 struct saver {
     struct strbuf *b;
-    struct map numbers;            /* address of an item -> number + 1 */
-    const struct wf_item **items;  /* by number */
+    struct map numbers;           /* address of an item -> number + 1 */
+    const struct wf_item **items; /* by number */
     uint32_t n, size;
 };
 
@@ -124,7 +126,8 @@ static void add_vec(struct saver *s, const struct item_vec *vec)
     strbuf_addc(s->b, ']');
 }
 
-static void add_step(struct saver *s, uint32_t node, unsigned attempt, const struct item_vec *inputs, uint16_t n)
+static void add_step(struct saver *s, uint32_t node, unsigned attempt,
+                     const struct item_vec *inputs, uint16_t n)
 {
     strbuf_addf(s->b, "{\"n\":%u,\"a\":%u,\"in\":[", node, attempt);
     for (uint16_t k = 0; k < n; k++) {
@@ -143,7 +146,8 @@ static void add_stack(struct saver *s, const struct exec *e)
         const struct step *step = &e->stack[i];
         if (!first)
             strbuf_addc(s->b, ',');
-        add_step(s, step->node, step->attempt, step->n_inputs == 1 ? &step->one : step->inputs, step->n_inputs);
+        add_step(s, step->node, step->attempt, step->n_inputs == 1 ? &step->one : step->inputs,
+                 step->n_inputs);
     }
     if (e->seg.inst) {
         if (!first)
@@ -185,7 +189,8 @@ static void add_run(struct saver *s, const struct run *r, bool *first)
     strbuf_adds(s->b, "]}");
 }
 
-/* What the node under way asked for it will ask for again; what a failed execution asked for has left. */
+/* What the node under way asked for it will ask for again; what a failed execution asked for has
+ * left. */
 static bool keeps_effect(const struct exec *e, const struct asked_by *by)
 {
     return !e->failed && !outcome_under_way(e, by);
@@ -232,7 +237,8 @@ static void add_progress(struct saver *s, const struct exec *e)
     if (e->newest_run)
         add_run(s, e->newest_run, &first);
     /* The run under way will be counted again. */
-    strbuf_addf(s->b, "],\"nodeRuns\":%llu", (unsigned long long)e->node_runs - (e->seg.inst != NULL));
+    strbuf_addf(s->b, "],\"nodeRuns\":%llu",
+                (unsigned long long)e->node_runs - (e->seg.inst != NULL));
     if (e->run_counts) {
         strbuf_adds(s->b, ",\"counts\":[");
         for (uint32_t i = 0; i < e->ep->plan->n_nodes; i++) {
@@ -264,7 +270,8 @@ void exec_save(struct strbuf *b, const struct exec *e)
         add_progress(&s, e);
     if (e->n_outputs)
         strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
-    if (!e->trigger.n || e->ep->plan->settings.dead_letter) { /* it did not parse, or may be sent on as it was */
+    if (!e->trigger.n ||
+        e->ep->plan->settings.dead_letter) { /* it did not parse, or may be sent on as it was */
         strbuf_adds(b, ",\"raw\":\"");
         base64_add(b, e->raw.ptr, e->raw.len);
         strbuf_addc(b, '"');
@@ -274,7 +281,7 @@ void exec_save(struct strbuf *b, const struct exec *e)
     free(s.items);
 }
 
-/* --- loading ----------------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 struct loader {
     struct exec *e;
@@ -305,7 +312,8 @@ static const struct json *list_of(struct loader *l, const struct json *v)
 static struct item_vec load_vec(struct loader *l, const struct json *v)
 {
     const struct json *list = list_of(l, v);
-    struct item_vec vec = { arena_alloc(&l->e->arena, list->len * sizeof(struct wf_item *) + 1), 0 };
+    struct item_vec vec = { arena_alloc(&l->e->arena, list->len * sizeof(struct wf_item *) + 1),
+                            0 };
     for (uint32_t i = 0; i < list->len && l->n; i++)
         vec.items[vec.n++] = l->items[int_of(l, &list->elements[i], l->n - 1)];
     l->bad |= vec.n != list->len;
@@ -324,7 +332,8 @@ static void load_parts(struct loader *l, struct wf_item *it, const struct json *
             l->bad = true;
             return;
         }
-        blobs->attach(it, arena_str(&l->e->arena, key.ptr, key.len).ptr, blobs->of_bytes(it, bytes.ptr, bytes.len),
+        blobs->attach(it, arena_str(&l->e->arena, key.ptr, key.len).ptr,
+                      blobs->of_bytes(it, bytes.ptr, bytes.len),
                       json_str(JSON_GET(part, "mimeType")), json_str(JSON_GET(part, "fileName")));
     }
     it->parts = it->attached;
@@ -442,13 +451,16 @@ static void load_outputs(struct loader *l, const struct json *doc)
 static void load_progress(struct loader *l, const struct json *doc)
 {
     struct exec *e = l->e;
-    const struct json *runs = list_of(l, JSON_GET(doc, "runs")), *waiting = list_of(l, JSON_GET(doc, "waiting")),
-                      *stack = list_of(l, JSON_GET(doc, "stack")), *counts = list_of(l, JSON_GET(doc, "counts"));
+    const struct json *runs = list_of(l, JSON_GET(doc, "runs")),
+                      *waiting = list_of(l, JSON_GET(doc, "waiting")),
+                      *stack = list_of(l, JSON_GET(doc, "stack")),
+                      *counts = list_of(l, JSON_GET(doc, "counts"));
     for (uint32_t i = 0; i < runs->len && !l->bad; i++)
         load_run(l, &runs->elements[i]);
     for (uint32_t i = 0; i < waiting->len && !l->bad; i++)
         load_waiting(l, &waiting->elements[i]);
-    /* The stack is saved bottom first. The legacy order pushes to the bottom, so it is read from the top. */
+    /* The stack is saved bottom first. The legacy order pushes to the bottom, so it is read from
+     * the top. */
     for (uint32_t i = 0; i < stack->len && !l->bad; i++)
         load_step(l, &stack->elements[e->ep->plan->settings.order_v1 ? i : stack->len - 1 - i]);
     if (counts->len == e->ep->plan->n_nodes)
@@ -489,7 +501,8 @@ int exec_load(struct exec *e, wf_str state, struct err *err)
     if (l.bad || version != 1)
         return err_set(err, ERR_INVALID, "saved state is damaged");
     if (!e->trigger.n)
-        return err_set(err, ERR_INVALID, "its message did not parse; send it again once it is mended");
+        return err_set(err, ERR_INVALID,
+                       "its message did not parse; send it again once it is mended");
     const struct json *raw = JSON_GET(&doc, "raw"), *index = JSON_GET(&doc, "outputIndex");
     e->n_outputs = index ? (uint32_t)int_of(&l, index, UINT32_MAX) : 0;
     if (raw)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * service "script/1": Lua steps over items and segments.
  *
- * A run that ends at once lives on the stack here; one that waits (sleep, http.request, kafka.send) moves to
- * the execution's arena and holds a ticket until its answer is there. Scripts of different items wait side by
- * side; none blocks the worker.
+ * A run that ends at once lives on the stack here; one that waits (sleep, http.request, kafka.send)
+ * moves to the execution's arena and holds a ticket until its answer is there. Scripts of different
+ * items wait side by side; none blocks the worker.
  */
 #include "engine/engine_int.h"
 #include <stdio.h>
@@ -30,7 +30,8 @@ static wf_script *compile(wf_inst *inst, wf_str source, int each, char *why, siz
 {
     struct engine *en = inst->ep->en;
     struct err err;
-    struct expr_script *script = script_compile(en->config.lua, source, inst->node->name, each != 0, &err);
+    struct expr_script *script =
+        script_compile(en->config.lua, source, inst->node->name, each != 0, &err);
     if (!script) {
         snprintf(why, why_size, "%s", err.text);
         return NULL;
@@ -57,7 +58,7 @@ static int syntax(wf_str source, char *why, size_t why_size)
     return -1;
 }
 
-/* --- outputs ----------------------------------------------------------------------------------------------- */
+/* --- outputs ---------------------------------------------------------------------------------- */
 
 static void emit_item(struct script_call *call, const struct json *json, bool pass)
 {
@@ -71,7 +72,8 @@ static void emit_segment(struct script_call *call, const struct json *json, int6
 {
     struct engine *en = call->it->e->en;
     struct wf_segment *seg = &call->it->e->seg;
-    struct wf_item *source = from >= 0 && (uint64_t)from < seg->inputs[0].n ? seg->inputs[0].items[from] : NULL;
+    struct wf_item *source =
+        from >= 0 && (uint64_t)from < seg->inputs[0].n ? seg->inputs[0].items[from] : NULL;
     if (source)
         en->host.h.seg_push(seg, 0, value_of_json(json), &source, 1);
     else
@@ -91,17 +93,18 @@ static void on_log(void *ctx, wf_str text)
 {
     const struct script_call *call = ctx;
     const struct exec *e = call->it->e;
-    engine_log(e->en, WF_INFO, "script.log", "workflow '%s' node '%s': %.*s", e->ep->plan->name, call->script->name,
-               STR_ARG(text));
+    engine_log(e->en, WF_INFO, "script.log", "workflow '%s' node '%s': %.*s", e->ep->plan->name,
+               call->script->name, STR_ARG(text));
 }
 
-/* --- running ------------------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void finish(struct script_call *call)
 {
     struct wf_item *it = call->it;
     if (call->failed)
-        outcome_fail(it, error_create(it->e, WF_REJECTED, "script gave more than %u items", it->e->en->limits.max_items));
+        outcome_fail(it, error_create(it->e, WF_REJECTED, "script gave more than %u items",
+                                      it->e->en->limits.max_items));
     else if (call->whole)
         it->e->en->host.h.seg_done(&it->e->seg);
     else
@@ -111,7 +114,8 @@ static void finish(struct script_call *call)
 static void go_on(struct script_call *call, enum script_status status);
 
 /* Time went by while it waited. */
-static enum script_status resume(struct script_call *call, const struct json *answer, const char *error)
+static enum script_status resume(struct script_call *call, const struct json *answer,
+                                 const char *error)
 {
     struct engine *en = call->it->e->en;
     call->run.scope.now_us = en->io.wall_us(en->io.ctx);
@@ -140,8 +144,10 @@ static const wf_pair *headers_of(struct arena *a, const struct json *object)
         return NULL;
     wf_pair *pairs = ARENA_ARRAY(a, wf_pair, object->len + 1);
     for (uint32_t i = 0; i < object->len; i++) {
-        wf_str key = json_str(&object->members[i].key), value = json_to_str(a, &object->members[i].value);
-        pairs[i] = (wf_pair){ arena_str(a, key.ptr, key.len).ptr, arena_str(a, value.ptr, value.len).ptr };
+        wf_str key = json_str(&object->members[i].key),
+               value = json_to_str(a, &object->members[i].value);
+        pairs[i] =
+            (wf_pair){ arena_str(a, key.ptr, key.len).ptr, arena_str(a, value.ptr, value.len).ptr };
     }
     return pairs;
 }
@@ -179,10 +185,13 @@ static const char *send_kafka(struct script_call *call)
     if (value && value->type != JSON_NULL)
         out.body = json_to_str(a, value);
     out.headers = headers_of(a, JSON_GET(op, "headers"));
-    return call->it->e->en->host.h.output(call->it, &out) == 0 ? NULL : "kafka.send: no Kafka is configured";
+    return call->it->e->en->host.h.output(call->it, &out) == 0
+               ? NULL
+               : "kafka.send: no Kafka is configured";
 }
 
-/* Starts what the script waits for. NULL, or why it cannot be. *at_once: the script goes on right away. */
+/* Starts what the script waits for. NULL, or why it cannot be. *at_once: the script goes on right
+ * away. */
 static const char *begin_wait(struct script_call *call, struct ticket *t, bool *at_once)
 {
     wf_str op = json_str(JSON_GET(&call->run.wait, "op"));
@@ -228,7 +237,8 @@ static void go_on(struct script_call *call, enum script_status status)
 
 static void start(struct script_call *call)
 {
-    enum script_status status = script_start(call->script->en->config.lua, call->script->script, &call->run);
+    enum script_status status =
+        script_start(call->script->en->config.lua, call->script->script, &call->run);
     if (status != SCRIPT_WAITS) {
         go_on(call, status);
         return;
@@ -241,7 +251,8 @@ static void start(struct script_call *call)
     go_on(kept, status);
 }
 
-static void call_init(struct script_call *call, wf_script *s, struct wf_item *it, const struct expr_item *items, size_t n)
+static void call_init(struct script_call *call, wf_script *s, struct wf_item *it,
+                      const struct expr_item *items, size_t n)
 {
     call->script = s;
     call->it = it;
@@ -287,9 +298,10 @@ static void run_segments(wf_script *s, wf_segment *const *segs, size_t n)
     }
 }
 
-const wf_scripts script_service = { sizeof script_service, compile, run_items, run_segments, script_destroy, syntax };
+const wf_scripts script_service = { sizeof script_service, compile,        run_items,
+                                    run_segments,          script_destroy, syntax };
 
-/* --- what it waited for ------------------------------------------------------------------------------------------ */
+/* --- what it waited for ----------------------------------------------------------------------- */
 
 void script_ticket_due(struct ticket *t)
 {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The services a plugin asks for by name: rows in the turn's transaction, binary data, webhook answers, and
- * the worker's loop. Scripts stand in script.c.
+ * The services a plugin asks for by name: rows in the turn's transaction, binary data, webhook
+ * answers, and the worker's loop. Scripts stand in script.c.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* --- ledger/1 ---------------------------------------------------------------------------------------------- */
+/* --- ledger/1 --------------------------------------------------------------------------------- */
 
 static bool is_identifier(const char *text)
 {
     size_t n = 0;
     for (; *text; text++, n++)
-        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || *text == '_' || *text == '.' ||
-              *text == ',' || *text == ' ' || (n && *text >= '0' && *text <= '9')))
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || *text == '_' ||
+              *text == '.' || *text == ',' || *text == ' ' || (n && *text >= '0' && *text <= '9')))
             return false;
     return n > 0 && n < 256;
 }
@@ -22,7 +22,8 @@ static int commit_row(wf_item *it, const char *table, const wf_value *row, const
 {
     struct exec *e = it->e;
     const struct json *json = json_of_value(row);
-    if (!json || json->type != JSON_OBJECT || !is_identifier(table) || (unique && *unique && !is_identifier(unique)))
+    if (!json || json->type != JSON_OBJECT || !is_identifier(table) ||
+        (unique && *unique && !is_identifier(unique)))
         return -1;
     struct pending_row *r = ARENA_NEW(&e->arena, struct pending_row);
     r->by = outcome_asked_by(it);
@@ -38,7 +39,7 @@ static int commit_row(wf_item *it, const char *table, const wf_value *row, const
 
 static const wf_ledger ledger = { sizeof ledger, commit_row };
 
-/* --- blob/1 ---------------------------------------------------------------------------------------------------- */
+/* --- blob/1 ----------------------------------------------------------------------------------- */
 
 static void blob_release(void *object)
 {
@@ -88,17 +89,20 @@ static wf_blob *blob_part(wf_item *it, const char *name, wf_str *mime_type, wf_s
     return NULL;
 }
 
-static struct json part_meta(struct arena *a, const wf_blob *blob, wf_str mime_type, wf_str file_name)
+static struct json part_meta(struct arena *a, const wf_blob *blob, wf_str mime_type,
+                             wf_str file_name)
 {
     const char *dot = file_name.len ? memrchr(file_name.ptr, '.', file_name.len) : NULL;
-    wf_str extension = dot ? (wf_str){ dot + 1, (size_t)(file_name.ptr + file_name.len - dot - 1) } : (wf_str){ "", 0 };
+    wf_str extension = dot ? (wf_str){ dot + 1, (size_t)(file_name.ptr + file_name.len - dot - 1) }
+                           : (wf_str){ "", 0 };
     struct json_member *m;
     struct json meta = json_object(a, 4, &m);
     m[0].key = json_of_str_borrow(STR("mimeType"));
     m[0].value = json_of_str(a, mime_type.ptr ? mime_type.ptr : "application/octet-stream",
                              mime_type.ptr ? mime_type.len : 24);
     m[1].key = json_of_str_borrow(STR("fileName"));
-    m[1].value = json_of_str(a, file_name.ptr ? file_name.ptr : "", file_name.ptr ? file_name.len : 0);
+    m[1].value =
+        json_of_str(a, file_name.ptr ? file_name.ptr : "", file_name.ptr ? file_name.len : 0);
     m[2].key = json_of_str_borrow(STR("fileExtension"));
     m[2].value = json_of_str(a, extension.ptr, extension.len);
     m[3].key = json_of_str_borrow(STR("fileSize"));
@@ -107,7 +111,8 @@ static struct json part_meta(struct arena *a, const wf_blob *blob, wf_str mime_t
 }
 
 /* The parts of the next output: the item's own, with one set or removed. */
-static void blob_attach(wf_item *it, const char *name, wf_blob *blob, wf_str mime_type, wf_str file_name)
+static void blob_attach(wf_item *it, const char *name, wf_blob *blob, wf_str mime_type,
+                        wf_str file_name)
 {
     struct arena *a = &it->e->arena;
     const struct parts *old = it->attached ? it->attached : it->parts;
@@ -137,7 +142,7 @@ static void blob_attach(wf_item *it, const char *name, wf_blob *blob, wf_str mim
 
 static const wf_blobs blobs = { sizeof blobs, blob_of_bytes, blob_bytes, blob_part, blob_attach };
 
-/* --- webhook/1 --------------------------------------------------------------------------------------------------- */
+/* --- webhook/1 -------------------------------------------------------------------------------- */
 
 static int webhook_respond(wf_item *it, int status, const wf_pair *headers, wf_str body)
 {
@@ -155,12 +160,9 @@ static int webhook_respond(wf_item *it, int status, const wf_pair *headers, wf_s
 
 static const wf_webhook webhook = { sizeof webhook, webhook_respond };
 
-/* --- loop/1: handed on to the worker ------------------------------------------------------------------------------ */
+/* --- loop/1: handed on to the worker ---------------------------------------------------------- */
 
-static const wf_loop *loop_of(wf_inst *inst)
-{
-    return inst->ep->en->io.loop;
-}
+static const wf_loop *loop_of(wf_inst *inst) { return inst->ep->en->io.loop; }
 
 static wf_watch *loop_watch(wf_inst *inst, int fd, void (*fn)(void *, int), void *arg)
 {
@@ -168,7 +170,8 @@ static wf_watch *loop_watch(wf_inst *inst, int fd, void (*fn)(void *, int), void
     return loop ? loop->watch(inst, fd, fn, arg) : NULL;
 }
 
-/* wf_watch and wf_timer begin with a pointer to the table that made them, so that these find their way. */
+/* wf_watch and wf_timer begin with a pointer to the table that made them, so that these find their
+ * way. */
 struct loop_handle {
     const wf_loop *table;
 };
@@ -194,21 +197,21 @@ static void loop_timer_stop(wf_timer *t)
     ((struct loop_handle *)(void *)t)->table->timer_stop(t);
 }
 
-static const wf_loop loop_service = { sizeof loop_service, loop_watch,      loop_watch_set,
+static const wf_loop loop_service = { sizeof loop_service, loop_watch, loop_watch_set,
                                       loop_watch_stop,     loop_timer, loop_timer_stop };
 
-void *engine_inst_ctx(wf_inst *inst)
-{
-    return inst->ep->en->io.ctx;
-}
+void *engine_inst_ctx(wf_inst *inst) { return inst->ep->en->io.ctx; }
 
 const void *service_find(const char *name)
 {
     static const struct {
         const char *name;
         const void *table;
-    } services[] = { { "ledger/1", &ledger },   { "blob/1", &blobs },      { "script/1", &script_service },
-                     { "webhook/1", &webhook }, { "loop/1", &loop_service } };
+    } services[] = { { "ledger/1", &ledger },
+                     { "blob/1", &blobs },
+                     { "script/1", &script_service },
+                     { "webhook/1", &webhook },
+                     { "loop/1", &loop_service } };
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (!strcmp(services[i].name, name))
             return services[i].table;

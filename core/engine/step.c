@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From node to node: what a node gave goes to its successors, in n8n's order.
  *
- * An execution has an explicit stack of nodes with their input. v1 order is depth first: successors are
- * pushed so that the one highest on the canvas (then the leftmost) is on top. The legacy order is breadth
- * first: successors go to the bottom. A successor gets nothing, and does not run, when the output that leads
- * to it is empty. A node with several inputs waits until all are filled; when the stack runs dry, waiting
- * nodes are let go one at a time, earliest first, with empty lists for what never came.
+ * An execution has an explicit stack of nodes with their input. v1 order is depth first: successors
+ * are pushed so that the one highest on the canvas (then the leftmost) is on top. The legacy order
+ * is breadth first: successors go to the bottom. A successor gets nothing, and does not run, when
+ * the output that leads to it is empty. A node with several inputs waits until all are filled; when
+ * the stack runs dry, waiting nodes are let go one at a time, earliest first, with empty lists for
+ * what never came.
  */
 #include "engine/engine_int.h"
 #include <string.h>
@@ -21,7 +22,8 @@ static void stack_grow(struct exec *e)
             e->stack[i].inputs = &e->stack[i].one;
 }
 
-static void step_set(struct step *s, uint32_t node, struct item_vec *inputs, uint16_t n_inputs, uint16_t attempt)
+static void step_set(struct step *s, uint32_t node, struct item_vec *inputs, uint16_t n_inputs,
+                     uint16_t attempt)
 {
     s->node = node;
     s->n_inputs = n_inputs;
@@ -30,7 +32,8 @@ static void step_set(struct step *s, uint32_t node, struct item_vec *inputs, uin
     s->inputs = n_inputs == 1 ? &s->one : inputs;
 }
 
-void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs, uint16_t attempt)
+void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t n_inputs,
+               uint16_t attempt)
 {
     if (e->n_stack == e->stack_size)
         stack_grow(e);
@@ -102,7 +105,8 @@ static void send(struct exec *e, const struct plan_edge *edge, struct item_vec i
         step_push(e, edge->to, &items, 1, 1);
 }
 
-/* Edges are sorted as their targets run; a stack wants the last one first, a queue the first one first. */
+/* Edges are sorted as their targets run; a stack wants the last one first, a queue the first one
+ * first. */
 static void send_all(struct exec *e, const struct plan_node *node, const struct item_vec *outputs)
 {
     bool v1 = e->ep->plan->settings.order_v1;
@@ -113,10 +117,10 @@ static void send_all(struct exec *e, const struct plan_node *node, const struct 
     }
 }
 
-/* The only successor that gets something, when it needs nothing else: it would be pushed and at once
- * popped again. With items behind it in the stack, only the order v1 takes it first. */
-static bool only_successor(const struct exec *e, const struct plan_node *node, const struct item_vec *outputs,
-                           struct step *s)
+/* The only successor that gets something, when it needs nothing else: it would be pushed and at
+ * once popped again. With items behind it in the stack, only the order v1 takes it first. */
+static bool only_successor(const struct exec *e, const struct plan_node *node,
+                           const struct item_vec *outputs, struct step *s)
 {
     const struct plan_edge *only = NULL;
     for (uint32_t k = 0; k < node->n_edges; k++) {
@@ -126,7 +130,8 @@ static bool only_successor(const struct exec *e, const struct plan_node *node, c
             return false;
         only = &node->edges[k];
     }
-    if (!only || exec_node(e, only->to)->n_inputs > 1 || (e->n_stack && !e->ep->plan->settings.order_v1))
+    if (!only || exec_node(e, only->to)->n_inputs > 1 ||
+        (e->n_stack && !e->ep->plan->settings.order_v1))
         return false;
     s->node = only->to;
     s->n_inputs = s->attempt = 1;
@@ -134,7 +139,7 @@ static bool only_successor(const struct exec *e, const struct plan_node *node, c
     return true;
 }
 
-/* --- collecting what a node gave -------------------------------------------------------------------- */
+/* --- collecting what a node gave -------------------------------------------------------------- */
 
 static struct item_vec vec_of(struct exec *e, struct wf_item **items, uint32_t n)
 {
@@ -159,10 +164,10 @@ static void place_outs(struct wf_item *first, struct item_vec *outputs)
 
 enum { FEW_PORTS = 8 };
 
-/* Chains of outputs, one per input item (or one of the segment), become one vector per port, in the order of
- * the input items. The array is `few` where that is enough and the run is not kept. */
-static struct item_vec *collect(struct exec *e, const struct plan_node *node, struct item_vec few[FEW_PORTS],
-                                bool keep)
+/* Chains of outputs, one per input item (or one of the segment), become one vector per port, in the
+ * order of the input items. The array is `few` where that is enough and the run is not kept. */
+static struct item_vec *collect(struct exec *e, const struct plan_node *node,
+                                struct item_vec few[FEW_PORTS], bool keep)
 {
     struct wf_segment *seg = &e->seg;
     struct item_vec *outputs = few;
@@ -206,7 +211,8 @@ static void add_empty_item(struct exec *e, const struct plan_node *node, struct 
     outputs[0] = (struct item_vec){ &it->self, 1 };
 }
 
-static void keep_run(struct exec *e, const struct plan_node *node, struct item_vec *outputs, uint16_t index)
+static void keep_run(struct exec *e, const struct plan_node *node, struct item_vec *outputs,
+                     uint16_t index)
 {
     if (!e->runs)
         e->runs = ARENA_ARRAY(&e->arena, struct run *, e->ep->plan->n_nodes);
@@ -332,7 +338,8 @@ void step_pinned(struct exec *e)
     bool can_give = seg->inst->node->n_outputs > 0;
     for (uint32_t i = 0; can_give && items->type == JSON_ARRAY && i < items->len; i++) {
         const struct json *json = JSON_GET(&items->elements[i], "json");
-        struct wf_item *out = item_create(e, json ? json : &empty, seg->inst->node->index, seg->run);
+        struct wf_item *out =
+            item_create(e, json ? json : &empty, seg->inst->node->index, seg->run);
         if (seg->inputs[0].n)
             out->parent = seg->inputs[0].items[i < seg->inputs[0].n ? i : 0];
         *last = out;
@@ -342,8 +349,8 @@ void step_pinned(struct exec *e)
     step_finish(e);
 }
 
-/* Takes the next waiting node whose rule allows it to run with what is there. A node that needs all its
- * inputs never runs without them: it is dropped, as in n8n. */
+/* Takes the next waiting node whose rule allows it to run with what is there. A node that needs all
+ * its inputs never runs without them: it is dropped, as in n8n. */
 static bool release_waiting(struct exec *e)
 {
     while (e->waiting) {
@@ -373,9 +380,10 @@ static void refuse(struct exec *e, const struct step *s, const struct item_error
 
 static struct item_error *endless(struct exec *e)
 {
-    return error_create(e, WF_REJECTED,
-                        "stopped after %llu node runs; if this loop should run longer, raise settings.maxNodeRuns",
-                        (unsigned long long)e->node_runs);
+    return error_create(
+        e, WF_REJECTED,
+        "stopped after %llu node runs; if this loop should run longer, raise settings.maxNodeRuns",
+        (unsigned long long)e->node_runs);
 }
 
 /* Opens the segment of the step and stands at its node. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tickets: everything an item waits for outside, and every timer.
  *
- * A ticket's name is its address and a generation: slots live as long as the engine and are used again with
- * another generation, so a late answer finds a stale name and does nothing. Timers stand in one binary heap:
- * a million that are due in the same second cost a logarithm each.
+ * A ticket's name is its address and a generation: slots live as long as the engine and are used
+ * again with another generation, so a late answer finds a stale name and does nothing. Timers stand
+ * in one binary heap: a million that are due in the same second cost a logarithm each.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
@@ -15,7 +15,8 @@ static void slab_add(struct engine *en)
     struct ticket *slab = xcalloc(SLAB_TICKETS, sizeof *slab);
     if (en->n_ticket_slabs == en->ticket_slabs_size) {
         en->ticket_slabs_size = en->ticket_slabs_size ? en->ticket_slabs_size * 2 : 16;
-        en->ticket_slabs = xrealloc(en->ticket_slabs, en->ticket_slabs_size * sizeof *en->ticket_slabs);
+        en->ticket_slabs =
+            xrealloc(en->ticket_slabs, en->ticket_slabs_size * sizeof *en->ticket_slabs);
     }
     en->ticket_slabs[en->n_ticket_slabs++] = slab;
     for (size_t i = SLAB_TICKETS; i-- > 0;) {
@@ -33,7 +34,7 @@ void ticket_free_slabs(struct engine *en)
     free(en->heap);
 }
 
-/* --- the heap: heap[1..n_heap], earliest first ------------------------------------------------------------ */
+/* --- the heap: heap[1..n_heap], earliest first ------------------------------------------------ */
 
 static void heap_put(struct engine *en, uint32_t at, struct ticket *t)
 {
@@ -96,10 +97,10 @@ void ticket_set_timer(struct ticket *t, int64_t due_us)
     heap_up(en, en->n_heap);
 }
 
-/* --- tickets ------------------------------------------------------------------------------------------------ */
+/* --- tickets ---------------------------------------------------------------------------------- */
 
-struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec *e, struct wf_item *it,
-                           int64_t timeout_us)
+struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec *e,
+                           struct wf_item *it, int64_t timeout_us)
 {
     if (!en->free_tickets)
         slab_add(en);
@@ -151,7 +152,8 @@ void ticket_cancel(struct ticket *t)
     ticket_free(t);
 }
 
-/* An item is finished while something of it is still under way: that goes on, and nobody hears of it. */
+/* An item is finished while something of it is still under way: that goes on, and nobody hears of
+ * it. */
 void ticket_give_up(struct ticket *t)
 {
     if (t->kind == TICKET_RETRY || t->kind == TICKET_PARK)
@@ -171,7 +173,7 @@ wf_ticket ticket_name(const struct ticket *t)
     return (wf_ticket){ (uint64_t)(uintptr_t)t, t->gen };
 }
 
-/* --- time ---------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* What is acknowledged outside is written down with the next turn; without one, a little later. */
 static int64_t flush_due(const struct engine *en)
@@ -180,7 +182,8 @@ static int64_t flush_due(const struct engine *en)
         return -1;
     for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
         const struct lane *lane = CONTAINER_OF(at, struct lane, link);
-        if (lane->durability >= DURABILITY_EXACTLY_ONCE && lane->released != lane->released_committed)
+        if (lane->durability >= DURABILITY_EXACTLY_ONCE &&
+            lane->released != lane->released_committed)
             return en->last_commit_us + RELEASED_FLUSH_US + 1;
     }
     return -1;
@@ -192,7 +195,8 @@ int64_t engine_next_timer(const struct engine *en)
     return flush >= 0 && (timer < 0 || flush < timer) ? flush : timer;
 }
 
-/* A retry is due: the item joins the next frame of its node; a segment stands there again as a whole. */
+/* A retry is due: the item joins the next frame of its node; a segment stands there again as a
+ * whole. */
 static void retry_due(struct ticket *t)
 {
     struct wf_item *it = t->it;
@@ -211,7 +215,8 @@ static void exec_due(struct ticket *t)
     ticket_free(t);
     uint32_t node = e->seg.inst ? e->seg.inst->node->index : e->trigger.items[0]->node;
     exec_fail(e, node, 0,
-              error_create(e, WF_REJECTED, "the execution took longer than settings.executionTimeout (%lld s)",
+              error_create(e, WF_REJECTED,
+                           "the execution took longer than settings.executionTimeout (%lld s)",
                            (long long)(e->ep->plan->settings.timeout_ms / 1000)));
 }
 

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Turns: what ended or moved is gathered in columns, committed as one transaction, and only then let out.
+ * Turns: what ended or moved is gathered in columns, committed as one transaction, and only then
+ * let out.
  *
- * There are two turns. One gathers while the other may be in flight, so commits grow with load exactly as
- * frames do. An execution that ends writes its row of the columns and its memory is free at once; one that
- * has not ended when its turn closes gets a row of its own, so the lane's position can pass it.
+ * There are two turns. One gathers while the other may be in flight, so commits grow with load
+ * exactly as frames do. An execution that ends writes its row of the columns and its memory is free
+ * at once; one that has not ended when its turn closes gets a row of its own, so the lane's
+ * position can pass it.
  *
- *   gather --engine_commit--> in flight --engine_committed OK--> outputs, answers, held executions released
- *                                 |--FENCED----> the lane is lost; the rest of the turn is committed again
+ *   gather --engine_commit--> in flight --engine_committed OK--> outputs, answers, held executions
+ * released
+ *                                 |--FENCED----> the lane is lost; the rest of the turn is
+ * committed again
  *                                 '--BAD_ROWS--> those executions fail; the turn is committed again
  *
- * Lanes without a journal (none, at_least_once) use the columns for their outputs only; these leave when the
- * turn closes, or with the commit when the turn has one.
+ * Lanes without a journal (none, at_least_once) use the columns for their outputs only; these leave
+ * when the turn closes, or with the commit when the turn has one.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* --- columns ------------------------------------------------------------------------------------------- */
+/* --- columns ---------------------------------------------------------------------------------- */
 
 void columns_init(struct columns *c, size_t cap)
 {
@@ -58,8 +62,10 @@ static bool saves_input(const struct exec *e, enum store_status status)
 {
     const struct plan_settings *s = &e->ep->plan->settings;
     if (!e->en->config.save_inputs || status != STORE_SUCCESS || !e->raw.ptr)
-        return false; /* what failed has a row with its whole state; what was restored has no bytes */
-    return s->save == SAVE_ALL || (s->save == SAVE_SAMPLE && s->save_sample && e->id.position % s->save_sample == 0);
+        return false; /* what failed has a row with its whole state; what was restored has no bytes
+                       */
+    return s->save == SAVE_ALL ||
+           (s->save == SAVE_SAMPLE && s->save_sample && e->id.position % s->save_sample == 0);
 }
 
 static void add_input(struct columns *c, const struct exec *e, enum store_status status)
@@ -78,7 +84,7 @@ static void add_input(struct columns *c, const struct exec *e, enum store_status
     c->any_input |= save;
 }
 
-/* --- what an execution leaves in the turn ---------------------------------------------------------------- */
+/* --- what an execution leaves in the turn ----------------------------------------------------- */
 
 static void *array_next(void *array, uint32_t *n, uint32_t *size, size_t element)
 {
@@ -107,16 +113,18 @@ static void add_exec_row(struct turn *t, struct exec *e, enum store_status statu
     strbuf_init(&state, e->en->limits.max_exec_bytes);
     exec_save(&state, e);
     struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
-    *row = (struct store_exec){ .id = e->id,
-                                .version = e->ep->plan->version,
-                                .status = status,
-                                .started_us = e->started_wall_us,
-                                .state = arena_str(&t->arena, state.ptr ? state.ptr : "", state.len) };
+    *row =
+        (struct store_exec){ .id = e->id,
+                             .version = e->ep->plan->version,
+                             .status = status,
+                             .started_us = e->started_wall_us,
+                             .state = arena_str(&t->arena, state.ptr ? state.ptr : "", state.len) };
     strbuf_fini(&state);
     e->lane->columns[t->index].named = true;
     if (status == STORE_WAITING) {
         const struct ticket *ticket = e->seg.inst && e->seg.first ? e->seg.first->ticket : NULL;
-        if (ticket && (ticket->kind == TICKET_RETRY || ticket->kind == TICKET_SCRIPT) && ticket->due_us)
+        if (ticket && (ticket->kind == TICKET_RETRY || ticket->kind == TICKET_SCRIPT) &&
+            ticket->due_us)
             row->wake_us = e->en->now_wall_us + (ticket->due_us - e->en->now_us);
         const char *node = e->seg.inst ? e->seg.inst->node->name : "";
         row->node = arena_str(&t->arena, node, strlen(node));
@@ -205,12 +213,9 @@ void turn_answer(struct exec *e, int status, wf_str headers, wf_str body)
     answer(e, status, headers, body, false);
 }
 
-void turn_answer_accept(struct exec *e, int status)
-{
-    answer(e, status, no_str(), no_str(), true);
-}
+void turn_answer_accept(struct exec *e, int status) { answer(e, status, no_str(), no_str(), true); }
 
-/* --- a turn's life ------------------------------------------------------------------------------------------ */
+/* --- a turn's life ---------------------------------------------------------------------------- */
 
 void turn_init(struct turn *t, uint32_t index)
 {
@@ -272,7 +277,8 @@ static void save_live(struct engine *en, struct turn *t)
 
 static bool lane_moved(const struct lane *lane, const struct columns *c, bool flush)
 {
-    return c->n || lane->next != lane->committed || (flush && lane->released != lane->released_committed);
+    return c->n || lane->next != lane->committed ||
+           (flush && lane->released != lane->released_committed);
 }
 
 static void fill_block(struct store_block *b, struct lane *lane, struct columns *c)
@@ -321,7 +327,8 @@ static void gather_lanes(struct engine *en, struct turn *t)
     t->record.n_blocks = t->n_lanes;
     LIST_EACH(lane, &en->lanes, struct lane, link)
     {
-        if (lane->durability < DURABILITY_EXACTLY_ONCE && lane_moved(lane, &lane->columns[t->index], false))
+        if (lane->durability < DURABILITY_EXACTLY_ONCE &&
+            lane_moved(lane, &lane->columns[t->index], false))
             turn_add_lane(t, lane);
     }
 }
@@ -385,10 +392,7 @@ static void turn_done(struct engine *en, struct turn *t)
     struct lane *dropping;
     let_held_go(t);
     turn_clear(t);
-    LIST_EACH(dropping, &en->lanes, struct lane, link)
-    {
-        lane_check_gone(dropping);
-    }
+    LIST_EACH(dropping, &en->lanes, struct lane, link) { lane_check_gone(dropping); }
 }
 
 bool engine_commit(struct engine *en)
@@ -402,7 +406,8 @@ bool engine_commit(struct engine *en)
     gather_lanes(en, t);
     fill_record(t);
     if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && list_empty(&t->held)) {
-        turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room again */
+        turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room
+                          again */
         return false;
     }
     en->gather = &en->turns[!t->index];
@@ -416,7 +421,7 @@ bool engine_commit(struct engine *en)
     return true;
 }
 
-/* --- trouble -------------------------------------------------------------------------------------------------- */
+/* --- trouble ---------------------------------------------------------------------------------- */
 
 static bool of_lane(struct exec_id id, const struct lane *lane)
 {
@@ -535,8 +540,8 @@ static bool same_exec(struct exec_id a, struct exec_id b)
     return a.source == b.source && a.partition == b.partition && a.position == b.position;
 }
 
-/* The one row of an execution in the turn: it may have failed before its row was refused, and a row that it left
- * when it was parked must not be removed now. */
+/* The one row of an execution in the turn: it may have failed before its row was refused, and a row
+ * that it left when it was parked must not be removed now. */
 static struct store_exec *failed_row(struct turn *t, struct exec_id id)
 {
     uint32_t n = 0;
@@ -546,7 +551,8 @@ static struct store_exec *failed_row(struct turn *t, struct exec_id id)
     t->n_ended = n;
     for (uint32_t i = 0; i < t->n_execs; i++)
         if (same_exec(t->execs[i].id, id)) {
-            t->execs[i].state = (wf_str){ "", 0 }; /* what it says was sent goes with the refused row */
+            t->execs[i].state =
+                (wf_str){ "", 0 }; /* what it says was sent goes with the refused row */
             return &t->execs[i];
         }
     struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
@@ -566,16 +572,18 @@ static void answer_failure(struct turn *t, struct exec_id id)
     }
 }
 
-/* An execution whose row the database refused fails as a whole: its outputs and other rows go, its error is
- * kept. The others of the turn are not touched. */
-static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, const char *table, const char *reason)
+/* An execution whose row the database refused fails as a whole: its outputs and other rows go, its
+ * error is kept. The others of the turn are not touched. */
+static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, const char *table,
+                         const char *reason)
 {
     mark_failed(en, t, id);
     answer_failure(t, id);
     struct strbuf error;
     strbuf_init(&error, 1u << 16);
     strbuf_adds(&error, "{\"message\":");
-    wf_str text = arena_printf(&t->arena, "the database refused a row for table '%s': %s", table, reason);
+    wf_str text =
+        arena_printf(&t->arena, "the database refused a row for table '%s': %s", table, reason);
     strbuf_add_json(&error, text.ptr, text.len);
     strbuf_adds(&error, ",\"code\":\"row_refused\"}");
     struct store_exec *row = failed_row(t, id);
@@ -591,7 +599,8 @@ static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, c
                 row->version = t->blocks[i].versions[k];
 }
 
-static bool is_bad(const struct store_commit_result *result, const struct turn *t, struct exec_id id)
+static bool is_bad(const struct store_commit_result *result, const struct turn *t,
+                   struct exec_id id)
 {
     for (uint32_t i = 0; i < result->n_bad; i++) {
         if (same_exec(t->rows[result->bad[i].row].exec, id))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What expressions and scripts see of an execution: earlier nodes' items by lineage, by place and by run, and
- * the objects $workflow, $execution and so on. Everything is in memory already; nothing waits.
+ * What expressions and scripts see of an execution: earlier nodes' items by lineage, by place and
+ * by run, and the objects $workflow, $execution and so on. Everything is in memory already; nothing
+ * waits.
  */
 #include "engine/engine_int.h"
 #include "base/map.h"
@@ -13,7 +14,7 @@ static void item_out(const struct wf_item *it, struct expr_item *out)
     out->binary = it->parts ? &it->parts->meta : NULL;
 }
 
-/* --- lineage ------------------------------------------------------------------------------------------------ */
+/* --- lineage ---------------------------------------------------------------------------------- */
 
 /* One search. Items with several parents are met by many ways and entered once. */
 struct search {
@@ -30,7 +31,8 @@ static bool enter_once(struct search *s, const struct wf_item *it)
     return true;
 }
 
-/* The item of the node among the ancestors of `it`; NULL also when another way has found it already. */
+/* The item of the node among the ancestors of `it`; NULL also when another way has found it
+ * already. */
 static const struct wf_item *ancestor(struct search *s, const struct wf_item *it, unsigned depth)
 {
     while (it && it->node != s->node && !it->parents)
@@ -63,10 +65,13 @@ static int lineage(struct wf_item *it, int node, struct expr_item *out, char *wh
         return 0;
     }
     if (many)
-        snprintf(why, why_size, "several items of node '%s' lead to this item; pick one with .first(), .last() or .all()",
+        snprintf(why, why_size,
+                 "several items of node '%s' lead to this item; pick one with .first(), .last() or "
+                 ".all()",
                  name);
     else
-        snprintf(why, why_size, "no item of node '%s' leads to this item; has it run before this node?", name);
+        snprintf(why, why_size,
+                 "no item of node '%s' leads to this item; has it run before this node?", name);
     return -1;
 }
 
@@ -79,7 +84,8 @@ static int view_paired(void *of, int node, struct expr_item *out, char *why, siz
     return 0;
 }
 
-static int view_matching(void *of, int node, int64_t index, struct expr_item *out, char *why, size_t why_size)
+static int view_matching(void *of, int node, int64_t index, struct expr_item *out, char *why,
+                         size_t why_size)
 {
     struct wf_item *it = of;
     const struct item_vec *input = &it->e->seg.inputs[0];
@@ -90,7 +96,7 @@ static int view_matching(void *of, int node, int64_t index, struct expr_item *ou
     return view_paired(input->items[index], node, out, why, why_size);
 }
 
-/* --- by place ------------------------------------------------------------------------------------------------- */
+/* --- by place --------------------------------------------------------------------------------- */
 
 static const struct item_vec *items_of(struct wf_item *it, int node, unsigned branch, int run)
 {
@@ -109,7 +115,8 @@ static int64_t view_count(void *of, int node, unsigned branch, int run)
     return vec ? (int64_t)vec->n : -1;
 }
 
-static int view_at(void *of, int node, unsigned branch, int run, int64_t index, struct expr_item *out)
+static int view_at(void *of, int node, unsigned branch, int run, int64_t index,
+                   struct expr_item *out)
 {
     const struct item_vec *vec = items_of(of, node, branch, run);
     if (!vec || index < 0 || (uint64_t)index >= vec->n)
@@ -124,9 +131,10 @@ static int view_node_index(void *of, wf_str name)
     return plan_find_node(it->e->ep->plan, name);
 }
 
-/* --- objects ------------------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
-static const struct json *object3(struct arena *a, const char *const keys[3], const struct json values[3])
+static const struct json *object3(struct arena *a, const char *const keys[3],
+                                  const struct json values[3])
 {
     struct json_member *m;
     struct json *object = arena_alloc(a, sizeof *object);
@@ -142,7 +150,8 @@ static const struct json *meta_workflow(struct exec *e)
 {
     const struct plan *p = e->ep->plan;
     return object3(&e->arena, (const char *const[]){ "id", "name", "active" },
-                   (const struct json[]){ json_of_str_borrow(str_of(p->id)), json_of_str_borrow(str_of(p->name)),
+                   (const struct json[]){ json_of_str_borrow(str_of(p->id)),
+                                          json_of_str_borrow(str_of(p->name)),
                                           json_of_bool(p->active) });
 }
 
@@ -151,9 +160,10 @@ static const struct json *meta_execution(struct exec *e)
     char id[EXEC_ID_TEXT];
     exec_id_text(e->id, id);
     return object3(&e->arena, (const char *const[]){ "id", "mode", "restored" },
-                   (const struct json[]){ json_of_str(&e->arena, id, strlen(id)),
-                                          json_of_str_borrow(e->ep->plan->version ? STR("production") : STR("test")),
-                                          json_of_bool(e->restored) });
+                   (const struct json[]){
+                       json_of_str(&e->arena, id, strlen(id)),
+                       json_of_str_borrow(e->ep->plan->version ? STR("production") : STR("test")),
+                       json_of_bool(e->restored) });
 }
 
 static const struct json *meta_prev_node(struct wf_item *it)
@@ -207,7 +217,7 @@ const struct expr_view view_table = {
     .meta = view_meta,
 };
 
-/* --- evaluation ----------------------------------------------------------------------------------------------- */
+/* --- evaluation ------------------------------------------------------------------------------- */
 
 void scope_fill(struct expr_scope *scope, struct wf_item *it)
 {

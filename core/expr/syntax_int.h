@@ -21,17 +21,17 @@
                       "?=")                                                                        \
     X(SHL_ASSIGN, "<<=")                                                                           \
     X(SHR_ASSIGN, ">>=")                                                                           \
-    X(ARROW, "=>") X(EQ, "==") X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||")        \
-        X(NULLISH, "??") X(CHAIN, "?.") X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--")       \
-            X(ADD_ASSIGN, "+=") X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=")        \
-                X(MOD_ASSIGN, "%=") X(BITAND_ASSIGN, "&=") X(BITOR_ASSIGN, "|=")                   \
-                    X(XOR_ASSIGN, "^=") X(SHL, "<<") X(SHR, ">>") X(LPAREN, "(") X(RPAREN, ")")    \
-                        X(LBRACKET, "[") X(RBRACKET, "]") X(LBRACE, "{") X(RBRACE, "}")            \
-                            X(DOT, ".") X(COMMA, ",") X(SEMICOLON, ";") X(COLON, ":")              \
-                                X(QUESTION, "?") X(ASSIGN, "=") X(LT, "<") X(GT, ">") X(ADD, "+")  \
-                                    X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "%") X(NOT, "!")    \
-                                        X(BITNOT, "~") X(BITAND, "&") X(BITOR, "|") X(XOR, "^")    \
-                                            X(BACKTICK, "`")
+    X(ARROW, "=>")                                                                                 \
+    X(EQ, "==") X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??")      \
+        X(CHAIN, "?.") X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=")    \
+            X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=")        \
+                X(BITAND_ASSIGN, "&=") X(BITOR_ASSIGN, "|=") X(XOR_ASSIGN, "^=") X(SHL, "<<")      \
+                    X(SHR, ">>") X(LPAREN, "(") X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]")   \
+                        X(LBRACE, "{") X(RBRACE, "}") X(DOT, ".") X(COMMA, ",") X(SEMICOLON, ";")  \
+                            X(COLON, ":") X(QUESTION, "?") X(ASSIGN, "=") X(LT, "<") X(GT, ">")    \
+                                X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "%")        \
+                                    X(NOT, "!") X(BITNOT, "~") X(BITAND, "&") X(BITOR, "|")        \
+                                        X(XOR, "^") X(BACKTICK, "`")
 
 enum token_type {
     TOKEN_END = 1,

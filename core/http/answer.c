@@ -75,7 +75,7 @@ void answer_free_spares(struct http_server *s)
     }
 }
 
-/* --- queues of bytes ------------------------------------------------------------------------ */
+/* --- queues of bytes -------------------------------------------------------------------------- */
 
 static struct out_chunk *chunk_take(struct http_server *s, size_t size)
 {
@@ -193,7 +193,7 @@ static void outq_splice(struct outq *to, struct outq *from)
     *from = (struct outq){ 0 };
 }
 
-/* --- heads ---------------------------------------------------------------------------------- */
+/* --- heads ------------------------------------------------------------------------------------ */
 
 static const char *date_line(struct http_server *s)
 {
@@ -290,7 +290,7 @@ static void write_head(struct request *r, struct outq *q, int status,
     outq_commit(q, (size_t)(at - start));
 }
 
-/* --- answering ------------------------------------------------------------------------------ */
+/* --- answering -------------------------------------------------------------------------------- */
 
 void answer_advance(struct conn *c)
 {

@@ -19,7 +19,7 @@
 
 enum { CONNECT_TIMEOUT_MS = 10000, TIMEOUT_MS = 30000, KEEP_CONNECTION_S = 60 };
 
-/* --- the request ---------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static int fail(struct http_pending *p, const char *format, const char *what)
 {
@@ -186,7 +186,7 @@ static void set_transport(struct http_pending *p, const struct http_call *call)
     curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)call->max_redirects);
 }
 
-/* --- the reply ------------------------------------------------------------------------------ */
+/* --- the reply -------------------------------------------------------------------------------- */
 
 static size_t on_body(char *ptr, size_t size, size_t n, void *arg)
 {

@@ -24,7 +24,7 @@ struct client_socket {
 
 static void act(struct http_client *c, curl_socket_t fd, int events);
 
-/* --- what curl asks for --------------------------------------------------------------------- */
+/* --- what curl asks for ----------------------------------------------------------------------- */
 
 static void on_watch(void *arg, int events)
 {
@@ -82,7 +82,7 @@ static int on_timer_set(CURLM *multi, long timeout_ms, void *arg)
 
 static void on_timer(void *arg) { act(arg, CURL_SOCKET_TIMEOUT, 0); }
 
-/* --- calls ---------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void easy_give_back(struct http_client *c, CURL *easy)
 {
@@ -219,7 +219,7 @@ bool http_call_cancel(struct http_pending *p)
     return is_maybe_sent;
 }
 
-/* --- the client ----------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 static char *copy(const char *text) { return text ? xstrdup(text) : NULL; }
 

@@ -27,7 +27,7 @@ enum { IOV_MAX_OUR = 32, LINGER_MS = 2000, DRAIN_FIRST_MS = 1000 };
 
 static int64_t now_us(const struct conn *c) { return loop_now_us(c->server->loop); }
 
-/* --- states --------------------------------------------------------------------------------- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 static void set_state(struct conn *c, enum conn_state to)
 {
@@ -60,7 +60,7 @@ static bool is_idle(const struct conn *c)
            !c->saved_len && !c->is_parsing;
 }
 
-/* --- the end -------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -122,7 +122,7 @@ void conn_close(struct conn *c)
     finish_drain(c->server);
 }
 
-/* --- deadlines ------------------------------------------------------------------------------ */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -200,7 +200,7 @@ static void on_deadline(void *arg)
 
 static int flush_tls(struct conn *c);
 
-/* --- input ---------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 {
@@ -250,7 +250,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     conn_schedule(c);
 }
 
-/* --- output --------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static void on_written(uv_write_t *write, int status);
 
@@ -407,7 +407,7 @@ void conn_flush(struct conn *c)
     conn_schedule(c);
 }
 
-/* --- the beginning -------------------------------------------------------------------------- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 static void name_peer(struct conn *c, const struct sockaddr_storage *address)
 {

@@ -11,7 +11,7 @@
 
 enum { BOUNDARY_MAX = 70, PART_HEADERS_MAX = 8192 };
 
-/* --- "value; name=text; name="text"" -------------------------------------------------------- */
+/* --- "value; name=text; name="text"" ---------------------------------------------------------- */
 
 static bool is_space(char c) { return c == ' ' || c == '\t'; }
 
@@ -98,7 +98,7 @@ static wf_str extended_value(struct arena *a, wf_str raw)
     return (wf_str){ to, len };
 }
 
-/* --- parts ---------------------------------------------------------------------------------- */
+/* --- parts ------------------------------------------------------------------------------------ */
 
 struct cutter {
     struct arena *a;

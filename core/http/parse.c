@@ -17,7 +17,7 @@
 
 enum { BODY_ROOM_MAX = 64 << 10 };
 
-/* --- the request's text --------------------------------------------------------------------- */
+/* --- the request's text ----------------------------------------------------------------------- */
 
 static void rebase(wf_str *s, const char *from, size_t size, char *to)
 {
@@ -60,7 +60,7 @@ static void text_end(struct request *r)
     r->text[r->text_len++] = 0;
 }
 
-/* --- rejecting ------------------------------------------------------------------------------ */
+/* --- rejecting -------------------------------------------------------------------------------- */
 
 void parse_reject(struct conn *c, enum http_reject why, int status)
 {
@@ -94,7 +94,7 @@ static int stop_parser(http_parser *p, enum http_reject why, int status)
     return -1;
 }
 
-/* --- callbacks ------------------------------------------------------------------------------ */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 static int on_begin(http_parser *p)
 {
@@ -342,7 +342,7 @@ static int on_complete(http_parser *p)
     return 0;
 }
 
-/* --- feeding -------------------------------------------------------------------------------- */
+/* --- feeding ---------------------------------------------------------------------------------- */
 
 static const http_parser_settings callbacks = {
     .on_message_begin = on_begin,

@@ -76,7 +76,7 @@ void route_table_destroy(struct route_table *t)
     free(t);
 }
 
-/* --- building ------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
 
 /* The next segment of "/a/b": false at the end, and at a lone slash there. *at stands on a slash or
  * the end. */
@@ -182,7 +182,7 @@ int route_add(struct route_table *t, enum http_method method, const char *patter
     return rc;
 }
 
-/* --- looking up ----------------------------------------------------------------------------- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 struct search {
     enum http_method method;

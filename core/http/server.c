@@ -44,7 +44,7 @@
 
 enum { BACKLOG = 4096, ACCEPTS_PER_EVENT = 64, ACCEPT_PAUSE_US = 100000 };
 
-/* --- sockets -------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static const char *why_not(int code)
 {
@@ -144,7 +144,7 @@ static int port_of(int fd)
     return 0;
 }
 
-/* --- accepting ------------------------------------------------------------------------------ */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 /* Out of descriptors: the waiting connections would wake the loop for nothing again and again. */
 static void pause_accepting(struct http_server *s, int code)
@@ -192,7 +192,7 @@ static void on_flush(void *arg)
     }
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 #define DEFAULT(field, value) s->limits.field = s->limits.field ? s->limits.field : (value)
 

@@ -94,7 +94,7 @@ bool sign_parse_time(wf_str text, int64_t *ms)
     return true;
 }
 
-/* --- JSON Web Tokens ------------------------------------------------------------------------ */
+/* --- JSON Web Tokens -------------------------------------------------------------------------- */
 
 static const EVP_MD *digest_of(const char *algorithm)
 {

@@ -83,8 +83,7 @@ int json_parse(struct arena *a, const char *text, size_t len, unsigned max_depth
 int json_parse_copy(struct arena *a, const char *text, size_t len, unsigned max_depth,
                     struct json *out, struct json_error *error);
 
-/* --- reading: everything takes NULL and JSON_MISSING for "not there"
- * ------------------------------- */
+/* --- reading: everything takes NULL and JSON_MISSING for "not there" -------------------------- */
 
 /* A member's value, or NULL. */
 const struct json *json_get(const struct json *object, const char *key, size_t len);
@@ -145,8 +144,7 @@ struct json json_object(struct arena *a, size_t n, struct json_member **members)
  * base's text. */
 struct json json_object_like(const struct json *base, struct json *slots, size_t n);
 
-/* --- editing by copy
- * ------------------------------------------------------------------------------ */
+/* --- editing by copy -------------------------------------------------------------------------- */
 
 /* A copy of `base` (may be NULL: an empty object) with `path` set to `value`; missing objects and
  * arrays on the way are made, an array is filled up with nulls (at most 100,000). 0, or -1 with
@@ -166,8 +164,7 @@ struct json json_set_member(struct arena *a, const struct json *base, const stru
 /* A deep copy into another arena, strings included. */
 struct json json_copy(struct arena *a, const struct json *v);
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* Upper bound of the bytes json_write needs, without the NUL. */
 size_t json_write_bound(const struct json *v);

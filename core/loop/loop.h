@@ -126,7 +126,7 @@ void watch_set(struct watch *w, int events);
 /* Ends and frees it, before the descriptor is closed; also from its own callback. */
 void watch_stop(struct watch *w);
 
-/* --- offload: a pool of threads for what blocks --------------------------------------------- */
+/* --- offload: a pool of threads for what blocks ----------------------------------------------- */
 
 struct offload;
 

@@ -69,9 +69,7 @@ void docs_show_if(struct strbuf *b, const wf_param *row, const char *quote)
     }
 }
 
-/* --- Markdown
- * ------------------------------------------------------------------------------------------------
- */
+/* --- Markdown --------------------------------------------------------------------------------- */
 
 /* Text inside a table: a bar would end the cell, a line break the row. */
 static void add_cell(struct strbuf *b, const char *text)

@@ -7,7 +7,7 @@ enum { HEADERS_MAX = 64 };
 
 const char *const http_methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" };
 
-/* --- text ----------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 void text_add(struct call *call, const char *ptr, size_t len)
 {
@@ -55,7 +55,7 @@ const wf_value *json_given(struct call *call, const wf_value *value, const char 
     return value;
 }
 
-/* --- headers -------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static int same_name(const char *a, const char *b)
 {
@@ -87,7 +87,7 @@ void header_add(struct call *call, wf_str name, wf_str value)
         (wf_pair){ h->fmt(call->it, "%s", name.ptr).ptr, h->fmt(call->it, "%s", value.ptr).ptr };
 }
 
-/* --- pairs of parameters, or an object ------------------------------------------------------- */
+/* --- pairs of parameters, or an object -------------------------------------------------------- */
 
 typedef void add_fn(struct call *call, wf_str name, wf_str value);
 
@@ -119,7 +119,7 @@ static void add_query(struct call *call, wf_str name, wf_str value)
     text_encode(call, value);
 }
 
-/* --- the request ---------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static int starts(const char *url, const char *scheme)
 {

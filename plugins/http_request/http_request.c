@@ -7,7 +7,7 @@
 #include "http_request_int.h"
 #include <stdlib.h>
 
-/* --- parameters ----------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 static const wf_pair methods[] = {
     { "GET", "" },    { "POST", "" }, { "PUT", "" },     { "PATCH", "" },
@@ -198,7 +198,7 @@ static int check(const wf_host *h, const void *config, char *why, size_t why_siz
     return -1;
 }
 
-/* --- pages ---------------------------------------------------------------------------------- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 /* How far an item has come. A reply says only whose it is, so this is kept by the item. */
 struct progress {
@@ -358,7 +358,7 @@ static void send(const wf_host *h, wf_item *const *items, size_t n)
     }
 }
 
-/* --- the plugin ----------------------------------------------------------------------------- */
+/* --- the plugin ------------------------------------------------------------------------------- */
 
 static const char docs[] =
     "All items of a frame are asked for at once, over pooled connections, with HTTP/2 where the\n"

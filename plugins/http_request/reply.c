@@ -3,7 +3,7 @@
  */
 #include "http_request_int.h"
 
-/* --- failures ------------------------------------------------------------------------------- */
+/* --- failures --------------------------------------------------------------------------------- */
 
 void fail_rejected(const wf_host *h, wf_item *it, const char *code, const char *why)
 {
@@ -75,7 +75,7 @@ int reply_refuse(const wf_host *h, wf_item *it, const wf_reply *r)
     return -1;
 }
 
-/* --- outputs -------------------------------------------------------------------------------- */
+/* --- outputs ---------------------------------------------------------------------------------- */
 
 static const char *header_of(const wf_reply *r, const char *name)
 {

@@ -13,7 +13,7 @@ void fail_item(const wf_host *h, wf_item *it, wf_fault fault, const char *code, 
                  why);
 }
 
-/* --- sending -------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static int same(wf_str a, wf_str b) { return a.len == b.len && !memcmp(a.ptr, b.ptr, a.len); }
 
@@ -91,7 +91,7 @@ void batch_send(struct conn *c, wf_item *const *items, size_t n)
     free(s);
 }
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void push_rows(const wf_host *h, wf_item *it, const PGresult *r)
 {

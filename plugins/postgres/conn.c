@@ -68,7 +68,7 @@ static void start_timer(struct conn *c, int64_t ms)
     c->timer = c->loop->timer(c->inst, ms, on_timer, c);
 }
 
-/* --- going down ----------------------------------------------------------------------------- */
+/* --- going down ------------------------------------------------------------------------------- */
 
 static void close_socket(struct conn *c)
 {
@@ -147,7 +147,7 @@ static void go_down(struct conn *c, const char *words)
         fail_waiting(c, is_login(c->why) ? WF_ACCOUNT : WF_TRANSIENT);
 }
 
-/* --- results -------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static void take_sync(struct conn *c)
 {
@@ -187,7 +187,7 @@ static void flush(struct conn *c)
         go_down(c, PQerrorMessage(c->pg));
 }
 
-/* --- waiting items -------------------------------------------------------------------------- */
+/* --- waiting items ---------------------------------------------------------------------------- */
 
 static void send_waiting(struct conn *c)
 {
@@ -247,7 +247,7 @@ int conn_query(struct conn *c, struct batch *b, const char *sql, int n, const ch
     return 0;
 }
 
-/* --- connecting ----------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 /* libpq may change its socket while it connects. */
 static int watch(struct conn *c, int events)

@@ -41,7 +41,7 @@ struct config {
     int64_t limit, timeout_ms;
 };
 
-/* --- one item's statement ------------------------------------------------------------------- */
+/* --- one item's statement --------------------------------------------------------------------- */
 
 /* head VALUES (...), (...) tail: statements with the same head and tail become one. Others have all
  * of it in head. Memory is the item's. */
@@ -55,7 +55,7 @@ struct statement {
 
 void sql_build(const wf_host *h, wf_item *it, struct statement *s);
 
-/* --- batches -------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 struct conn;
 
@@ -73,12 +73,12 @@ void batch_take(struct conn *c, struct batch *b, const PGresult *r);
 /* The connection broke under it. Frees it. */
 void batch_lost(struct conn *c, struct batch *b, const char *why);
 
-/* --- rows ----------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 const wf_value *rows_object(const wf_host *h, wf_item *it, const PGresult *r, int row);
 void fail_item(const wf_host *h, wf_item *it, wf_fault fault, const char *code, const char *why);
 
-/* --- the connection ------------------------------------------------------------------------- */
+/* --- the connection --------------------------------------------------------------------------- */
 
 void *conn_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void conn_close(const wf_host *h, void *state);

@@ -152,7 +152,7 @@ static const wf_value *row_of(struct sql *q)
     return NULL;
 }
 
-/* --- statements ----------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 static void add_conflict(struct sql *q, const wf_value *row)
 {

@@ -61,7 +61,7 @@ static int lone(struct command *m, const char *name)
     return 0;
 }
 
-/* --- set ------------------------------------------------------------------------------------ */
+/* --- set -------------------------------------------------------------------------------------- */
 
 static int set_string(struct command *m)
 {
@@ -154,7 +154,7 @@ static int send_set(struct command *m)
     return set_whole(m, type, value);
 }
 
-/* --- get ------------------------------------------------------------------------------------ */
+/* --- get -------------------------------------------------------------------------------------- */
 
 static int send_get(struct command *m, int type)
 {
@@ -171,7 +171,7 @@ static int send_get(struct command *m, int type)
     return send_last(m);
 }
 
-/* --- the others ----------------------------------------------------------------------------- */
+/* --- the others ------------------------------------------------------------------------------- */
 
 static int send_incr(struct command *m)
 {

@@ -59,7 +59,7 @@ static void start_timer(struct conn *c, int64_t ms)
     c->timer = c->loop->timer(c->inst, ms, on_timer, c);
 }
 
-/* --- hiredis's events on the worker's loop -------------------------------------------------- */
+/* --- hiredis's events on the worker's loop ---------------------------------------------------- */
 
 static void set_events(struct conn *c, int events)
 {
@@ -94,7 +94,7 @@ static void on_events(void *arg, int events)
         redisAsyncHandleWrite(c->ac);
 }
 
-/* --- waiting items -------------------------------------------------------------------------- */
+/* --- waiting items ---------------------------------------------------------------------------- */
 
 static struct job *waiting_pop(struct conn *c)
 {
@@ -131,7 +131,7 @@ static void waiting_send(struct conn *c)
     }
 }
 
-/* --- a life --------------------------------------------------------------------------------- */
+/* --- a life ----------------------------------------------------------------------------------- */
 
 static void went_down(struct conn *c, const char *why, wf_fault fault)
 {
@@ -340,7 +340,7 @@ void conn_close(const wf_host *h, void *state)
     free(c);
 }
 
-/* --- items ---------------------------------------------------------------------------------- */
+/* --- items ------------------------------------------------------------------------------------ */
 
 void conn_wait(struct job *job, wf_item *it)
 {

@@ -49,7 +49,7 @@ struct config {
     wf_list keys, args; /* struct text_row */
 };
 
-/* --- the connection ------------------------------------------------------------------------- */
+/* --- the connection --------------------------------------------------------------------------- */
 
 struct conn;
 
@@ -73,7 +73,7 @@ int conn_send(struct conn *c, struct job *job, int argc, const char **argv, cons
 void conn_wait(struct job *job, wf_item *it);
 const wf_host *conn_host(const struct conn *c);
 
-/* --- commands, results ---------------------------------------------------------------------- */
+/* --- commands, results ------------------------------------------------------------------------ */
 
 /* Sends what the item asks for as `job`, which the answer ends; on failure the item is failed and
  * the job freed. */

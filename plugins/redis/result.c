@@ -48,7 +48,7 @@ static void fail_reply(const wf_host *h, wf_item *it, const redisReply *r)
     result_fail(h, it, fault, code, h->fmt(it, "redis: %.400s", r->str).ptr);
 }
 
-/* --- values --------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static const wf_value *value_of(const wf_host *h, wf_item *it, const redisReply *r)
 {
@@ -130,7 +130,7 @@ static void emit_popped(const wf_host *h, wf_item *it, const redisReply *r)
     emit_property(h, it, value ? value : value_of(h, it, r));
 }
 
-/* --- operations that ask twice --------------------------------------------------------------- */
+/* --- operations that ask twice ---------------------------------------------------------------- */
 
 static int ask(wf_item *it, struct job *job, int step, int argc, const char **argv,
                const size_t *lens)
@@ -235,7 +235,7 @@ static void emit_values(const wf_host *h, wf_item *it, const redisReply *r)
     h->emit(it, 0, object);
 }
 
-/* --- all of them ---------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 /* EXEC answers with an array, in which a command may have failed. */
 static const redisReply *error_in(const redisReply *r)

@@ -8,7 +8,7 @@
 #include "webhook_int.h"
 #include <catalyst/triggers.h>
 
-/* --- trigger -------------------------------------------------------------------------------- */
+/* --- trigger ---------------------------------------------------------------------------------- */
 
 static const wf_pair auths[] = {
     { "none", "Everybody may call" },
@@ -170,7 +170,7 @@ static const char trigger_docs[] =
     " \"responseMode\": \"responseNode\"}}\n"
     "```\n";
 
-/* --- credential types ----------------------------------------------------------------------- */
+/* --- credential types ------------------------------------------------------------------------- */
 
 static const wf_param basic_fields[] = {
     { .name = "user", .type = WF_STRING, .flags = WF_REQUIRED, .help = "User" },
@@ -207,7 +207,7 @@ static const wf_cred_type creds[] = {
     { "jwtAuth", "The key of JSON Web Tokens", jwt_fields },
 };
 
-/* --- the plugin ----------------------------------------------------------------------------- */
+/* --- the plugin ------------------------------------------------------------------------------- */
 
 static const char *const ports[] = { "main", NULL };
 static const char *const trigger_aliases[] = { "n8n-nodes-base.webhook", NULL };

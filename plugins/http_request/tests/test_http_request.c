@@ -17,7 +17,7 @@ static struct fake *begin(const char *json)
     return f;
 }
 
-/* --- requests ------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 #define BODY(rest) "{\"method\":\"POST\",\"url\":\"http://h/\",\"sendBody\":true," rest "}"
 #define FIELDS(f)  "\"bodyParameters\":{\"parameters\":[" f "]}"
@@ -127,7 +127,7 @@ static void test_options(void **state)
     fake_destroy(f);
 }
 
-/* --- what cannot be sent -------------------------------------------------------------------- */
+/* --- what cannot be sent ---------------------------------------------------------------------- */
 
 static const struct {
     const char *params, *item, *why;
@@ -160,7 +160,7 @@ static void test_unsent(void **state)
     }
 }
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 #define RESPONSE(o)                                                                                \
     "{\"url\":\"http://h/a/f.txt\",\"options\":{\"response\":{\"response\":{" o "}}}}"
@@ -285,7 +285,7 @@ static void test_not_json(void **state)
     fake_destroy(f);
 }
 
-/* --- pages ---------------------------------------------------------------------------------- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 #define PAGES(o)                                                                                   \
     "{\"url\":\"http://h/l?x=1\",\"options\":{\"response\":{\"response\":{\"responseFormat\":"     \

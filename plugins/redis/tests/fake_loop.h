@@ -112,7 +112,7 @@ static inline void loop_once(void)
     }
 }
 
-/* --- a server that follows a script --------------------------------------------------------- */
+/* --- a server that follows a script ----------------------------------------------------------- */
 
 struct line {
     const char *wants, *says; /* waits until what came holds that; NULL says: closes */

@@ -43,7 +43,7 @@ typedef struct { uint64_t id, gen; } wf_ticket;
 /* A list parameter: n rows of the struct that `rows` describes. Frozen. */
 typedef struct { const void *rows; size_t n; } wf_list;
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* --- values ----------------------------------------------------------------------------------- */
 
 typedef enum {
     WF_JSON_MISSING = 0, /* no such path, undefined */
@@ -81,7 +81,7 @@ typedef struct wf_values {
     const wf_value *(*set_key)(wf_item *, const wf_value *base, wf_str key, const wf_value *value);
 } wf_values;
 
-/* --- outcomes, requests -------------------------------------------------------------------------- */
+/* --- outcomes, requests ----------------------------------------------------------------------- */
 
 typedef enum {
     WF_TRANSIENT = 1, /* try again with back-off                                            */
@@ -148,7 +148,7 @@ typedef struct {
     uint32_t reserved;       /* 0; keeps the struct without padding at its end */
 } wf_output;
 
-/* --- declarations: parameters, metrics, credentials, nodes --------------------------------------- */
+/* --- declarations: parameters, metrics, credentials, nodes ------------------------------------ */
 
 typedef enum {
     WF_STRING = 1, /* wf_str           */
@@ -260,7 +260,7 @@ typedef struct {
     int (*segments)(const void *config);
 } wf_node;
 
-/* --- what the engine gives ---------------------------------------------------------------------- */
+/* --- what the engine gives -------------------------------------------------------------------- */
 
 enum { WF_DEBUG = 1, WF_INFO, WF_WARN, WF_ERROR };
 
@@ -384,7 +384,7 @@ typedef struct {
     int (*respond)(wf_item *, int status, const wf_pair *headers, wf_str body);
 } wf_webhook;
 
-/* --- the plugin ---------------------------------------------------------------------------------- */
+/* --- the plugin ------------------------------------------------------------------------------- */
 
 typedef struct {
     /* checked before anything else is read */

@@ -43,9 +43,7 @@ static struct {
     char error_node[64];
 } rig;
 
-/* --- io
- * -------------------------------------------------------------------------------------------------
- */
+/* --- io --------------------------------------------------------------------------------------- */
 
 static int64_t rig_mono(void *ctx)
 {
@@ -135,9 +133,7 @@ static void rig_log(void *ctx, int level, const char *event, const char *text)
     strbuf_addf(&rig.log, "%s ", event);
 }
 
-/* --- set-up
- * -----------------------------------------------------------------------------------------------
- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static inline void rig_engine(void)
 {
@@ -265,9 +261,7 @@ static inline void rig_flow(const char *settings, const char *nodes, const char 
 #define E(from, outputs) "\"" from "\":{\"main\":[" outputs "]}"
 #define TO1(node)        "[" TO(node, 0) "]"
 
-/* --- driving
- * -------------------------------------------------------------------------------------------------
- */
+/* --- driving ---------------------------------------------------------------------------------- */
 
 /* An event is the text of an object, or of an array of objects, which stay while the test runs. */
 static int rig_build(const struct lane *lane, void *event, struct arena *a,

@@ -220,8 +220,7 @@ EACH_ITEM(node_loop)
     h->emit(it, n > 0 ? 0 : 1, h->build(it, "{s:i}", "n", n - 1));
 }
 
-/* --- segments
- * ----------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static void node_count(const wf_host *h, wf_segment *const *segs, size_t n)
 {
@@ -295,8 +294,7 @@ static void *open_broken(const wf_host *h, wf_inst *inst, wf_error *why)
     return NULL;
 }
 
-/* --- the plugin
- * ----------------------------------------------------------------------------------------- */
+/* --- the plugin ------------------------------------------------------------------------------- */
 
 static const char *const main_port[] = { "main", NULL };
 static const char *const two_ports[] = { "true", "false", NULL };

@@ -290,8 +290,7 @@ static void released_rides_in_a_later_turn_in_order(void **state)
     assert_int_equal(engine_next_timer(rig.en), -1);
 }
 
-/* --- rows that the database refuses
- * -------------------------------------------------------------------- */
+/* --- rows that the database refuses ----------------------------------------------------------- */
 
 #define ROWS(n)    N("A", "row", 1, 0, P("\"n\":" #n)) "," N("B", "out", 2, 0, "")
 #define ROWS_EDGES E("In", TO1("A")) "," E("A", TO1("B"))
@@ -387,9 +386,7 @@ static void bad_row_answers_its_webhook_with_the_failure(void **state)
                         "one:500:{\"message\":\"Workflow execution failed\"} two:200:{\"i\":1} ");
 }
 
-/* --- fencing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- fencing ---------------------------------------------------------------------------------- */
 
 static void fenced_lane_goes_and_the_rest_is_committed(void **state)
 {
@@ -457,9 +454,7 @@ static void fenced_webhooks_are_not_told_of_success(void **state)
     assert_non_null(strstr(rig.answers.ptr, "next:503"));
 }
 
-/* --- webhooks
- * --------------------------------------------------------------------------------------------------
- */
+/* --- webhooks --------------------------------------------------------------------------------- */
 
 static void webhook_is_answered_when_accepted_durably(void **state)
 {
@@ -520,8 +515,7 @@ static void webhook_is_answered_once_by_a_node(void **state)
     expect_seen("nobody nobody ");
 }
 
-/* --- giving a lane up
- * ------------------------------------------------------------------------------------------- */
+/* --- giving a lane up ------------------------------------------------------------------------- */
 
 static void dropped_lane_while_parked(void **state)
 {

@@ -241,7 +241,7 @@ static inline void wait_for(atomic_int *counter, int wanted)
     assert_int_equal(atomic_load(counter), wanted);
 }
 
-/* --- the client's side ---------------------------------------------------------------------- */
+/* --- the client's side ------------------------------------------------------------------------ */
 
 static inline int dial_port(int port)
 {

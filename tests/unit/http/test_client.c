@@ -75,7 +75,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- requests ------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void test_methods(void **state)
 {
@@ -182,7 +182,7 @@ static void test_body_is_copied(void **state)
     assert_string_equal(r.body, "POST /echo ? before");
 }
 
-/* --- replies -------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void test_status_and_headers(void **state)
 {
@@ -270,7 +270,7 @@ static void test_never_sent(void **state)
     assert_non_null(strstr(r.error, "no-such-host.invalid"));
 }
 
-/* --- many ----------------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------------------- */
 
 static void test_many_calls_on_few_connections(void **state)
 {
@@ -374,7 +374,7 @@ static void test_destroy_ends_calls(void **state)
     client = http_client_create(l, &(struct http_client_config){ 0 }, &err);
 }
 
-/* --- TLS ------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static void test_tls(void **state)
 {

@@ -98,7 +98,7 @@ static void test_media_type(void **state)
     assert_text(http_media_type(&a, (wf_str){ NULL, 0 }), "");
 }
 
-/* --- multipart ------------------------------------------------------------------------------ */
+/* --- multipart -------------------------------------------------------------------------------- */
 
 static struct http_part *parts;
 static size_t n_parts;
@@ -197,7 +197,7 @@ static void test_multipart_bad(void **state)
     assert_bad(TYPE, huge, ERR_LIMIT, "over 8192");
 }
 
-/* --- Retry-After ---------------------------------------------------------------------------- */
+/* --- Retry-After ------------------------------------------------------------------------------ */
 
 static void test_retry_after(void **state)
 {

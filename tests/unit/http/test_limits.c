@@ -189,7 +189,7 @@ static void test_reject_keeps_the_order(void **state)
     expect_end(fd);
 }
 
-/* --- slow ------------------------------------------------------------------------------ */
+/* --- slow ------------------------------------------------------------------------------------- */
 
 static void drip(int fd, const char *text, size_t n)
 {
@@ -291,7 +291,7 @@ static void test_slow_reader_gets_all(void **state)
     close(fd);
 }
 
-/* --- many ------------------------------------------------------------------------------ */
+/* --- many ------------------------------------------------------------------------------------- */
 
 static void test_too_many_connections(void **state)
 {

@@ -149,7 +149,7 @@ static void test_many_headers_outgrow_the_request(void **state)
     close(fd);
 }
 
-/* --- pipelining and late answers ------------------------------------------------------------ */
+/* --- pipelining and late answers -------------------------------------------------------------- */
 
 static void test_pipelined_answers_keep_their_order(void **state)
 {
@@ -284,7 +284,7 @@ static void test_first_answers_beside_timers(void **state)
         close(busy[i]);
 }
 
-/* --- ends ----------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void test_client_gone(void **state)
 {
@@ -402,7 +402,7 @@ static void test_drain_of_nothing(void **state)
     wait_for(&fx.n_drained, 1);
 }
 
-/* --- listening ------------------------------------------------------------------------------ */
+/* --- listening -------------------------------------------------------------------------------- */
 
 static void test_port_taken(void **state)
 {

@@ -171,7 +171,7 @@ static void test_destroy_delivers_what_is_left(void **state)
     assert_int_equal(setup(state), 0);
 }
 
-/* --- phases --------------------------------------------------------------------------------- */
+/* --- phases ----------------------------------------------------------------------------------- */
 
 static char order[64];
 static unsigned n_order, turns_left;

@@ -227,7 +227,7 @@ static void test_destroy_forgets_timers(void **state)
     assert_int_equal(setup(state), 0);
 }
 
-/* --- watches -------------------------------------------------------------------------------- */
+/* --- watches ---------------------------------------------------------------------------------- */
 
 static int pipe_fds[2];
 static struct watch *reader, *writer;
@@ -284,7 +284,7 @@ static void test_watch_a_bad_descriptor(void **state)
     assert_non_null(strstr(err.text, "9999"));
 }
 
-/* --- signals -------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static int got_signal;
 

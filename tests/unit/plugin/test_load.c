@@ -439,9 +439,7 @@ static void shorter_structs_are_filled_up(void **state)
     plugin_set_destroy(set);
 }
 
-/* --- files
- * ------------------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static char dir[] = "/tmp/plugin-test-XXXXXX";
 
