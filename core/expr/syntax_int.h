@@ -22,8 +22,9 @@
     X(SHL_ASSIGN, "<<=")                                                                           \
     X(SHR_ASSIGN, ">>=")                                                                           \
     X(ARROW, "=>")                                                                                 \
-    X(EQ, "==") X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??")      \
-        X(CHAIN, "?.") X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=")    \
+    X(EQ, "==")                                                                                    \
+    X(NE, "!=") X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??") X(CHAIN, "?.")   \
+        X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=")                   \
             X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=")        \
                 X(BITAND_ASSIGN, "&=") X(BITOR_ASSIGN, "|=") X(XOR_ASSIGN, "^=") X(SHL, "<<")      \
                     X(SHR, ">>") X(LPAREN, "(") X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]")   \
