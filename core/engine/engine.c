@@ -298,14 +298,15 @@ bool engine_run(struct engine *en, unsigned frames)
     en->now_wall_us = en->io.wall_us(en->io.ctx);
     unsigned done = 0;
     struct wf_inst *inst;
-    while ((inst = LIST_FIRST(&en->ready, struct wf_inst, link))) {
+    bool full = false;
+    while (!(full = turn_full(en)) && (inst = LIST_FIRST(&en->ready, struct wf_inst, link))) {
         frame_run(inst);
         if (frames && ++done >= frames)
             break;
     }
     if (list_empty(&en->ready))
         sweep_plans(en);
-    return !list_empty(&en->ready);
+    return !full && !list_empty(&en->ready);
 }
 
 bool engine_idle(const struct engine *en)

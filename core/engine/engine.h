@@ -179,7 +179,8 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-/* Runs up to `frames` frames (0: until none is ready). True: more are ready. */
+/* Runs up to `frames` frames (0: until none is ready). True: more are ready. It stops, with false,
+ * when the turn is full: commit it, and go on when that is done. */
 bool engine_run(struct engine *en, unsigned frames);
 /* Starts the commit of what was gathered, if there is something and none is in flight. True: one is
  * now in flight, or was. */

@@ -93,6 +93,7 @@ struct ticket {
     int64_t due_us;   /* monotonic; 0: no timer */
     uint32_t heap_at; /* place in the heap, from 1; 0: not there */
     uint8_t kind;
+    bool times_out; /* of a script: the timer is the node's timeout, not the end of a sleep */
     union {
         wf_reply_fn *on_reply;
         wf_done_fn *on_done;
@@ -109,7 +110,7 @@ struct ticket {
     X(READY)   /* its node's ready list */                                                         \
     X(RUNNING) /* the frame being called; no list */                                               \
     X(PARKED)  /* the engine's parked list */                                                      \
-    X(HELD)    /* waits for a commit (each_step); the engine's or a turn's held list */            \
+    X(HELD)    /* waits for a commit (each_step, full turn); the engine's or a turn's held list */ \
     X(ENDED)   /* gone in a moment; no list */
 enum exec_state {
     EXEC_NONE,
@@ -439,7 +440,7 @@ void turn_add_ended(struct exec *e, enum store_status status);
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
 void turn_answer_accept(struct exec *e, int status);
 bool turn_answers_lane(const struct turn *t, const struct lane *lane);
-bool turn_empty(const struct engine *en);
+bool turn_full(const struct engine *en); /* nothing more may end before it is committed */
 void columns_init(struct columns *c, size_t cap);
 void columns_clear(struct columns *c);
 void columns_fini(struct columns *c);
@@ -449,6 +450,7 @@ void turn_forget_lane(struct turn *t, struct lane *lane); /* its answers become 
 void lane_destroy(struct lane *lane);
 void lane_lose(struct lane *lane);       /* drops it and its executions, tells io */
 void lane_check_gone(struct lane *lane); /* a lane that drains may be done */
+void lane_pass(struct lane *lane, uint64_t position);
 void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool acknowledged);
 
 /* host.c, service.c, script.c, view.c, save.c */

@@ -176,6 +176,15 @@ void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool a
     lane->pending[lane->n_pending++] = (struct pending_release){ seq, position, acknowledged };
 }
 
+/* At least once: a turn without outputs got to `position`. */
+void lane_pass(struct lane *lane, uint64_t position)
+{
+    if (lane->n_pending)
+        lane->pending[lane->n_pending - 1].position = position;
+    else
+        lane->en->io.acknowledge(lane->en->io.ctx, lane, position);
+}
+
 void engine_lane_resend(struct engine *en, struct lane *lane, const struct store_block *block)
 {
     lane_add_release(lane, block->seq, lane->committed, !block->n_outputs);

@@ -227,7 +227,7 @@ static uint32_t tries_allowed(const struct plan_node *node, const struct item_er
 static int64_t backoff_ms(struct engine *en, const struct plan_node *node, unsigned attempt)
 {
     struct plan_retry r = node->retry;
-    if (r.tries <= 1 || r.first_ms <= 0)
+    if (r.tries <= 1)
         r = (struct plan_retry){
             .first_ms = DEFAULT_FIRST_MS, .max_ms = DEFAULT_MAX_MS, .factor = 2, .jitter = 0.2
         };

@@ -24,37 +24,74 @@
 
 /* --- saving ----------------------------------------------------------------------------------- */
 
+struct ascent {
+    struct wf_item *it;
+    uint32_t looked; /* parents looked at */
+};
+
 struct saver {
     struct strbuf *b;
     struct map numbers;           /* address of an item -> number + 1 */
     const struct wf_item **items; /* by number */
     uint32_t n, size;
+    struct ascent *path; /* from an item up to the ancestor whose number is sought */
+    uint32_t n_path, path_size;
 };
 
-static uint32_t number_of(struct saver *s, struct wf_item *it);
-
-static void number_parents(struct saver *s, struct wf_item *it)
+/* it->self is the address itself, kept in the item: a key that lives as long as the item. */
+static void *known_number(const struct saver *s, const struct wf_item *it)
 {
-    if (it->parent)
-        number_of(s, it->parent);
-    for (uint32_t i = 0; it->parents && i < it->parents->n; i++)
-        number_of(s, it->parents->items[i]);
+    return map_get(&s->numbers, (const char *)&it->self, sizeof it->self);
 }
 
-/* it->self is the address itself, kept in the item: a key that lives as long as the item. */
-static uint32_t number_of(struct saver *s, struct wf_item *it)
+static void give_number(struct saver *s, struct wf_item *it)
 {
-    void *known = map_get(&s->numbers, (const char *)&it->self, sizeof it->self);
-    if (known)
-        return (uint32_t)((uintptr_t)known - 1);
-    number_parents(s, it);
     if (s->n == s->size) {
         s->size = s->size ? s->size * 2 : 32;
         s->items = xrealloc(s->items, s->size * sizeof *s->items);
     }
     s->items[s->n] = it;
     map_put(&s->numbers, (const char *)&it->self, sizeof it->self, (void *)(uintptr_t)(s->n + 1));
-    return s->n++;
+    s->n++;
+}
+
+/* The next parent that was not looked at yet. */
+static struct wf_item *next_parent(struct ascent *at)
+{
+    const struct wf_item *it = at->it;
+    if (!it->parents)
+        return at->looked++ ? NULL : it->parent;
+    return at->looked < it->parents->n ? it->parents->items[at->looked++] : NULL;
+}
+
+static void ascend(struct saver *s, struct wf_item *it)
+{
+    if (s->n_path == s->path_size) {
+        s->path_size = s->path_size ? s->path_size * 2 : 32;
+        s->path = xrealloc(s->path, s->path_size * sizeof *s->path);
+    }
+    s->path[s->n_path++] = (struct ascent){ it, 0 };
+}
+
+/* Parents get their numbers first. A line of items may be as long as a loop has passes, so there is
+ * no recursion. */
+static uint32_t number_of(struct saver *s, struct wf_item *it)
+{
+    void *known = known_number(s, it);
+    if (known)
+        return (uint32_t)((uintptr_t)known - 1);
+    ascend(s, it);
+    while (s->n_path) {
+        struct ascent *at = &s->path[s->n_path - 1];
+        struct wf_item *parent = next_parent(at);
+        if (parent && !known_number(s, parent)) {
+            ascend(s, parent);
+        } else if (!parent) {
+            give_number(s, at->it);
+            s->n_path--;
+        }
+    }
+    return s->n - 1;
 }
 
 static void number_vec(struct saver *s, const struct item_vec *vec)
@@ -175,18 +212,33 @@ static void add_waiting(struct saver *s, const struct exec *e)
     strbuf_addc(s->b, ']');
 }
 
-static void add_run(struct saver *s, const struct run *r, bool *first)
+static void add_run(struct saver *s, const struct run *r)
 {
-    if (r->older)
-        add_run(s, r->older, first);
-    strbuf_addf(s->b, "%s{\"n\":%u,\"i\":%u,\"out\":[", *first ? "" : ",", r->node, r->index);
-    *first = false;
+    strbuf_addf(s->b, "{\"n\":%u,\"i\":%u,\"out\":[", r->node, r->index);
     for (uint16_t p = 0; p < r->n_outputs; p++) {
         if (p)
             strbuf_addc(s->b, ',');
         add_vec(s, &r->outputs[p]);
     }
     strbuf_adds(s->b, "]}");
+}
+
+/* The chain begins with the newest, the list with the oldest. */
+static void add_runs(struct saver *s, const struct exec *e)
+{
+    uint32_t n = 0;
+    for (const struct run *r = e->newest_run; r; r = r->older)
+        n++;
+    const struct run **runs = xcalloc(n + 1, sizeof *runs);
+    uint32_t at = n;
+    for (const struct run *r = e->newest_run; r; r = r->older)
+        runs[--at] = r;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i)
+            strbuf_addc(s->b, ',');
+        add_run(s, runs[i]);
+    }
+    free(runs);
 }
 
 /* What the node under way asked for it will ask for again; what a failed execution asked for has
@@ -230,12 +282,10 @@ static void add_outputs(struct strbuf *b, const struct exec *e)
 
 static void add_progress(struct saver *s, const struct exec *e)
 {
-    bool first = true;
     add_stack(s, e);
     add_waiting(s, e);
     strbuf_adds(s->b, ",\"runs\":[");
-    if (e->newest_run)
-        add_run(s, e->newest_run, &first);
+    add_runs(s, e);
     /* The run under way will be counted again. */
     strbuf_addf(s->b, "],\"nodeRuns\":%llu",
                 (unsigned long long)e->node_runs - (e->seg.inst != NULL));
@@ -279,6 +329,7 @@ void exec_save(struct strbuf *b, const struct exec *e)
     strbuf_addc(b, '}');
     map_fini(&s.numbers);
     free(s.items);
+    free(s.path);
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -477,8 +528,9 @@ static void load_restart(struct loader *l)
 {
     struct exec *e = l->e;
     const struct plan_node *node = exec_node(e, e->trigger.items[0]->node);
-    for (uint32_t k = node->n_edges; k-- > 0;) {
-        const struct plan_edge *edge = &node->edges[k];
+    bool v1 = e->ep->plan->settings.order_v1;
+    for (uint32_t k = 0; k < node->n_edges; k++) {
+        const struct plan_edge *edge = &node->edges[v1 ? node->n_edges - 1 - k : k];
         if (edge->port)
             continue;
         if (exec_node(e, edge->to)->n_inputs > 1)

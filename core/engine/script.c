@@ -21,9 +21,10 @@ struct wf_script {
 struct script_call {
     struct script_run run;
     struct wf_script *script;
-    struct wf_item *it; /* of a segment: its first */
-    bool whole;         /* a segment */
-    bool failed;        /* an output was refused */
+    struct wf_item *it;  /* of a segment: its first */
+    bool whole;          /* a segment */
+    bool failed;         /* an output was refused */
+    int64_t deadline_us; /* of the node's timeout, from the first wait on; 0: none */
 };
 
 static wf_script *compile(wf_inst *inst, wf_str source, int each, char *why, size_t why_size)
@@ -110,8 +111,6 @@ static void finish(struct script_call *call)
     else
         outcome_finish(it);
 }
-
-static void go_on(struct script_call *call, enum script_status status);
 
 /* Time went by while it waited. */
 static enum script_status resume(struct script_call *call, const struct json *answer,
@@ -209,7 +208,23 @@ static const char *begin_wait(struct script_call *call, struct ticket *t, bool *
     return "this call is not offered here; use the node of that name instead";
 }
 
-static void park_call(struct script_call *call)
+/* The node's timeout holds for all waits of a script together. */
+static void limit_wait(struct script_call *call, struct ticket *t)
+{
+    struct exec *e = call->it->e;
+    int64_t timeout_ms = e->seg.inst->node->timeout_ms;
+    if (!timeout_ms)
+        return;
+    if (!call->deadline_us)
+        call->deadline_us = e->en->now_us + timeout_ms * 1000;
+    if (t->due_us && t->due_us <= call->deadline_us)
+        return;
+    ticket_set_timer(t, call->deadline_us);
+    t->times_out = true;
+}
+
+/* Starts a wait. False: it was over at once, and the script has gone on to *status. */
+static bool park_call(struct script_call *call, enum script_status *status)
 {
     struct exec *e = call->it->e;
     struct ticket *t = ticket_take(e->en, TICKET_SCRIPT, e, call->it, 0);
@@ -217,22 +232,27 @@ static void park_call(struct script_call *call)
     call->it->state = ITEM_PARKED;
     bool at_once;
     const char *why = begin_wait(call, t, &at_once);
-    if (!why && !at_once)
-        return;
+    if (!why && !at_once) {
+        limit_wait(call, t);
+        return true;
+    }
     t->script = NULL;
     ticket_free(t);
     struct json none = { .type = JSON_NULL };
-    go_on(call, resume(call, &none, why));
+    *status = resume(call, &none, why);
+    return false;
 }
 
+/* A script may make any number of calls that are over at once: a loop, no recursion. */
 static void go_on(struct script_call *call, enum script_status status)
 {
+    while (status == SCRIPT_WAITS)
+        if (park_call(call, &status))
+            return;
     if (status == SCRIPT_DONE)
         finish(call);
-    else if (status == SCRIPT_FAILED)
-        outcome_fail(call->it, error_create(call->it->e, WF_REJECTED, "%s", call->run.err.text));
     else
-        park_call(call);
+        outcome_fail(call->it, error_create(call->it->e, WF_REJECTED, "%s", call->run.err.text));
 }
 
 static void start(struct script_call *call)
@@ -258,6 +278,7 @@ static void call_init(struct script_call *call, wf_script *s, struct wf_item *it
     call->it = it;
     call->whole = !s->each;
     call->failed = false;
+    call->deadline_us = 0;
     scope_fill(&call->run.scope, it);
     call->run.items = items;
     call->run.n_items = n;

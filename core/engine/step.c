@@ -97,6 +97,12 @@ void step_wait_input(struct exec *e, uint32_t node, uint16_t input, struct item_
     step_push(e, node, w->inputs, w->n_inputs, 1);
 }
 
+/* The legacy order hands empty lists to inputs beyond the first. */
+static bool gets(const struct exec *e, const struct plan_edge *edge, const struct item_vec *outputs)
+{
+    return outputs[edge->port].n || (edge->input && !e->ep->plan->settings.order_v1);
+}
+
 static void send(struct exec *e, const struct plan_edge *edge, struct item_vec items)
 {
     if (exec_node(e, edge->to)->n_inputs > 1)
@@ -112,7 +118,7 @@ static void send_all(struct exec *e, const struct plan_node *node, const struct 
     bool v1 = e->ep->plan->settings.order_v1;
     for (uint32_t k = 0; k < node->n_edges; k++) {
         const struct plan_edge *edge = &node->edges[v1 ? node->n_edges - 1 - k : k];
-        if (outputs[edge->port].n)
+        if (gets(e, edge, outputs))
             send(e, edge, outputs[edge->port]);
     }
 }
@@ -124,7 +130,7 @@ static bool only_successor(const struct exec *e, const struct plan_node *node,
 {
     const struct plan_edge *only = NULL;
     for (uint32_t k = 0; k < node->n_edges; k++) {
-        if (!outputs[node->edges[k].port].n)
+        if (!gets(e, &node->edges[k], outputs))
             continue;
         if (only)
             return false;
@@ -349,18 +355,62 @@ void step_pinned(struct exec *e)
     step_finish(e);
 }
 
-/* Takes the next waiting node whose rule allows it to run with what is there. A node that needs all
- * its inputs never runs without them: it is dropped, as in n8n. */
+static bool leads_to(struct exec *e, uint32_t from, uint32_t to)
+{
+    uint32_t n_nodes = e->ep->plan->n_nodes, n = 0;
+    bool *seen = ARENA_ARRAY(&e->arena, bool, n_nodes);
+    uint32_t *open = ARENA_ARRAY(&e->arena, uint32_t, n_nodes);
+    open[n++] = from;
+    seen[from] = true;
+    while (n) {
+        const struct plan_node *node = exec_node(e, open[--n]);
+        for (uint32_t k = 0; k < node->n_edges; k++) {
+            uint32_t next = node->edges[k].to;
+            if (next == to)
+                return true;
+            if (!seen[next])
+                open[n++] = next;
+            seen[next] = true;
+        }
+    }
+    return false;
+}
+
+/* What still waits above a node may send to it later. */
+static bool waits_for_another(struct exec *e, const struct waiting *w)
+{
+    for (const struct waiting *other = e->waiting; other; other = other->next)
+        if (other->node != w->node && leads_to(e, other->node, w->node))
+            return true;
+    return false;
+}
+
+static bool has_items(const struct waiting *w)
+{
+    for (uint16_t i = 0; i < w->n_inputs; i++)
+        if (w->inputs[i].n)
+            return true;
+    return false;
+}
+
+/* Takes the next waiting node that may run with what is there. As in n8n, one that needs all its
+ * inputs never does (v1), nor what stands below it; one that got nothing but empty lists is
+ * dropped. */
 static bool release_waiting(struct exec *e)
 {
-    while (e->waiting) {
-        struct waiting *w = e->waiting;
-        waiting_remove(e, w);
+    bool v1 = e->ep->plan->settings.order_v1;
+    for (struct waiting *w = e->waiting, *next; w; w = next) {
         const struct plan_node *node = exec_node(e, w->node);
-        if (!node->type || node->type->node.flags & WF_NODE_ANY_INPUT) {
+        bool any = !v1 || !node->type || node->type->node.flags & WF_NODE_ANY_INPUT;
+        next = w->next;
+        if (!any || waits_for_another(e, w))
+            continue;
+        waiting_remove(e, w);
+        if (has_items(w)) {
             step_push(e, w->node, w->inputs, w->n_inputs, 1);
             return true;
         }
+        next = e->waiting; /* what it held back may go now */
     }
     return false;
 }
@@ -423,7 +473,10 @@ static void enter(struct exec *e, const struct step *s)
 void step_next(struct exec *e)
 {
     if (!e->n_stack && !release_waiting(e)) {
-        exec_end(e, STORE_SUCCESS);
+        if (turn_full(e->en)) /* its outputs go with the next turn */
+            exec_set_state(e, EXEC_HELD);
+        else
+            exec_end(e, STORE_SUCCESS);
         return;
     }
     struct step s = e->stack[--e->n_stack];

@@ -113,6 +113,7 @@ struct ticket *ticket_take(struct engine *en, enum ticket_kind kind, struct exec
     t->job = NULL;
     t->on_reply = NULL;
     t->due_us = 0;
+    t->times_out = false;
     if (it) {
         BUG_IF(it->ticket);
         it->ticket = t;
@@ -213,7 +214,9 @@ static void exec_due(struct ticket *t)
     struct exec *e = t->e;
     e->deadline = NULL;
     ticket_free(t);
-    uint32_t node = e->seg.inst ? e->seg.inst->node->index : e->trigger.items[0]->node;
+    uint32_t node = e->trigger.n ? e->trigger.items[0]->node : 0;
+    if (e->seg.inst)
+        node = e->seg.inst->node->index;
     exec_fail(e, node, 0,
               error_create(e, WF_REJECTED,
                            "the execution took longer than settings.executionTimeout (%lld s)",
@@ -247,7 +250,7 @@ void engine_tick(struct engine *en)
             exec_due(t);
             break;
         case TICKET_SCRIPT:
-            script_ticket_due(t);
+            (t->times_out ? wait_due : script_ticket_due)(t);
             break;
         case TICKET_PARK:
         case TICKET_REQUEST:

@@ -191,6 +191,8 @@ void turn_add_ended(struct exec *e, enum store_status status)
     } else if (e->saved) {
         *(struct exec_id *)array_next(&t->ended, &t->n_ended, &t->ended_size, sizeof e->id) = e->id;
     }
+    /* Messages that did not fit would be lost; after a restart they come again. */
+    BUG_IF(c->outputs.failed);
     if (e->rows)
         add_rows(t, e);
     t->n_done++;
@@ -296,7 +298,8 @@ static void fill_block(struct store_block *b, struct lane *lane, struct columns 
                                .statuses = c->statuses,
                                .durations_us = c->durations_us,
                                .started_us = c->started_us,
-                               .inputs = c->any_input ? strbuf_str(&c->inputs) : no_str(),
+                               .inputs = c->any_input && !c->inputs.failed ? strbuf_str(&c->inputs)
+                                                                           : no_str(),
                                .outputs = strbuf_str(&c->outputs),
                                .n_outputs = c->n_outputs };
 }
@@ -362,8 +365,8 @@ static void turn_release(struct engine *en, struct turn *t)
             en->io.acknowledge(en->io.ctx, lane, b->position_new);
         if (b->seq)
             lane_add_release(lane, b->seq, b->position_new, !b->n_outputs);
-        else if (lane->durability == DURABILITY_AT_LEAST_ONCE && !lane->n_pending)
-            en->io.acknowledge(en->io.ctx, lane, b->position_new);
+        else if (lane->durability == DURABILITY_AT_LEAST_ONCE)
+            lane_pass(lane, b->position_new);
         if (b->n_outputs)
             en->io.release(en->io.ctx, lane, b->seq, b);
         columns_clear(&lane->columns[t->index]);
@@ -393,6 +396,11 @@ static void turn_done(struct engine *en, struct turn *t)
     let_held_go(t);
     turn_clear(t);
     LIST_EACH(dropping, &en->lanes, struct lane, link) { lane_check_gone(dropping); }
+}
+
+bool turn_full(const struct engine *en)
+{
+    return en->gather->bytes >= 2 * en->limits.max_turn_bytes;
 }
 
 bool engine_commit(struct engine *en)

@@ -99,7 +99,44 @@ static void node_seg_retry(const wf_host *h, wf_segment *const *segs, size_t n)
     }
 }
 
+/* Keeps memory, so its execution is saved as its trigger items alone; waits. */
+static void node_remember(const wf_host *h, wf_segment *const *segs, size_t n)
+{
+    for (size_t s = 0; s < n; s++) {
+        see(h, h->first(segs[s]));
+        h->memory(segs[s], 8);
+        more.park = h->park(h->first(segs[s]), 1000);
+    }
+}
+
+static void *open_script(const wf_host *h, wf_inst *inst, wf_error *why)
+{
+    static char text[256];
+    const wf_scripts *scripts = h->service("script/1");
+    const struct conf *c = h->inst_config(inst);
+    void *script = scripts->compile(inst, c->text, 1, text, sizeof text);
+    if (!script) {
+        why->fault = WF_ACCOUNT;
+        why->detail = str_of(text);
+    }
+    return script;
+}
+
+static void close_script(const wf_host *h, void *script)
+{
+    const wf_scripts *scripts = h->service("script/1");
+    scripts->free(script);
+}
+
+static void node_script(const wf_host *h, wf_item *const *items, size_t n)
+{
+    const wf_scripts *scripts = h->service("script/1");
+    scripts->run_items(h->state(items[0]), items, n);
+}
+
 static const wf_node more_nodes[] = {
+    { SEGMENTS("test.remember", node_remember) },
+    { ITEMS("test.script", node_script), .open = open_script, .close = close_script },
     { ITEMS("test.retryAndPass", node_retry_and_pass) },
     { ITEMS("test.passAndPark", node_pass_and_park) },
     { ITEMS("test.passAndOffload", node_pass_and_offload) },
@@ -318,6 +355,171 @@ static void dead_letter_of_a_restored_execution_has_its_message(void **state)
     assert_string_equal(rig.released.ptr, "dead={\"wait\":true} ");
 }
 
+/* --- order -------------------------------------------------------------------------------------
+ */
+
+/* C fills one input of M2; A fills one of M1, whose other never comes and which leads to M2. */
+#define TWO_MERGES(type)                                                                           \
+    N("If", "if", 1, 9, P("\"field\":\"no\""))                                                     \
+    "," N("C", "pass", 1, 0, "") "," N("A", "pass", 1, 5, "") "," N("B", "pass", 2, 9, "") "," N(  \
+        "M1", type, 3, 0, "") "," N("M2", "merge", 4, 0, "")
+#define TWO_MERGES_EDGES                                                                           \
+    E("In", "[" TO("C", 0) "," TO("A", 0) "," TO("If", 0) "]")                                     \
+    "," E("If", TO1("B")) "," E("C", "[" TO("M2", 1) "]") "," E("A", "[" TO("M1", 0) "]") "," E(   \
+        "B", "[" TO("M1", 1) "]") "," E("M1", "[" TO("M2", 0) "]")
+
+static void merge_waits_for_the_merge_above_it(void **state)
+{
+    (void)state;
+    rig_flow(V1, TWO_MERGES("merge"), TWO_MERGES_EDGES);
+    send_message("{}");
+    expect_seen("C A If M1(1,0) M2(1,1) ");
+}
+
+static void nothing_runs_below_a_node_that_never_does(void **state)
+{
+    (void)state;
+    rig_flow(V1, TWO_MERGES("join"), TWO_MERGES_EDGES);
+    send_message("{}");
+    expect_seen("C A If ");
+    assert_int_equal(succeeded(), 1);
+}
+
+/* If gives nothing by its first output, which leads to input 1 of M. */
+#define EMPTY_SIDE(type)                                                                           \
+    N("If", "if", 1, 0, P("\"field\":\"no\""))                                                     \
+    "," N("C", "pass", 1, 9, "") "," N("C2", "pass", 2, 9, "") "," N(                              \
+        "C3", "pass", 3, 9, "") "," N("M", type, 2, 0, "")
+#define EMPTY_SIDE_EDGES(first, second)                                                            \
+    E("In", "[" TO("If", 0) "," TO("C", 0) "]")                                                    \
+    "," E("If", "[" TO("M", first) "],[" TO("M", second) "]") "," E("C", TO1("C2")) "," E(         \
+        "C2", TO1("C3"))
+
+static void legacy_hands_empty_lists_to_later_inputs(void **state)
+{
+    (void)state;
+    rig_flow("", EMPTY_SIDE("join"), EMPTY_SIDE_EDGES(1, 0));
+    send_message("{}");
+    expect_seen("If C M(1,0) C2 C3 ");
+}
+
+static void legacy_releases_what_waits_in_the_end(void **state)
+{
+    (void)state;
+    rig_flow("", EMPTY_SIDE("join"), EMPTY_SIDE_EDGES(0, 1));
+    send_message("{}");
+    expect_seen("If C C2 C3 M(0,1) ");
+}
+
+static void restart_keeps_the_legacy_order(void **state)
+{
+    (void)state;
+    rig_flow("", N("A", "remember", 1, 0, "") "," N("B", "pass", 1, 9, ""),
+             E("In", "[" TO("A", 0) "," TO("B", 0) "]"));
+    send_message("{}");
+    assert_true(commit_start());
+    struct store_exec kept = keep_row();
+    commit_ok();
+    restore(&kept);
+    expect_seen("A A ");
+}
+
+/* --- lengths -----------------------------------------------------------------------------------
+ */
+
+static void lines_of_items_may_be_long(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"maxNodeRuns\":1000000",
+             N("L", "loop", 1, 0, "") "," N("P", "park", 2, 0, "") "," N(
+                 "Z", "note", 3, 0, P("\"text\":\"={{ $('L').first(0, 7).json.n }}\"")),
+             E("In", TO1("L")) "," E("L", TO1("L") "," TO1("P")) "," E("P", TO1("Z")));
+    send_message("{\"n\":60000}");
+    assert_true(commit_start());
+    assert_int_equal(rig.turn->n_execs, 1);
+    char *text = xmalloc(rig.turn->execs[0].state.len);
+    struct store_exec kept = rig.turn->execs[0];
+    memcpy(text, kept.state.ptr, kept.state.len);
+    kept.state.ptr = text;
+    kept.node = kept.error = (wf_str){ "", 0 };
+    commit_ok();
+    restore(&kept);
+    clear_text(&seen.text);
+    engine_woken(rig.en, seen.tickets[1], wake_fn(), STR("x"));
+    rig_run();
+    expect_seen("59992 ");
+    free(text);
+}
+
+static void script_may_send_often(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             N("S", "script", 1, 0,
+               P("\"text\":\"for i = 1, 30000 do kafka.send({topic = 't', value = 'x'}) end\"")),
+             E("In", TO1("S")));
+    send_message("{}");
+    if (failed())
+        fail_msg("%s", rig.error);
+    assert_int_equal(succeeded(), 1);
+}
+
+static void script_waits_no_longer_than_its_node(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             N("S", "script", 1, 0, ",\"timeout_ms\":1000" P("\"text\":\"sleep(600) sleep(600)\"")),
+             E("In", TO1("S")));
+    send_message("{}");
+    pass_ms(700);
+    assert_int_equal(engine_node_counters(rig.ep, 1)->retried, 0);
+    pass_ms(301);
+    assert_int_equal(engine_node_counters(rig.ep, 1)->retried, 1);
+}
+
+static void full_turn_holds_the_rest_back(void **state)
+{
+    (void)state;
+    rig.limits.max_turn_bytes = 4096;
+    rig_restart();
+    rig_flow(V1, N("F", "fan", 1, 0, P("\"n\":8")) "," N("A", "send", 2, 0, ""),
+             E("In", TO1("F")) "," E("F", TO1("A")));
+    for (int i = 0; i < 1000; i++)
+        send_to(rig.lane, "{\"text\":\"0123456789012345678901234567890123456789\"}");
+    rig_run();
+    uint64_t first = succeeded();
+    assert_true(first > 0 && first < 1000);
+    for (int i = 0; i < 200 && succeeded() < 1000; i++)
+        commit();
+    assert_int_equal(succeeded(), 1000);
+}
+
+/* --- waits and acknowledgements ----------------------------------------------------------------
+ */
+
+static void retry_at_once_means_at_once(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "flaky", 1, 0, ",\"retry\":{\"tries\":2,\"first_ms\":0}" P("\"n\":1")),
+             E("In", TO1("A")));
+    send_message("{}");
+    pass_ms(2);
+    assert_int_equal(succeeded(), 1);
+}
+
+static void position_behind_pending_outputs_is_acknowledged_with_them(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"durability\":\"at_least_once\"", N("A", "send", 1, 0, ""), E("In", TO1("A")));
+    send_message("{\"i\":1}");
+    commit();
+    send_message("{\"wait\":true}");
+    commit();
+    assert_string_equal(rig.acknowledged.ptr, "");
+    engine_released(rig.en, rig.lane, rig.last_seq);
+    assert_string_equal(rig.acknowledged.ptr, "1@2 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +533,17 @@ int main(void)
         TEST(items_of_a_run_under_way_send_once),
         TEST(retry_of_a_failed_execution_sends_nothing_twice),
         TEST(dead_letter_of_a_restored_execution_has_its_message),
+        TEST(merge_waits_for_the_merge_above_it),
+        TEST(nothing_runs_below_a_node_that_never_does),
+        TEST(legacy_hands_empty_lists_to_later_inputs),
+        TEST(legacy_releases_what_waits_in_the_end),
+        TEST(restart_keeps_the_legacy_order),
+        TEST(lines_of_items_may_be_long),
+        TEST(script_may_send_often),
+        TEST(script_waits_no_longer_than_its_node),
+        TEST(full_turn_holds_the_rest_back),
+        TEST(retry_at_once_means_at_once),
+        TEST(position_behind_pending_outputs_is_acknowledged_with_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
