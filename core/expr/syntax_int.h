@@ -8,7 +8,8 @@
 #include "expr/expr.h"
 
 /* Operators and punctuation: name, spelling. Longer spellings come before their prefixes. */
-/* clang-format off: version 14 never settles on these lines */
+/* Version 14 of the formatter never settles on these lines. */
+/* clang-format off */
 #define TOKEN_OPS(X)                                                                               \
     X(USHR_ASSIGN, ">>>=")                                                                         \
     X(ELLIPSIS, "...")                                                                             \
@@ -18,23 +19,56 @@
     X(USHR, ">>>")                                                                                 \
     X(AND_ASSIGN, "&&=")                                                                           \
     X(OR_ASSIGN, "||=")                                                                            \
-    X(NULLISH_ASSIGN, "?"                                                                          \
-                      "?=")                                                                        \
+    X(NULLISH_ASSIGN, "?" "?=")                                                                    \
     X(SHL_ASSIGN, "<<=")                                                                           \
     X(SHR_ASSIGN, ">>=")                                                                           \
     X(ARROW, "=>")                                                                                 \
     X(EQ, "==")                                                                                    \
     X(NE, "!=")                                                                                    \
-    X(LE, "<=") X(GE, ">=") X(AND, "&&") X(OR, "||") X(NULLISH, "??") X(CHAIN, "?.")               \
-        X(POWER, "**") X(INCREMENT, "++") X(DECREMENT, "--") X(ADD_ASSIGN, "+=")                   \
-            X(SUB_ASSIGN, "-=") X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=")        \
-                X(BITAND_ASSIGN, "&=") X(BITOR_ASSIGN, "|=") X(XOR_ASSIGN, "^=") X(SHL, "<<")      \
-                    X(SHR, ">>") X(LPAREN, "(") X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]")   \
-                        X(LBRACE, "{") X(RBRACE, "}") X(DOT, ".") X(COMMA, ",") X(SEMICOLON, ";")  \
-                            X(COLON, ":") X(QUESTION, "?") X(ASSIGN, "=") X(LT, "<") X(GT, ">")    \
-                                X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(MOD, "%")        \
-                                    X(NOT, "!") X(BITNOT, "~") X(BITAND, "&") X(BITOR, "|")        \
-                                        X(XOR, "^") X(BACKTICK, "`")
+    X(LE, "<=")                                                                                    \
+    X(GE, ">=")                                                                                    \
+    X(AND, "&&")                                                                                   \
+    X(OR, "||")                                                                                    \
+    X(NULLISH, "??")                                                                               \
+    X(CHAIN, "?.")                                                                                 \
+    X(POWER, "**")                                                                                 \
+    X(INCREMENT, "++")                                                                             \
+    X(DECREMENT, "--")                                                                             \
+    X(ADD_ASSIGN, "+=")                                                                            \
+    X(SUB_ASSIGN, "-=")                                                                            \
+    X(MUL_ASSIGN, "*=")                                                                            \
+    X(DIV_ASSIGN, "/=")                                                                            \
+    X(MOD_ASSIGN, "%=")                                                                            \
+    X(BITAND_ASSIGN, "&=")                                                                         \
+    X(BITOR_ASSIGN, "|=")                                                                          \
+    X(XOR_ASSIGN, "^=")                                                                            \
+    X(SHL, "<<")                                                                                   \
+    X(SHR, ">>")                                                                                   \
+    X(LPAREN, "(")                                                                                 \
+    X(RPAREN, ")")                                                                                 \
+    X(LBRACKET, "[")                                                                               \
+    X(RBRACKET, "]")                                                                               \
+    X(LBRACE, "{")                                                                                 \
+    X(RBRACE, "}")                                                                                 \
+    X(DOT, ".")                                                                                    \
+    X(COMMA, ",")                                                                                  \
+    X(SEMICOLON, ";")                                                                              \
+    X(COLON, ":")                                                                                  \
+    X(QUESTION, "?")                                                                               \
+    X(ASSIGN, "=")                                                                                 \
+    X(LT, "<")                                                                                     \
+    X(GT, ">")                                                                                     \
+    X(ADD, "+")                                                                                    \
+    X(SUB, "-")                                                                                    \
+    X(MUL, "*")                                                                                    \
+    X(DIV, "/")                                                                                    \
+    X(MOD, "%")                                                                                    \
+    X(NOT, "!")                                                                                    \
+    X(BITNOT, "~")                                                                                 \
+    X(BITAND, "&")                                                                                 \
+    X(BITOR, "|")                                                                                  \
+    X(XOR, "^")                                                                                    \
+    X(BACKTICK, "`")
 /* clang-format on */
 
 enum token_type {
