@@ -173,7 +173,7 @@ def kafka_pipe(bench, load, workflow, durability, outputs):
         engine.stop()
     if out:
         seen = bench.run_json(bench.program("pipe_load"), "drain", "--brokers", bench.kafka.url(),
-                              "--topic", out, "--quiet-ms", 500, "--bodies")
+                              "--topic", out, "--quiet-ms", 2500, "--bodies")
         bench.kafka.delete_topic(out)
         result["outputs"] = {k: seen[k] for k in ("messages", "distinct", "two_bodies")}
     return result
