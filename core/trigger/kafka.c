@@ -26,7 +26,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TAKE_MAX = 1024, WATERMARK_TIMEOUT_MS = 10000 };
+enum { TAKE_MAX = 1024, WATERMARK_TIMEOUT_MS = 10000, POLL_US = 1000000 };
 
 static bool has_journal(const struct kafka_trigger *k)
 {
@@ -102,6 +102,16 @@ static size_t take(struct trigger *t, size_t room)
         k->trouble[0] = 0;
     engine_accept(t->host->engine, in, n);
     return n;
+}
+
+/* librdkafka does not wake us for everything that its callbacks are due for (a broker that came
+ * back, a rebalance behind an error): once a second we look anyway. */
+static void on_poll(void *arg)
+{
+    struct kafka_trigger *k = arg;
+    k->more = true;
+    timer_start(k->t.host->loop, &k->poll_timer, POLL_US);
+    k->t.host->poke(k->t.host->ctx);
 }
 
 static void on_readable(void *arg, int events)
@@ -446,12 +456,15 @@ static int open_queue(struct kafka_trigger *k, struct err *err)
     if (!k->watch)
         return -1;
     watch_set(k->watch, WATCH_READABLE);
+    k->poll_timer = (struct timer){ .fn = on_poll, .arg = k };
+    timer_start(k->t.host->loop, &k->poll_timer, POLL_US);
     return subscribe(k, err);
 }
 
 static void close_all(struct kafka_trigger *k)
 {
     timer_stop(k->t.host->loop, &k->close_timer);
+    timer_stop(k->t.host->loop, &k->poll_timer);
     if (k->watch)
         watch_stop(k->watch);
     if (k->queue)

@@ -50,6 +50,7 @@ struct kafka_trigger {
     void (*gone)(void *ctx);
     void *gone_ctx;
     struct timer close_timer;
+    struct timer poll_timer; /* looks even when no wake-up came */
     struct kafka_lane *latest;
     char trouble[800];
     bool broker_trouble; /* it is weather: gone as soon as a broker answers */
