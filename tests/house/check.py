@@ -32,7 +32,7 @@ LIBRARIES = [
     (r"jansson\.h", ["core/workflow/*", "core/plugin/*", "core/admin/*", "core/main/*"]),
     (r"dlfcn\.h", ["core/plugin/*"]),
     (r"curl/.*", ["core/http/*"]),
-    (r"h2o\.h|h2o/.*|http_parser\.h|picohttpparser\.h", ["core/http/*"]),
+    (r"http_parser\.h", ["core/http/*"]),
     (r"openssl/.*", ["core/http/*", "core/store/*", "core/main/cred*", "core/main/seal*",
                        "core/plugin/cred*", "core/expr/hash*"]),
     (r"lz4.*\.h", ["core/store/*"]),
