@@ -73,6 +73,38 @@ struct pg_array pg_array(struct arena *a, uint32_t type, uint32_t n, size_t cont
     return to;
 }
 
+/* Bytes of an entry; texts have no width. */
+static size_t width_of(uint32_t type)
+{
+    switch (type) {
+    case PG_INT2:
+        return 2;
+    case PG_INT4:
+        return 4;
+    case PG_TID:
+        return 6;
+    case PG_INT8:
+    case PG_TIMESTAMPTZ:
+        return 8;
+    default:
+        BUG_IF(true);
+        return 0;
+    }
+}
+
+void pg_arrays(struct arena *a, const uint32_t *types, unsigned n_types, uint32_t n,
+               struct pg_array *to)
+{
+    for (unsigned i = 0; i < n_types; i++)
+        to[i] = pg_array(a, types[i], n, n * width_of(types[i]));
+}
+
+void pg_put_arrays(struct pg_params *p, const struct pg_array *arrays, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        pg_put_array(p, &arrays[i]);
+}
+
 void pg_add_i16(struct pg_array *to, uint16_t n)
 {
     add_be32(to, 2);

@@ -139,55 +139,61 @@ static void add_texts(struct pg_commit *c, struct pg_params *p)
     }
 }
 
+/* The columns of "keep" before its texts; the first three, an execution's id, make "remove". */
+enum {
+    SOURCE,
+    PARTITION,
+    POSITION,
+    ID_COLUMNS,
+    VERSION = ID_COLUMNS,
+    STATUS,
+    STARTED,
+    ENDED,
+    WAKE,
+    KEEP_COLUMNS
+};
+static const uint32_t keep_types[KEEP_COLUMNS] = {
+    [SOURCE] = PG_INT4,       [PARTITION] = PG_INT4,   [POSITION] = PG_INT8,
+    [VERSION] = PG_INT8,      [STATUS] = PG_INT2,      [STARTED] = PG_TIMESTAMPTZ,
+    [ENDED] = PG_TIMESTAMPTZ, [WAKE] = PG_TIMESTAMPTZ,
+};
+
+static void add_id(struct pg_array *columns, struct exec_id id)
+{
+    pg_add_i32(&columns[SOURCE], id.source);
+    pg_add_i32(&columns[PARTITION], id.partition);
+    pg_add_i64(&columns[POSITION], id.position);
+}
+
 static int send_keep(struct pg_session *ps, struct pg_commit *c)
 {
-    uint32_t n = c->turn->n_execs;
-    struct pg_array source = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array partition = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array position = pg_array(&c->scratch, PG_INT8, n, 8 * (size_t)n);
-    struct pg_array version = pg_array(&c->scratch, PG_INT8, n, 8 * (size_t)n);
-    struct pg_array status = pg_array(&c->scratch, PG_INT2, n, 2 * (size_t)n);
-    struct pg_array times[3]; /* started, ended, wake */
-    for (int i = 0; i < 3; i++)
-        times[i] = pg_array(&c->scratch, PG_TIMESTAMPTZ, n, 8 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct store_exec *e = &c->turn->execs[i];
-        pg_add_i32(&source, e->id.source);
-        pg_add_i32(&partition, e->id.partition);
-        pg_add_i64(&position, e->id.position);
-        pg_add_i64(&version, e->version);
-        pg_add_i16(&status, (uint16_t)e->status);
-        pg_add_time(&times[0], e->started_us ? e->started_us : 1);
-        pg_add_time(&times[1], e->ended_us);
-        pg_add_time(&times[2], e->wake_us ? e->wake_us : INT64_MAX);
-    }
+    const struct store_turn *turn = c->turn;
     struct pg_params p = { .n = 0 };
-    pg_put_array(&p, &source);
-    pg_put_array(&p, &partition);
-    pg_put_array(&p, &position);
-    pg_put_array(&p, &version);
-    pg_put_array(&p, &status);
-    for (int i = 0; i < 3; i++)
-        pg_put_array(&p, &times[i]);
+    struct pg_array columns[KEEP_COLUMNS];
+    pg_arrays(&c->scratch, keep_types, KEEP_COLUMNS, turn->n_execs, columns);
+    for (uint32_t i = 0; i < turn->n_execs; i++) {
+        const struct store_exec *e = &turn->execs[i];
+        add_id(columns, e->id);
+        pg_add_i64(&columns[VERSION], e->version);
+        pg_add_i16(&columns[STATUS], (uint16_t)e->status);
+        pg_add_time(&columns[STARTED], e->started_us ? e->started_us : 1);
+        pg_add_time(&columns[ENDED], e->ended_us);
+        pg_add_time(&columns[WAKE], e->wake_us ? e->wake_us : INT64_MAX);
+    }
+    pg_put_arrays(&p, columns, KEEP_COLUMNS);
     add_texts(c, &p);
     return pg_send(ps, TAG_KEEP, "keep", &p);
 }
 
 static int send_remove(struct pg_session *ps, struct pg_commit *c)
 {
-    uint32_t n = c->turn->n_ended;
-    struct pg_array source = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array partition = pg_array(&c->scratch, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array position = pg_array(&c->scratch, PG_INT8, n, 8 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        pg_add_i32(&source, c->turn->ended[i].source);
-        pg_add_i32(&partition, c->turn->ended[i].partition);
-        pg_add_i64(&position, c->turn->ended[i].position);
-    }
+    const struct store_turn *turn = c->turn;
     struct pg_params p = { .n = 0 };
-    pg_put_array(&p, &source);
-    pg_put_array(&p, &partition);
-    pg_put_array(&p, &position);
+    struct pg_array columns[ID_COLUMNS];
+    pg_arrays(&c->scratch, keep_types, ID_COLUMNS, turn->n_ended, columns);
+    for (uint32_t i = 0; i < turn->n_ended; i++)
+        add_id(columns, turn->ended[i]);
+    pg_put_arrays(&p, columns, ID_COLUMNS);
     return pg_send(ps, TAG_REMOVE, "remove", &p);
 }
 

@@ -95,7 +95,9 @@ static bool put_places(struct pg_session *ps, struct arena *a, const struct stor
                        struct pg_params *p)
 {
     uint32_t n = turn->n_blocks;
-    struct pg_array places = pg_array(a, PG_TID, n, TID_BYTES * (size_t)n);
+    static const uint32_t type = PG_TID;
+    struct pg_array places;
+    pg_arrays(a, &type, 1, n, &places);
     for (uint32_t i = 0; i < n; i++) {
         const struct pg_place *place = find_place(ps, &turn->blocks[i]);
         if (!place)
@@ -108,40 +110,47 @@ static bool put_places(struct pg_session *ps, struct arena *a, const struct stor
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static void put_lanes(struct arena *a, const struct store_turn *turn, struct pg_params *p)
+/* A lane's key, which is all of "read_back", and the rest of "fence". */
+enum {
+    SOURCE,
+    PARTITION,
+    LANE_COLUMNS,
+    EPOCH = LANE_COLUMNS,
+    OLD,
+    NEW,
+    SEQ,
+    RELEASED,
+    FENCE_COLUMNS
+};
+static const uint32_t fence_types[FENCE_COLUMNS] = {
+    [SOURCE] = PG_INT4, [PARTITION] = PG_INT4, [EPOCH] = PG_INT8,    [OLD] = PG_INT8,
+    [NEW] = PG_INT8,    [SEQ] = PG_INT8,       [RELEASED] = PG_INT8,
+};
+
+static void add_lane(struct pg_array *columns, const struct store_block *b)
 {
-    uint32_t n = turn->n_blocks;
-    struct pg_array source = pg_array(a, PG_INT4, n, 4 * (size_t)n);
-    struct pg_array partition = pg_array(a, PG_INT4, n, 4 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        pg_add_i32(&source, turn->blocks[i].source);
-        pg_add_i32(&partition, turn->blocks[i].partition);
-    }
-    pg_put_array(p, &source);
-    pg_put_array(p, &partition);
+    pg_add_i32(&columns[SOURCE], b->source);
+    pg_add_i32(&columns[PARTITION], b->partition);
 }
 
 int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
                   uint64_t token, unsigned tag)
 {
-    uint32_t n = turn->n_blocks;
     struct pg_params p = { .n = 0 };
-    struct pg_array columns[5]; /* epoch, old, new, seq, released */
-    put_lanes(a, turn, &p);
-    for (int i = 0; i < 5; i++)
-        columns[i] = pg_array(a, PG_INT8, n, 8 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
+    struct pg_array columns[FENCE_COLUMNS];
+    pg_arrays(a, fence_types, FENCE_COLUMNS, turn->n_blocks, columns);
+    for (uint32_t i = 0; i < turn->n_blocks; i++) {
         const struct store_block *b = &turn->blocks[i];
-        pg_add_i64(&columns[0], b->epoch);
-        pg_add_i64(&columns[1], b->position_old);
-        pg_add_i64(&columns[2], b->position_new);
-        pg_add_i64(&columns[3], b->seq);
-        pg_add_i64(&columns[4], b->released);
+        add_lane(columns, b);
+        pg_add_i64(&columns[EPOCH], b->epoch);
+        pg_add_i64(&columns[OLD], b->position_old);
+        pg_add_i64(&columns[NEW], b->position_new);
+        pg_add_i64(&columns[SEQ], b->seq);
+        pg_add_i64(&columns[RELEASED], b->released);
     }
-    for (int i = 0; i < 5; i++)
-        pg_put_array(&p, &columns[i]);
+    pg_put_arrays(&p, columns, FENCE_COLUMNS);
     pg_put_i64(&p, token);
-    pg_put_i64(&p, n);
+    pg_put_i64(&p, turn->n_blocks);
     bool has_places = put_places(ps, a, turn, &p);
     return pg_send(ps, tag, has_places ? "fence_at" : "fence", &p);
 }
@@ -150,6 +159,10 @@ int pg_read_back_send(struct pg_session *ps, struct arena *a, const struct store
                       unsigned tag)
 {
     struct pg_params p = { .n = 0 };
-    put_lanes(a, turn, &p);
+    struct pg_array columns[LANE_COLUMNS];
+    pg_arrays(a, fence_types, LANE_COLUMNS, turn->n_blocks, columns);
+    for (uint32_t i = 0; i < turn->n_blocks; i++)
+        add_lane(columns, &turn->blocks[i]);
+    pg_put_arrays(&p, columns, LANE_COLUMNS);
     return pg_send(ps, tag, "read_back", &p);
 }

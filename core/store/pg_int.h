@@ -130,6 +130,10 @@ struct pg_array {
     char *at, *begin;
 };
 struct pg_array pg_array(struct arena *a, uint32_t type, uint32_t n, size_t content_bytes);
+/* Arrays of n entries each, one per type of fixed width; they are parameters in that order. */
+void pg_arrays(struct arena *a, const uint32_t *types, unsigned n_types, uint32_t n,
+               struct pg_array *to);
+void pg_put_arrays(struct pg_params *p, const struct pg_array *arrays, unsigned n);
 void pg_add_i16(struct pg_array *to, uint16_t n);
 void pg_add_i32(struct pg_array *to, uint32_t n);
 void pg_add_i64(struct pg_array *to, uint64_t n);
