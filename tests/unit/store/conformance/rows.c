@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Rows of plugins: they ride in the turn; those that are refused are told one by one.
+ */
+#include "conformance.h"
+
+static struct committed commit_rows(struct fixture *f, struct store_session *ss,
+                                    struct store_lane *lane, const struct store_row *rows,
+                                    uint32_t n)
+{
+    struct sample *s = sample(lane, 1, 1);
+    struct store_turn turn = { .blocks = &s->block, .n_blocks = 1, .rows = rows, .n_rows = n };
+    struct committed c = commit(f, ss, &turn);
+    if (c.result == STORE_OK)
+        advance(lane, &s->block);
+    sample_fini(s);
+    return c;
+}
+
+void rows_ride_in_the_turn(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer DEFAULT 5, note text)");
+    make_table(f, "CREATE TABLE usage (tenant text, day text, UNIQUE (tenant, day))");
+    struct store_row rows[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\",\"amount\":12}"), .unique = STR("id") },
+        { .table = STR("usage"),
+          .row = STR("{\"tenant\":\"t\",\"day\":\"mon\"}"),
+          .unique = STR("tenant, day") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"b\",\"note\":\"it's \\\"x\\\"; -- \\u20ac\"}"),
+          .unique = STR("id") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\",\"amount\":99}"), .unique = STR("id") },
+        { .table = STR("usage"),
+          .row = STR("{\"tenant\":\"t\",\"day\":\"tue\"}"),
+          .unique = STR("tenant,day") },
+    };
+    for (int i = 0; i < 3; i++) { /* the same keys again change nothing */
+        struct committed c = commit_rows(f, ss, &lane, rows, 5);
+        assert_int_equal(c.result, STORE_OK);
+        assert_int_equal(count_rows(f, "charge"), 2);
+        assert_int_equal(count_rows(f, "usage"), 2);
+    }
+    if (f->kind != MEMORY) {
+        assert_string_equal(sql(f, "SELECT amount FROM charge WHERE id = 'a'"), "12");
+        assert_string_equal(sql(f, "SELECT amount FROM charge WHERE id = 'b'"),
+                            "5"); /* its default */
+        assert_string_equal(sql(f, "SELECT note FROM charge WHERE id = 'b'"),
+                            "it's \"x\"; -- \xe2\x82\xac");
+    }
+    close_session(f, ss);
+}
+
+void bad_rows_are_told_one_by_one(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer)");
+    struct store_row rows[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\"}"), .unique = STR("id") },
+        { .table = STR("charge; DROP TABLE block"), .row = STR("{\"id\":\"b\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"c\""), .unique = STR("id") },
+        { .table = STR("charge"), .row = STR("[1]"), .unique = STR("id") },
+        { .table = STR("block"), .row = STR("{\"id\":\"c\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"d\"}"), .unique = STR("id") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"e\"}"), .unique = STR("id) --") },
+    };
+    struct committed c = commit_rows(f, ss, &lane, rows, 7);
+    assert_int_equal(c.result, STORE_BAD_ROWS);
+    assert_int_equal(c.n_bad, 5);
+    const uint32_t bad[] = { 1, 2, 3, 4, 6 };
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(c.bad[i], bad[i]);
+        assert_true(strlen(c.reasons[i]) > 5);
+    }
+    assert_int_equal(count_rows(f, "charge"), 0); /* nothing was written */
+    assert_int_equal(assign(f, ss, 1, 0, 0).position, 0);
+    lane = assign(f, ss, 1, 0, 0);
+    struct store_row good[] = { rows[0], rows[5] };
+    assert_int_equal(commit_rows(f, ss, &lane, good, 2).result, STORE_OK);
+    assert_int_equal(count_rows(f, "charge"), 2);
+    close_session(f, ss);
+}
+
+/* JSON may hold a NUL, PostgreSQL's text may not; a backslash before it makes it plain text. */
+void a_nul_in_a_row_hurts_nobody(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY)");
+    struct store_row rows[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\\u0000b\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\\\\u0000b\"}") },
+    };
+    struct committed c = commit_rows(f, ss, &lane, rows, 2);
+    if (f->kind == POSTGRES) {
+        assert_int_equal(c.result, STORE_BAD_ROWS);
+        assert_int_equal(c.n_bad, 1);
+        assert_int_equal(c.bad[0], 0);
+        c = commit_rows(f, ss, &lane, rows + 1, 1);
+        assert_string_equal(sql(f, "SELECT id FROM charge"), "a\\u0000b");
+    }
+    assert_int_equal(c.result, STORE_OK);
+    close_session(f, ss);
+}
+
+void the_database_refuses_rows_one_by_one(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    if (f->kind == MEMORY)
+        return; /* has no types and constraints */
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(
+        f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer NOT NULL CHECK (amount > 0), "
+           "parent text REFERENCES charge (id) DEFERRABLE INITIALLY DEFERRED)");
+    struct store_row rows[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"a\",\"amount\":1}"), .unique = STR("id") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"b\",\"amount\":-1}"), .unique = STR("id") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"c\",\"amount\":2}") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"c\",\"amount\":3}") }, /* the key is taken */
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"d\",\"amount\":null}"),
+          .unique = STR("id") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"e\",\"amount\":1,\"colour\":2}"),
+          .unique = STR("id") },
+        { .table = STR("nowhere"), .row = STR("{\"id\":\"f\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"g\",\"amount\":1,\"parent\":\"a\"}") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"h\",\"amount\":7}"),
+          .unique = STR("amount") },
+    };
+    struct committed c = commit_rows(f, ss, &lane, rows, 9);
+    assert_int_equal(c.result, STORE_BAD_ROWS);
+    const uint32_t bad[] = { 1, 3, 4, 5, 6, 8 };
+    assert_int_equal(c.n_bad, 6);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(c.bad[i], bad[i]);
+    assert_non_null(strstr(c.reasons[4], "nowhere"));
+    assert_int_equal(count_rows(f, "charge"), 0);
+    struct store_row good[] = { rows[0], rows[2], rows[7] };
+    assert_int_equal(commit_rows(f, ss, &lane, good, 3).result, STORE_OK);
+    assert_int_equal(count_rows(f, "charge"), 3);
+    /* Checked only at the commit. */
+    struct store_row late[] = {
+        { .table = STR("charge"), .row = STR("{\"id\":\"x\",\"amount\":1,\"parent\":\"none\"}") },
+        { .table = STR("charge"), .row = STR("{\"id\":\"y\",\"amount\":1,\"parent\":\"a\"}") },
+    };
+    c = commit_rows(f, ss, &lane, late, 2);
+    assert_int_equal(c.result, STORE_BAD_ROWS);
+    assert_int_equal(c.n_bad, 1);
+    assert_int_equal(c.bad[0], 0);
+    assert_int_equal(count_rows(f, "charge"), 3);
+    assert_int_equal(commit_rows(f, ss, &lane, late + 1, 1).result, STORE_OK);
+    close_session(f, ss);
+}
