@@ -6,13 +6,9 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void base64_add(struct strbuf *b, const void *bytes, size_t len)
+void base64_encode(char *to, const void *bytes, size_t len)
 {
     const unsigned char *p = bytes;
-    char *to = strbuf_reserve(b, (len + 2) / 3 * 4);
-    if (!to)
-        return;
-    char *start = to;
     for (size_t i = 0; i < len; i += 3) {
         uint32_t word = (uint32_t)p[i] << 16;
         if (i + 1 < len)
@@ -24,11 +20,20 @@ void base64_add(struct strbuf *b, const void *bytes, size_t len)
         *to++ = i + 1 < len ? alphabet[word >> 6 & 63] : '=';
         *to++ = i + 2 < len ? alphabet[word & 63] : '=';
     }
-    *to = 0;
-    b->len += (size_t)(to - start);
 }
 
-static int digit_value(char c)
+void base64_add(struct strbuf *b, const void *bytes, size_t len)
+{
+    size_t digits = (len + 2) / 3 * 4;
+    char *to = strbuf_reserve(b, digits);
+    if (!to)
+        return;
+    base64_encode(to, bytes, len);
+    to[digits] = 0;
+    b->len += digits;
+}
+
+int base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -51,7 +56,7 @@ bool base64_decode(struct arena *a, const char *text, size_t len, wf_str *out)
     uint32_t word = 0;
     unsigned bits = 0;
     for (size_t i = 0; i < len; i++) {
-        int digit = digit_value(text[i]);
+        int digit = base64_digit(text[i]);
         if (digit < 0)
             return false;
         word = word << 6 | (uint32_t)digit;

@@ -3,19 +3,16 @@
  * worker's thread.
  */
 #include "expr/expr_int.h"
+#include "base/base64.h"
+#include "base/hex.h"
 #include <openssl/evp.h>
 
-static int push_base64(lua_State *L, const unsigned char *s, size_t len)
+static int push_base64(lua_State *L, const char *s, size_t len)
 {
     luaL_Buffer b;
-    char *to = luaL_buffinitsize(L, &b, (len + 2) / 3 * 4 + 1);
-    /* in pieces: EVP counts in int */
-    size_t out = 0;
-    for (size_t at = 0; at < len; at += 3 << 20) {
-        size_t part = len - at < 3 << 20 ? len - at : 3 << 20;
-        out += (size_t)EVP_EncodeBlock((unsigned char *)to + out, s + at, (int)part);
-    }
-    luaL_pushresultsize(&b, out);
+    size_t digits = (len + 2) / 3 * 4;
+    base64_encode(luaL_buffinitsize(L, &b, digits), s, len);
+    luaL_pushresultsize(&b, digits);
     return 1;
 }
 
@@ -23,18 +20,7 @@ int js_base64_encode(lua_State *L)
 {
     size_t len;
     const char *s = js_arg_string(L, 1, &len);
-    return push_base64(L, (const unsigned char *)s, len);
-}
-
-static int value_of(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+    return push_base64(L, s, len);
 }
 
 /* Reads both alphabets and skips what is in neither. */
@@ -46,7 +32,7 @@ int js_base64_decode(lua_State *L)
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     for (size_t i = 0; i < len && s[i] != '='; i++) {
-        int v = value_of((unsigned char)s[i]);
+        int v = base64_digit(s[i]);
         if (v < 0)
             continue;
         bits = bits << 6 | (unsigned)v;
@@ -71,7 +57,7 @@ int js_hash(lua_State *L)
     const char *name = lua_isnil(L, 2) ? "md5" : js_arg_string(L, 2, NULL);
     const char *s = js_arg_string(L, 1, &len);
     if (!strcmp(name, "base64"))
-        return push_base64(L, (const unsigned char *)s, len);
+        return push_base64(L, s, len);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -80,11 +66,8 @@ int js_hash(lua_State *L)
         if (!md || !EVP_Digest(s, len, digest, &size, md, NULL))
             continue;
         char hex[2 * EVP_MAX_MD_SIZE];
-        for (unsigned k = 0; k < size; k++) {
-            hex[2 * k] = "0123456789abcdef"[digest[k] >> 4];
-            hex[2 * k + 1] = "0123456789abcdef"[digest[k] & 15];
-        }
-        lua_pushlstring(L, hex, 2 * size);
+        hex_encode(hex, digest, size);
+        lua_pushlstring(L, hex, (size_t)2 * size);
         return 1;
     }
     return luaL_error(

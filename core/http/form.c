@@ -3,15 +3,8 @@
  * no longer than what came in; the number of fields is capped by the caller. Any thread.
  */
 #include "http/http.h"
+#include "base/hex.h"
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 size_t http_decode(char *to, wf_str raw, bool is_form)
 {

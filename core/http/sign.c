@@ -4,6 +4,7 @@
  */
 #include "http/sign.h"
 #include "base/base64.h"
+#include "base/hex.h"
 #include "base/str.h"
 #include "json/json.h"
 #include <openssl/crypto.h>
@@ -13,23 +14,6 @@
 #include <string.h>
 
 enum { DIGEST = 32, GRACE_S = 60, TOKEN_MAX = 16384 };
-
-static bool hex_digest(wf_str text, unsigned char out[DIGEST])
-{
-    if (text.len != DIGEST * 2)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        int v = c >= '0' && c <= '9'   ? c - '0'
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                       : -1;
-        if (v < 0)
-            return false;
-        out[i / 2] = (unsigned char)(i % 2 ? out[i / 2] | v : v << 4);
-    }
-    return true;
-}
 
 static wf_str skip_prefix(wf_str text)
 {
@@ -45,7 +29,7 @@ static wf_str skip_prefix(wf_str text)
 static bool parse_digest(wf_str given, unsigned char out[DIGEST])
 {
     given = skip_prefix(given);
-    if (hex_digest(given, out))
+    if (hex_decode(given, out, DIGEST))
         return true;
     char room[128];
     struct arena a;

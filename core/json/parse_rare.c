@@ -4,6 +4,7 @@
  */
 #include "json/parse_int.h"
 #include "base/err.h"
+#include "base/hex.h"
 #include "base/map.h"
 #include <stdlib.h>
 
@@ -84,13 +85,10 @@ static int hex4(const char *p, const char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        char c = p[i], low = (char)(c | 0x20);
-        if (c >= '0' && c <= '9')
-            value = value << 4 | (c - '0');
-        else if (low >= 'a' && low <= 'f')
-            value = value << 4 | (low - 'a' + 10);
-        else
+        int digit = hex_digit(p[i]);
+        if (digit < 0)
             return -1;
+        value = value << 4 | digit;
     }
     return value;
 }

@@ -4,6 +4,7 @@
  */
 #include "main/credentials.h"
 #include "base/base64.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -17,19 +18,7 @@ static bool hex_key(wf_str text, unsigned char key[SEAL_KEY_BYTES])
 {
     while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == ' '))
         text.len--;
-    if (text.len != SEAL_KEY_BYTES * 2)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        int v = c >= '0' && c <= '9'   ? c - '0'
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                       : -1;
-        if (v < 0)
-            return false;
-        key[i / 2] = (unsigned char)(i % 2 ? key[i / 2] | v : v << 4);
-    }
-    return true;
+    return hex_decode(text, key, SEAL_KEY_BYTES);
 }
 
 int seal_key(const char *text, unsigned char key[SEAL_KEY_BYTES], struct err *err)
