@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFINITION_CAP = 16 << 20 };
-
 /* --- check ------------------------------------------------------------------------------------ */
 
 static int check_file(struct definitions *d, const char *path, bool show_plan)
@@ -88,28 +86,14 @@ static int deploy_file(struct store *s, struct definitions *d, const char *path)
 {
     struct arena a;
     struct err err;
-    wf_str text, id, name;
-    bool active;
-    struct store_workflow version;
+    struct deployed deployed;
     arena_init(&a, NULL, 0);
-    int code = EXIT_FAILED;
-    if (file_read(&a, path, DEFINITION_CAP, &text, &err) != 0) {
-        say_error(code, "%s", err.text);
-        goto done;
-    }
-    struct plan *plan = definitions_compile(d, text, path);
-    if (!plan)
-        goto done;
-    plan_unref(plan);
-    if (workflow_identity(&a, text, &id, &name, &active, &err) != 0 ||
-        store_deploy(s, id, name, text, true, &version, &err) != 0) {
-        say_error(code, "%s: %s", path, err.text);
-        goto done;
-    }
-    printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(name), STR_ARG(id),
-           version.number);
-    code = EXIT_OK;
-done:
+    int code = EXIT_OK;
+    if (definitions_deploy(d, s, &a, path, &deployed, &err) != 0)
+        code = say_error(EXIT_FAILED, "%s", err.text);
+    else
+        printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(deployed.name),
+               STR_ARG(deployed.id), deployed.number);
     arena_fini(&a);
     return code;
 }

@@ -65,3 +65,22 @@ struct plan *definitions_compile(struct definitions *d, wf_str text, const char 
     workflow_report_fini(&report);
     return plan;
 }
+
+int definitions_deploy(struct definitions *d, struct store *s, struct arena *a, const char *path,
+                       struct deployed *out, struct err *err)
+{
+    wf_str text;
+    bool active;
+    struct store_workflow version;
+    if (file_read(a, path, DEFINITION_CAP, &text, err) != 0)
+        return -1;
+    struct plan *plan = definitions_compile(d, text, path);
+    if (!plan)
+        return err_set(err, ERR_INVALID, "%s has mistakes and is left out", path);
+    plan_unref(plan);
+    if (workflow_identity(a, text, &out->id, &out->name, &active, err) != 0 ||
+        store_deploy(s, out->id, out->name, text, true, &version, err) != 0)
+        return err_context(err, "%s", path);
+    out->number = version.number;
+    return 0;
+}

@@ -11,32 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFINITION_CAP = 16 << 20 };
-
 /* --- files ------------------------------------------------------------------------------------ */
 
 static void deploy_file(struct server *s, const char *path)
 {
     struct arena a;
     struct err err;
-    wf_str text, id, name;
-    bool active;
-    struct store_workflow version;
+    struct deployed deployed;
     arena_init(&a, NULL, 0);
-    if (file_read(&a, path, DEFINITION_CAP, &text, &err) != 0) {
-        log_error("serve", "workflow.file", "%s", err.text);
-        goto done;
-    }
-    struct plan *plan = definitions_compile(&s->definitions, text, path);
-    if (!plan) {
-        log_error("serve", "workflow.mistakes", "%s has mistakes and is left out", path);
-        goto done;
-    }
-    plan_unref(plan);
-    if (workflow_identity(&a, text, &id, &name, &active, &err) != 0 ||
-        store_deploy(s->store, id, name, text, true, &version, &err) != 0)
-        log_error("serve", "workflow.deploy", "%s: %s", path, err.text);
-done:
+    if (definitions_deploy(&s->definitions, s->store, &a, path, &deployed, &err) != 0)
+        log_error("serve", "workflow.deploy", "%s", err.text);
     arena_fini(&a);
 }
 

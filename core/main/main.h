@@ -74,6 +74,8 @@ const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *t
 
 /* --- definitions: definitions.c --------------------------------------------------------------- */
 
+enum { DEFINITION_CAP = 16 << 20 };
+
 /* What compiling needs, made once. */
 struct definitions {
     struct arena arena;
@@ -88,5 +90,14 @@ int definitions_init(struct definitions *d, const struct config *c, struct store
 void definitions_fini(struct definitions *d);
 /* Compiles; mistakes are printed to stderr under `file`. NULL: there were some. */
 struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file);
+/* What stands in the store now; the strings lie in the arena. */
+struct deployed {
+    wf_str id, name;
+    unsigned number; /* of the version */
+};
+/* Puts a file into the store under its id, active at once. -1 with *err, also when it has mistakes:
+ * then they were printed. */
+int definitions_deploy(struct definitions *d, struct store *s, struct arena *a, const char *path,
+                       struct deployed *out, struct err *err);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFINITION_CAP = 16 << 20, INPUT_CAP = 256 << 20 };
+enum { INPUT_CAP = 256 << 20 };
 
 /* --- the workflow ----------------------------------------------------------------------------- */
 
