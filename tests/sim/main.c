@@ -24,6 +24,7 @@ static void print_replay(void)
 void sim_fail(const char *format, ...)
 {
     va_list args;
+    fflush(stdout); /* what --verbose told comes first */
     va_start(args, format);
     fputs("sim: ", stderr);
     vfprintf(stderr, format, args);
@@ -52,28 +53,32 @@ static void on_abort(int number)
     _exit(1);
 }
 
-#define NODE(name, type, parameters)                                                               \
+#define NODE_WITH(name, type, more, parameters)                                                    \
     "{\"name\":\"" name "\",\"type\":\"" type                                                      \
-    "\",\"typeVersion\":1,\"position\":[0,0],\"timeout_ms\":30000,\"parameters\":" parameters "}"
-#define EDGE(from, to)                                                                             \
-    "\"" from "\":{\"main\":[[{\"node\":\"" to "\",\"type\":\"main\",\"index\":0}]]}"
+    "\",\"typeVersion\":1,\"position\":[0,0],\"timeout_ms\":30000," more                           \
+    "\"parameters\":" parameters "}"
+#define NODE(name, type, parameters) NODE_WITH(name, type, "", parameters)
+#define TO(to)                       "[{\"node\":\"" to "\",\"type\":\"main\",\"index\":0}]"
+#define EDGE(from, to)               "\"" from "\":{\"main\":[" TO(to) "]}"
 
 /* clang-format off */
 static const char definition[] =
     "{\"id\":\"sim\",\"name\":\"sim\",\"active\":true,\"nodes\":["
     NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") ","
     NODE("Book", "sim.book", "{}") "," NODE("Send", "sim.send", "{}") ","
+    NODE_WITH("Act", "sim.act", "%s", "{\"field\":\"mid\"}") ","
     NODE("Late", "sim.wait", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
     "],\"connections\":{"
     EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE("Book", "Send") ","
-    EDGE("Send", "Late") "," EDGE("Late", "Again")
+    EDGE("Send", "Act") ",\"Act\":{\"main\":[" TO("Late") "%s]}," EDGE("Late", "Again")
     "},\"settings\":{\"executionOrder\":\"v1\",\"durability\":\"%s\"}}";
 /* clang-format on */
 
-static struct plan *compile(const struct plugin_set *plugins, const char *durability)
+static struct plan *compile(const struct plugin_set *plugins, const char *durability, bool lenient)
 {
     char text[2048];
-    snprintf(text, sizeof text, definition, durability);
+    snprintf(text, sizeof text, definition, lenient ? "\"onError\":\"continueErrorOutput\"," : "",
+             lenient ? "," TO("Late") : "", durability);
     struct workflow_options options = { .plugins = plugins };
     struct workflow_report report;
     struct plan *plan = workflow_compile(str_of(text), &options, &report);
@@ -127,10 +132,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "sim: %s\n", err.text);
         return 2;
     }
-    struct plan *plans[DURABILITY_EACH_STEP + 1] = {
-        [DURABILITY_EXACTLY_ONCE] = compile(plugins, "exactly_once"),
-        [DURABILITY_EACH_STEP] = compile(plugins, "each_step"),
-    };
+    struct plan *plans[DURABILITY_EACH_STEP + 1][2] = { 0 };
+    for (int lenient = 0; lenient < 2; lenient++) {
+        plans[DURABILITY_EXACTLY_ONCE][lenient] = compile(plugins, "exactly_once", lenient);
+        plans[DURABILITY_EACH_STEP][lenient] = compile(plugins, "each_step", lenient);
+    }
     struct world sum = { 0 };
     for (uint64_t seed = from; seed < from + runs; seed++) {
         sim_world(seed, plans);
@@ -148,8 +154,10 @@ int main(int argc, char **argv)
         "rows, %u blocks sent again, %u executions restored\n",
         (unsigned long long)runs, (unsigned long long)sum.steps, sum.applied, sum.crashes,
         sum.steals, sum.fenced, sum.bad_rows, sum.resent, sum.restored);
-    plan_unref(plans[DURABILITY_EXACTLY_ONCE]);
-    plan_unref(plans[DURABILITY_EACH_STEP]);
+    for (int lenient = 0; lenient < 2; lenient++) {
+        plan_unref(plans[DURABILITY_EXACTLY_ONCE][lenient]);
+        plan_unref(plans[DURABILITY_EACH_STEP][lenient]);
+    }
     plugin_set_destroy(plugins);
     return 0;
 }

@@ -15,7 +15,9 @@
 #include "engine/engine.h"
 #include <stdio.h>
 
-enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 24, SOURCE = 7 };
+enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 48, SOURCE = 7 };
+/* Row 0 of an item is written by the node that acts and then waits. */
+enum { ITEMS_MAX = 3, ROWS_MAX = 3, ACT_ROW = 0 };
 
 enum sim_wait {
     WAIT_NONE, /* the item goes on at once */
@@ -29,21 +31,21 @@ enum sim_wait {
 
 /* What a message asks for, and what became of it. */
 struct message {
-    char text[160];
+    char text[200];
     bool malformed, bad_row, unique_row;
-    unsigned items, wait, wait_late, rows, outputs;
+    unsigned items, wait, wait_mid, wait_late, rows, outputs;
     bool must_fail, may_fail;
     bool marked;      /* to be run again */
     unsigned marks;   /* so often it was */
     uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */
     bool step_passed; /* each_step: the effect's result was let through */
-    unsigned succeeded, failed; /* columns of blocks that name it */
-    unsigned rows_kept;         /* ledger rows in the store */
-    bool has_exec;              /* its row in the store */
-    struct store_exec exec;     /* state is malloc'd */
-    char error[256];            /* of its row */
-    unsigned outputs_kept;      /* outputs in its block */
-    char *bodies[INDEX_MAX];    /* first body the sink saw per output */
+    unsigned succeeded, failed;              /* columns of blocks that name it */
+    unsigned rows_kept[ITEMS_MAX][ROWS_MAX]; /* ledger rows in the store */
+    bool has_exec;                           /* its row in the store */
+    struct store_exec exec;                  /* state is malloc'd */
+    char error[256];                         /* of its row */
+    unsigned outputs_kept;                   /* outputs in its block */
+    char *bodies[INDEX_MAX];                 /* first body the sink saw per output */
     unsigned seen[INDEX_MAX];
 };
 
@@ -127,6 +129,7 @@ struct world {
     bool verbose, calm; /* calm: no more crashes, everything is answered */
     int64_t now_us, wall_us;
     enum durability durability;
+    bool lenient; /* the node that acts hands what fails on, by its error output */
     struct plan *plan;
     unsigned parts, units, frames_max;
     struct engine_limits limits;
@@ -151,7 +154,8 @@ bool sim_chance(unsigned percent);
 /* A new event in up to `within_us`. */
 struct event *sim_event(enum event_kind kind, struct unit *unit, unsigned within_us);
 struct message *sim_message(unsigned partition, uint64_t position);
-void sim_world(uint64_t seed, struct plan *const plans[DURABILITY_EACH_STEP + 1]);
+/* A plan for each durability, and for `lenient`. */
+void sim_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 1][2]);
 
 /* unit.c */
 void unit_start(struct unit *u);

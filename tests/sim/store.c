@@ -7,6 +7,7 @@
  * must stand in a turn that names its lane.
  */
 #include "sim.h"
+#include <limits.h>
 #include <stdlib.h>
 
 struct tx {
@@ -230,6 +231,8 @@ static void keep_exec(const struct store_exec *e)
     struct message *m = sim_message(e->id.partition, e->id.position);
     m->has_exec = true;
     m->exec = *e;
+    sim_say("store: row of %u-%llu: %s, %zu bytes", e->id.partition,
+            (unsigned long long)e->id.position, store_status_name(e->status), e->state.len);
     m->exec.node = m->exec.error = (wf_str){ "", 0 };
     snprintf(m->error, sizeof m->error, "%.*s", (int)e->error.len,
              e->error.ptr ? e->error.ptr : "");
@@ -240,11 +243,21 @@ static void keep_exec(const struct store_exec *e)
     m->exec.state.ptr = state;
 }
 
+static unsigned number_in(wf_str row, const char *key)
+{
+    const char *at = strstr(row.ptr, key);
+    return at ? (unsigned)strtoul(at + strlen(key), NULL, 10) : UINT_MAX;
+}
+
+/* With a unique key, a row that is there stays as it is. */
 static void keep_row(const struct store_row *row)
 {
     struct message *m = sim_message(row->exec.partition, row->exec.position);
-    if (!m->unique_row || m->rows_kept < m->rows * m->items)
-        m->rows_kept++;
+    unsigned i = number_in(row->row, "\"i\":"), k = number_in(row->row, "\"k\":");
+    if (i >= ITEMS_MAX || k >= ROWS_MAX)
+        sim_fail("a row that nobody wrote: %s", row->row.ptr);
+    if (!row->unique.len || !m->rows_kept[i][k])
+        m->rows_kept[i][k]++;
 }
 
 static void apply(struct tx *tx, const struct unit *u, uint64_t life)

@@ -267,6 +267,7 @@ static void restore(struct unit *u, struct holding *h, bool parked)
         if (!due || m->handed == lane->epoch)
             continue;
         m->handed = lane->epoch;
+        sim_say("unit %ld restores %u-%u", (long)(u - world.unit), h->partition, n);
         if (engine_restore(u->engine, h->lane, &m->exec, &err) != 0)
             sim_fail("%u-%u: %s", h->partition, n, err.text);
         world.restored++;
@@ -321,7 +322,7 @@ static int build(const struct lane *lane, void *event, struct arena *a, struct i
     *n = m->items;
     *items = ARENA_ARRAY(a, struct inbound_item, m->items);
     for (unsigned i = 0; i < m->items; i++) {
-        char text[192];
+        char text[256];
         int len = snprintf(text, sizeof text, "{\"i\":%u,%s", i, m->text);
         char *kept = arena_strdup(a, text);
         if (json_parse(a, kept, (size_t)len, 0, &(*items)[i].json, &why) != 0)

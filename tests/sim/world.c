@@ -127,22 +127,26 @@ static void make_message(struct message *m, unsigned p, unsigned n)
 {
     m->items = 1 + (sim_chance(20) ? sim_below(3) : 0);
     m->wait = some_wait();
+    m->wait_mid = some_wait();
     m->wait_late = some_wait();
     m->rows = sim_chance(60) ? 0 : 1 + sim_below(2);
     m->outputs = sim_below(4);
     m->bad_row = m->rows && sim_chance(10);
     m->unique_row = sim_chance(50);
     m->malformed = sim_chance(4);
-    m->must_fail = m->malformed || m->bad_row || m->wait == WAIT_FAIL || m->wait_late == WAIT_FAIL;
-    m->may_fail = may_fail(m->wait) || may_fail(m->wait_late);
-    snprintf(m->text, sizeof m->text,
-             "\"p\":%u,\"n\":%u,\"wait\":%u,\"late\":%u,\"rows\":%u,\"outs\":%u,\"bad\":%d,"
-             "\"unique\":%d%s",
-             p, n, m->wait, m->wait_late, m->rows, m->outputs, m->bad_row, m->unique_row,
-             m->malformed ? "" : "}");
+    m->must_fail = m->malformed || m->bad_row || m->wait == WAIT_FAIL ||
+                   (m->wait_mid == WAIT_FAIL && !world.lenient) || m->wait_late == WAIT_FAIL;
+    m->may_fail =
+        may_fail(m->wait) || (may_fail(m->wait_mid) && !world.lenient) || may_fail(m->wait_late);
+    snprintf(
+        m->text, sizeof m->text,
+        "\"p\":%u,\"n\":%u,\"wait\":%u,\"mid\":%u,\"late\":%u,\"rows\":%u,\"outs\":%u,\"bad\":%d,"
+        "\"unique\":%d%s",
+        p, n, m->wait, m->wait_mid, m->wait_late, m->rows, m->outputs, m->bad_row, m->unique_row,
+        m->malformed ? "" : "}");
 }
 
-static void make_world(uint64_t seed, struct plan *const plans[DURABILITY_EACH_STEP + 1])
+static void make_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 1][2])
 {
     bool verbose = world.verbose;
     memset(&world, 0, sizeof world);
@@ -151,7 +155,8 @@ static void make_world(uint64_t seed, struct plan *const plans[DURABILITY_EACH_S
     world.now_us = 1000000;
     world.wall_us = 1732281600000000;
     world.durability = sim_chance(70) ? DURABILITY_EXACTLY_ONCE : DURABILITY_EACH_STEP;
-    world.plan = plans[world.durability];
+    world.lenient = sim_chance(40);
+    world.plan = plans[world.durability][world.lenient];
     world.parts = 1 + sim_below(PARTS_MAX);
     world.units = 1 + sim_below(UNITS);
     world.frames_max = sim_chance(50) ? 2 : 0;
@@ -405,7 +410,7 @@ static void finish(void)
     store_clear();
 }
 
-void sim_world(uint64_t seed, struct plan *const plans[DURABILITY_EACH_STEP + 1])
+void sim_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 1][2])
 {
     make_world(seed, plans);
     for (unsigned i = 0; i < world.units; i++)
