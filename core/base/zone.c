@@ -320,10 +320,11 @@ static bool is_safe_name(const char *name)
     return true;
 }
 
-static struct zone *utc(const char *name)
+struct zone *zone_fixed(const char *name, int64_t offset_s)
 {
     struct zone *z = xcalloc(1, sizeof *z);
     z->name = xstrdup(name);
+    z->first = offset_s;
     return z;
 }
 
@@ -331,7 +332,7 @@ struct zone *zone_open(const char *name, struct err *err)
 {
     char path[320];
     if (!strcmp(name, "UTC"))
-        return utc(name);
+        return zone_fixed(name, 0);
     snprintf(path, sizeof path, "/usr/share/zoneinfo/%.255s", name);
     FILE *f = is_safe_name(name) ? fopen(path, "rbe") : NULL;
     if (!f) {

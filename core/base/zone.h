@@ -14,6 +14,8 @@ struct zone;
 
 /* "Europe/Berlin"; "UTC" needs no file. NULL with *err. */
 struct zone *zone_open(const char *name, struct err *err);
+/* A zone whose clock stays so many seconds east of UTC. */
+struct zone *zone_fixed(const char *name, int64_t offset_s);
 /* The bytes of a zone file, for tests. */
 struct zone *zone_parse(const char *name, const void *bytes, size_t len, struct err *err);
 void zone_close(struct zone *z);

@@ -3,43 +3,27 @@
  * functions.
  */
 #include "expr/date_int.h"
+#include <catalyst/date.h>
 #include <math.h>
 
-/* Years are counted from 1 March here, so that the leap day is the last of a year; 400 years have
- * 146,097 days. */
 int64_t date_days(int64_t year, int month, int day)
 {
     year += (month - 1) / 12;
     month = (month - 1) % 12 + 1;
-    if (month < 1) {
-        month += 12;
-        year--;
-    }
-    if (month <= 2)
-        year--;
-    int64_t era = (year >= 0 ? year : year - 399) / 400, in_era = year - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5;
-    return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + day_of_year - 719468 + day - 1;
+    return month < 1 ? wf_date_days(year - 1, month + 12, day) : wf_date_days(year, month, day);
 }
 
 void date_of_days(int64_t days, int64_t *year, int *month, int *day)
 {
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097, in_era = days - era * 146097;
-    int64_t y = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-    int64_t of_year = in_era - (365 * y + y / 4 - y / 100), m = (5 * of_year + 2) / 153;
-    *day = (int)(of_year - (153 * m + 2) / 5) + 1;
-    *month = (int)(m < 10 ? m + 3 : m - 9);
-    *year = y + era * 400 + (*month <= 2);
+    wf_date date = wf_date_of_ms(days * 86400000);
+    *year = date.year;
+    *month = date.month;
+    *day = date.day;
 }
 
-bool date_is_leap(int64_t year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
+bool date_is_leap(int64_t year) { return wf_date_month_days(year, 2) == 29; }
 
-int date_days_in_month(int64_t year, int month)
-{
-    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    return days[month - 1] + (month == 2 && date_is_leap(year));
-}
+int date_days_in_month(int64_t year, int month) { return wf_date_month_days(year, month); }
 
 int date_day_of_year(const struct date_fields *f)
 {

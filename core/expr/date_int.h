@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * date_int: calendar and time zones. Zones are read from the system's tz database by own code,
- * because the C library knows one zone per process only and a worker must not change that of
- * others.
+ * date_int: calendar, and the zones of a worker's dates by name. What a zone is, base/zone.h knows.
  */
 #ifndef CATALYST_EXPR_DATE_INT_H
 #define CATALYST_EXPR_DATE_INT_H
@@ -16,7 +14,7 @@ struct date_fields {
     int offset_seconds; /* of the zone, east positive */
 };
 
-/* --- zone.c ----------------------------------------------------------------------------------- */
+/* --- date_zone.c ------------------------------------------------------------------------------ */
 
 /* The zone by IANA name, "UTC", "local", or an offset like "UTC+2", "+02:00". NULL: unknown. Zones
  * live as long as the expr_lua. */

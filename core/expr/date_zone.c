@@ -13,9 +13,7 @@ enum { ZONES_MAX = 1000 };
 
 struct date_zone {
     struct date_zone *next;
-    char *name;
-    struct zone *zone; /* NULL: fixed */
-    int offset_seconds;
+    struct zone *zone;
 };
 
 void date_zone_free_all(struct date_zone *zones)
@@ -23,9 +21,7 @@ void date_zone_free_all(struct date_zone *zones)
     while (zones) {
         struct date_zone *z = zones;
         zones = z->next;
-        if (z->zone)
-            zone_close(z->zone);
-        free(z->name);
+        zone_close(z->zone);
         free(z);
     }
 }
@@ -33,15 +29,15 @@ void date_zone_free_all(struct date_zone *zones)
 static struct date_zone *known(struct expr_lua *lua, const char *name)
 {
     for (struct date_zone *z = lua->zones; z; z = z->next)
-        if (!strcmp(z->name, name))
+        if (!strcmp(zone_name(z->zone), name))
             return z;
     return NULL;
 }
 
-static struct date_zone *keep(struct expr_lua *lua, const char *name, struct zone *zone, int offset)
+static struct date_zone *keep(struct expr_lua *lua, struct zone *zone)
 {
     struct date_zone *z = xcalloc(1, sizeof *z);
-    *z = (struct date_zone){ lua->zones, xstrdup(name), zone, offset };
+    *z = (struct date_zone){ .next = lua->zones, .zone = zone };
     return lua->zones = z;
 }
 
@@ -56,7 +52,7 @@ struct date_zone *date_zone_fixed(struct expr_lua *lua, int offset)
     if (minutes % 60)
         snprintf(name + len, sizeof name - (size_t)len, ":%02d", minutes % 60);
     struct date_zone *z = known(lua, name);
-    return z ? z : keep(lua, name, NULL, offset);
+    return z ? z : keep(lua, zone_fixed(name, offset));
 }
 
 struct date_zone *date_zone_utc(struct expr_lua *lua) { return date_zone_fixed(lua, 0); }
@@ -114,14 +110,14 @@ struct date_zone *date_zone_find(struct expr_lua *lua, const char *name, size_t 
     for (z = lua->zones; z; z = z->next)
         count++;
     struct zone *zone = count < ZONES_MAX ? zone_open(text, &err) : NULL;
-    return zone ? keep(lua, text, zone, 0) : NULL;
+    return zone ? keep(lua, zone) : NULL;
 }
 
-const char *date_zone_name(const struct date_zone *z) { return z->name; }
+const char *date_zone_name(const struct date_zone *z) { return zone_name(z->zone); }
 
 int date_zone_offset(const struct date_zone *z, int64_t seconds)
 {
-    return z->zone ? (int)zone_offset(z->zone, seconds) : z->offset_seconds;
+    return (int)zone_offset(z->zone, seconds);
 }
 
 /* Summer time is what Luxon takes for it: more than the offset of January or of May of the year. */
@@ -129,8 +125,6 @@ bool date_zone_is_dst(const struct date_zone *z, int64_t seconds)
 {
     int64_t year, local = seconds + date_zone_offset(z, seconds);
     int month, day, offset = date_zone_offset(z, seconds);
-    if (!z->zone)
-        return false;
     date_of_days((local >= 0 ? local : local - 86399) / 86400, &year, &month, &day);
     return offset > date_zone_offset(z, date_days(year, 1, 1) * 86400) ||
            offset > date_zone_offset(z, date_days(year, 5, 1) * 86400);

@@ -5,13 +5,13 @@
  * nothing better can be said. Thread: any; looks into the file system.
  */
 #include "workflow/workflow_int.h"
+#include "base/zone.h"
 #include <dirent.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 static const char zones[] = "/usr/share/zoneinfo";
 
-enum { NAMES_MAX = 1000, PATH_BYTES = 300 };
+enum { NAMES_MAX = 1000 };
 
 static bool is_zone_name(const char *name)
 {
@@ -29,16 +29,11 @@ static bool is_kind(const char *path, mode_t kind)
 }
 
 /* Beside the zones the folder holds tables and versions. */
-static bool is_zone_file(const char *path)
+static bool is_zone(const char *name)
 {
-    char magic[4];
-    FILE *f = is_kind(path, S_IFREG) ? fopen(path, "rbe") : NULL;
-    if (!f)
-        return false;
-    bool is_zone =
-        fread(magic, 1, sizeof magic, f) == sizeof magic && !memcmp(magic, "TZif", sizeof magic);
-    fclose(f);
-    return is_zone;
+    struct zone *zone = zone_open(name, NULL);
+    zone_close(zone);
+    return zone != NULL;
 }
 
 /* The nearest name to `leaf` in a folder of zones, or NULL. */
@@ -78,7 +73,7 @@ const char *timezone_check(struct arena *a, const char *name)
         return NULL;
     if (!is_zone_name(name))
         return "must be an IANA name such as \"Europe/Berlin\"";
-    if (!is_kind(zones, S_IFDIR) || is_zone_file(arena_printf(a, "%s/%s", zones, name).ptr))
+    if (!is_kind(zones, S_IFDIR) || is_zone(name))
         return NULL;
     const char *near = nearest(a, name);
     if (near && !strcmp(near, name)) /* a folder */

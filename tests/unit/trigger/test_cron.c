@@ -302,27 +302,6 @@ static void test_rules(void **state)
     }
 }
 
-static void test_zones(void **state)
-{
-    (void)state;
-    struct err err;
-    assert_null(zone_open("Europe/Atlantis", &err));
-    assert_non_null(strstr(err.text, "Europe/Atlantis"));
-    assert_null(zone_open("../etc/passwd", &err));
-    assert_null(zone_open("tzdata.zi", &err));
-    assert_null(zone_parse("x", "TZif2", 5, &err));
-    struct zone *z = zone("Europe/Berlin");
-    assert_int_equal(zone_offset(z, 1705312800), 3600);
-    assert_int_equal(zone_offset(z, 1720000000), 7200);
-    assert_int_equal(zone_offset(z, 4000000000), 7200); /* by the rule */
-    assert_int_equal(zone_next_change(z, 1705312800), 1711846800);
-    zone_close(z);
-    z = zone("UTC");
-    assert_int_equal(zone_next_change(z, 0), INT64_MAX);
-    assert_int_equal(zone_to_utc(z, 12345), 12345);
-    zone_close(z);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,7 +309,6 @@ int main(void)
         cmocka_unit_test(test_milliseconds),
         cmocka_unit_test(test_wrong_expressions),
         cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_zones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
