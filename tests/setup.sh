@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-build="ca-certificates cmake gcc git libc6-dev ninja-build pkg-config python3
+build="ca-certificates cmake gcc git libc6-dev make ninja-build pkg-config python3
     libcmocka-dev libcurl4-openssl-dev libhiredis-dev libhttp-parser-dev libjansson-dev
     liblua5.4-dev liblz4-dev libpcre2-dev libpq-dev librdkafka-dev libsqlite3-dev libssl-dev libuv1-dev"
 try="kcat curl"

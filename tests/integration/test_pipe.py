@@ -122,7 +122,8 @@ def test_two_engines_share_and_one_takes_over(setting):
     feed(400)
     until(lambda: s.statuses() == {"success": sent}, why=two.log)
     took = time.monotonic() - began
-    assert took < 6, f"taken over after {took:.1f} s"
+    # Sessions of 1.5 s: far below the 30 s of a takeover that waits for a heartbeat, also on a busy machine.
+    assert took < 15, f"taken over after {took:.1f} s"
     two.stop()
     bodies = {}
     for m in s.outputs():
@@ -142,9 +143,9 @@ def test_broker_down_at_start(setting, new_server):
     engine.ready = False
     engine.start()
     engine.wait_listening()
-    until(lambda: engine.get("/readyz")[0] == 503)
-    status, body = engine.get("/readyz")
-    assert "kafka" in body.lower(), body
+    # First the store connects, then there is only one reason left.
+    until(lambda: "kafka" in engine.get("/readyz")[1].lower(), why=engine.log)
+    assert engine.get("/readyz")[0] == 503
     assert engine.get("/healthz")[0] == 200
     broker.start()
     engine.wait_ready(60)
