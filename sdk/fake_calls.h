@@ -63,9 +63,16 @@ struct wf_inst {
 };
 
 /* One execution: what its segments share. */
+struct fake_list {
+    wf_item **items;
+    size_t n;
+};
+
 struct fake_exec {
     void *memory;
     size_t memory_bytes;
+    const wf_value *kept_value;
+    struct fake_list kept[WF_MEMORY_LISTS];
 };
 
 struct wf_segment {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fake_services.h - services and the values table of the fake host; authors include fake_host.h.
  *
- * ledger/1, blob/1 and webhook/1 record what a plugin gives them; every other service is absent
- * unless the test brings it with fake_service().
+ * ledger/1, blob/1 and webhook/1 record what a plugin gives them, memory/1 keeps it for the
+ * execution; every other service is absent unless the test brings it with fake_service().
  */
 #ifndef WF_FAKE_SERVICES_H
 #define WF_FAKE_SERVICES_H
@@ -92,6 +92,42 @@ static inline int fake_h_respond(wf_item *it, int status, const wf_pair *headers
     return 0;
 }
 
+/* memory/1: for each execution of the test. */
+static inline struct fake_list *fake_kept(wf_segment *s, unsigned list)
+{
+    if (list >= WF_MEMORY_LISTS) {
+        fake_wrong_use(s->fake, "memory/1: list %u of %d", list, WF_MEMORY_LISTS);
+        list = 0;
+    }
+    return &s->exec->kept[list];
+}
+
+static inline const wf_value *fake_h_memory_get(wf_segment *s) { return s->exec->kept_value; }
+
+static inline void fake_h_memory_set(wf_segment *s, const wf_value *v) { s->exec->kept_value = v; }
+
+static inline wf_item *const *fake_h_memory_items(wf_segment *s, unsigned list, size_t *n)
+{
+    *n = fake_kept(s, list)->n;
+    return fake_kept(s, list)->items;
+}
+
+static inline void fake_h_memory_add(wf_segment *s, unsigned list, wf_item *const *items, size_t n)
+{
+    struct fake_list *l = fake_kept(s, list);
+    wf_item **all = fake_alloc(&s->fake->heap, (l->n + n + 1) * sizeof *all);
+    if (l->n)
+        memcpy(all, l->items, l->n * sizeof *all);
+    if (n)
+        memcpy(all + l->n, items, n * sizeof *all);
+    *l = (struct fake_list){ all, l->n + n };
+}
+
+static inline void fake_h_memory_clear(wf_segment *s, unsigned list)
+{
+    *fake_kept(s, list) = (struct fake_list){ NULL, 0 };
+}
+
 struct fake_named {
     const char *name;
     const void *table;
@@ -103,6 +139,8 @@ static inline const void *fake_h_service(const char *name)
     static const wf_blobs blobs = { sizeof blobs, fake_h_of_bytes, fake_h_blob_bytes, fake_h_part,
                                     fake_h_attach };
     static const wf_webhook webhook = { sizeof webhook, fake_h_respond };
+    static const wf_memory memory = { sizeof memory,       fake_h_memory_get, fake_h_memory_set,
+                                      fake_h_memory_items, fake_h_memory_add, fake_h_memory_clear };
     struct fake *f = fake_hosts; /* the newest: a test that has several asks while it makes them */
     for (size_t i = f ? f->services.n : 0; i > 0; i--) {
         const struct fake_named *named = f->services.at[i - 1];
@@ -115,6 +153,8 @@ static inline const void *fake_h_service(const char *name)
         return &blobs;
     if (!strcmp(name, "webhook/1"))
         return &webhook;
+    if (!strcmp(name, "memory/1"))
+        return &memory;
     return NULL;
 }
 

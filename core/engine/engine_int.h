@@ -190,6 +190,21 @@ struct node_memory {
     /* the memory follows, aligned to 16 */
 };
 
+/* What a node keeps by service "memory/1" (memory.c). */
+struct kept_list {
+    struct item_vec vec;
+    uint32_t size;
+};
+struct kept_state {
+    const struct json *value;
+    struct kept_list lists[WF_MEMORY_LISTS];
+};
+struct kept {
+    struct kept *next;
+    uint32_t node;
+    struct kept_state now, before;
+};
+
 #define exec_MAGIC 0x65786563u
 struct exec {
     uint32_t magic;
@@ -218,6 +233,7 @@ struct exec {
     uint16_t *run_counts; /* by node; NULL until a node runs twice or asks */
     uint64_t node_runs;
     struct node_memory *memory;
+    struct kept *kept;
     struct pending_output *outputs, **outputs_last;
     uint32_t n_outputs;
     struct pending_row *rows;
@@ -452,6 +468,14 @@ void lane_lose(struct lane *lane);       /* drops it and its executions, tells i
 void lane_check_gone(struct lane *lane); /* a lane that drains may be done */
 void lane_pass(struct lane *lane, uint64_t position);
 void lane_add_release(struct lane *lane, uint64_t seq, uint64_t position, bool acknowledged);
+
+/* memory.c: what nodes keep between runs, in the engine's hands */
+extern const wf_memory memory_service;
+struct kept *memory_of(struct exec *e, uint32_t node);
+void memory_add(struct exec *e, struct kept_list *l, struct wf_item *const *items, uint32_t n);
+void memory_run_ended(struct exec *e, uint32_t node);
+void memory_take_back(struct exec *e, uint32_t node); /* the run is tried again */
+const struct kept_state *memory_to_save(const struct exec *e, const struct kept *k);
 
 /* host.c, service.c, script.c, view.c, save.c */
 void host_init(struct engine_host *host, struct engine *en);

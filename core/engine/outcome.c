@@ -203,6 +203,8 @@ static void fail_now(struct wf_item *it, struct item_error *error)
         settled(it, ITEM_FAILED);
         return;
     }
+    if (it->e->kept)
+        memory_take_back(it->e, node->index);
     if (is_segment_node(seg->inst))
         redirect_segment(seg, node, error);
     else
@@ -255,6 +257,8 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
     drop_outputs(it);
     outcome_take_back(it->e, it);
     it->attached = NULL;
+    if (e->kept)
+        memory_take_back(e, node->index);
     if (is_segment_node(e->seg.inst)) {
         e->seg.outs = e->seg.outs_last = NULL;
         e->seg.n_outs = 0;

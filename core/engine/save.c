@@ -5,12 +5,14 @@
  * "b":{name:{..,"data"}}}..], "stack":[{"n":node, "a":attempt, "in":[[item..]..]}..],
  * "waiting":[{"n":node, "in":[[..]|null..]}..], "runs":[{"n":node, "i":index, "out":[[..]..]}..],
  * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
+ * "memory":[{"n":node, "v":value, "l":[[item..]..]}..],
  * "rows":[[table,row,unique]..], "raw":base64}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
  * version never changes. The node an execution stands at is the top of the stack, with its whole
- * input: what it had not finished runs again, with the same keys. Memory that a node keeps between
- * runs holds pointers and is not saved: such an execution starts again from its trigger items.
+ * input: what it had not finished runs again, with the same keys. Raw memory that a
+ * node keeps between runs holds pointers and is not saved: such an execution starts again from its
+ * trigger items, and what it asked for before it failed does not leave (turn_add_ended).
  *
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
  * do it twice. `outputIndex` is what its next output is called, so that no two that leave share a
@@ -114,6 +116,9 @@ static void number_all(struct saver *s, const struct exec *e)
             number_vec(s, &w->inputs[k]);
     for (uint16_t k = 0; e->seg.inst && k < e->seg.n_inputs; k++)
         number_vec(s, &e->seg.inputs[k]);
+    for (const struct kept *k = e->kept; k; k = k->next)
+        for (unsigned i = 0; i < WF_MEMORY_LISTS; i++)
+            number_vec(s, &memory_to_save(e, k)->lists[i].vec);
 }
 
 static void add_binary(struct strbuf *b, const struct parts *parts)
@@ -241,6 +246,29 @@ static void add_runs(struct saver *s, const struct exec *e)
     free(runs);
 }
 
+static void add_memory(struct saver *s, const struct exec *e)
+{
+    if (!e->kept)
+        return;
+    strbuf_adds(s->b, ",\"memory\":[");
+    for (const struct kept *k = e->kept; k; k = k->next) {
+        const struct kept_state *state = memory_to_save(e, k);
+        strbuf_addf(s->b, "%s{\"n\":%u", k == e->kept ? "" : ",", k->node);
+        if (state->value) {
+            strbuf_adds(s->b, ",\"v\":");
+            json_add(s->b, state->value);
+        }
+        strbuf_adds(s->b, ",\"l\":[");
+        for (unsigned i = 0; i < WF_MEMORY_LISTS; i++) {
+            if (i)
+                strbuf_addc(s->b, ',');
+            add_vec(s, &state->lists[i].vec);
+        }
+        strbuf_adds(s->b, "]}");
+    }
+    strbuf_addc(s->b, ']');
+}
+
 /* What the node under way asked for it will ask for again; what a failed execution asked for has
  * left. */
 static bool keeps_effect(const struct exec *e, const struct asked_by *by)
@@ -284,6 +312,7 @@ static void add_progress(struct saver *s, const struct exec *e)
 {
     add_stack(s, e);
     add_waiting(s, e);
+    add_memory(s, e);
     strbuf_adds(s->b, ",\"runs\":[");
     add_runs(s, e);
     /* The run under way will be counted again. */
@@ -469,6 +498,19 @@ static void load_run(struct loader *l, const struct json *v)
     e->runs[node] = e->newest_run = r;
 }
 
+static void load_memory(struct loader *l, const struct json *v)
+{
+    struct exec *e = l->e;
+    struct kept *k = memory_of(e, (uint32_t)int_of(l, JSON_GET(v, "n"), e->ep->plan->n_nodes - 1));
+    const struct json *lists = list_of(l, JSON_GET(v, "l"));
+    k->now.value = JSON_GET(v, "v");
+    for (uint32_t i = 0; i < lists->len && i < WF_MEMORY_LISTS; i++) {
+        struct item_vec vec = load_vec(l, &lists->elements[i]);
+        k->now.lists[i] = (struct kept_list){ vec, vec.n };
+    }
+    k->before = k->now;
+}
+
 static void load_outputs(struct loader *l, const struct json *doc)
 {
     struct exec *e = l->e;
@@ -505,11 +547,14 @@ static void load_progress(struct loader *l, const struct json *doc)
     const struct json *runs = list_of(l, JSON_GET(doc, "runs")),
                       *waiting = list_of(l, JSON_GET(doc, "waiting")),
                       *stack = list_of(l, JSON_GET(doc, "stack")),
+                      *memory = list_of(l, JSON_GET(doc, "memory")),
                       *counts = list_of(l, JSON_GET(doc, "counts"));
     for (uint32_t i = 0; i < runs->len && !l->bad; i++)
         load_run(l, &runs->elements[i]);
     for (uint32_t i = 0; i < waiting->len && !l->bad; i++)
         load_waiting(l, &waiting->elements[i]);
+    for (uint32_t i = 0; i < memory->len && !l->bad; i++)
+        load_memory(l, &memory->elements[i]);
     /* The stack is saved bottom first. The legacy order pushes to the bottom, so it is read from
      * the top. */
     for (uint32_t i = 0; i < stack->len && !l->bad; i++)

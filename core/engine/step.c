@@ -325,6 +325,8 @@ void step_finish(struct exec *e)
     if (keep)
         keep_run(e, node, outputs, e->seg.run);
     note_last(e, node, outputs);
+    if (e->kept)
+        memory_run_ended(e, node->index);
     e->seg.inst = NULL;
     e->dirty = true;
     if (e->ep->plan->settings.durability == DURABILITY_EACH_STEP && acts_outside(node)) {

@@ -180,7 +180,8 @@ void turn_add_ended(struct exec *e, enum store_status status)
     c->started_us[i] = e->started_wall_us;
     if (e->journaled)
         add_input(c, e, status);
-    for (struct pending_output *p = e->outputs; p; p = p->next) {
+    bool begins_again = status == STORE_ERROR && e->memory; /* and asks for all of it again */
+    for (struct pending_output *p = begins_again ? NULL : e->outputs; p; p = p->next) {
         p->out.exec = i;
         store_output_add(&c->outputs, &p->out);
         c->n_outputs++;
@@ -193,7 +194,7 @@ void turn_add_ended(struct exec *e, enum store_status status)
     }
     /* Messages that did not fit would be lost; after a restart they come again. */
     BUG_IF(c->outputs.failed);
-    if (e->rows)
+    if (e->rows && !begins_again)
         add_rows(t, e);
     t->n_done++;
     t->bytes += c->inputs.len + c->outputs.len - before;

@@ -9,14 +9,14 @@
  *
  * The first run of the node in an execution takes the items; each later run gets what the work gave
  * back, keeps it, and gives the next batch out. When none is left, all that came back leaves on
- * `done`. What is kept lives in the node's memory of the execution. A pass costs the items of its
+ * `done`. What is kept is in the engine's hands ("memory/1") and so
+ * in the saved state: after a restart the loop goes on where it was. A pass costs the items of its
  * batch, however many passes there were. What comes back after `done` leaves on `done` at once, so
  * nothing leaves twice.
  *
  * Thread: the worker's. Nothing blocks.
  */
 #include <catalyst/plugin.h>
-#include <string.h>
 
 enum { PORT_DONE, PORT_LOOP };
 
@@ -25,18 +25,11 @@ struct config {
     int reset;
 };
 
-/* A list of items that grows. */
-struct list {
-    wf_item **items;
-    size_t n, size;
-};
-
-/* The node's memory of one execution. */
-struct loop {
-    int started;
-    struct list waiting; /* all that the loop was started with */
-    size_t next;         /* the first of them that was not given out */
-    struct list back;    /* what came back and has not left yet */
+/* What is kept of one execution by "memory/1": the value is how many of WAITING were given out;
+ * there is none before the first run. */
+enum {
+    LIST_WAITING, /* all that the loop was started with */
+    LIST_BACK     /* what came back and has not left yet */
 };
 
 static const wf_param params[] = {
@@ -48,54 +41,59 @@ static const wf_param params[] = {
     WF_END,
 };
 
-static void append(const wf_host *h, wf_segment *seg, struct list *l, wf_item *const *items,
-                   size_t n)
+static void *loop_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
-    if (l->n + n > l->size) {
-        l->size = l->size * 2 > l->n + n ? l->size * 2 : l->n + n;
-        wf_item **larger = h->alloc(h->first(seg), l->size * sizeof(void *));
-        if (l->n)
-            memcpy(larger, l->items, l->n * sizeof(void *));
-        l->items = larger;
+    const void *memory = h->service("memory/1");
+    (void)inst;
+    if (!memory) {
+        why->fault = WF_ACCOUNT;
+        why->detail = (wf_str){ "this engine is too old for loops", 32 };
     }
-    if (n)
-        memcpy(l->items + l->n, items, n * sizeof(void *));
-    l->n += n;
+    return (void *)(uintptr_t)memory;
+}
+
+/* True: the loop starts with these items. */
+static int takes_items(const wf_host *h, const wf_memory *memory, wf_segment *seg)
+{
+    const struct config *c = h->config(h->first(seg));
+    size_t n;
+    wf_item *const *items = h->items(seg, 0, &n);
+    int starts = !memory->get(seg) || c->reset;
+    if (starts) {
+        memory->clear(seg, LIST_WAITING);
+        memory->clear(seg, LIST_BACK);
+    }
+    memory->add(seg, starts ? LIST_WAITING : LIST_BACK, items, n);
+    return starts;
 }
 
 static void loop_segment(const wf_host *h, wf_segment *seg)
 {
-    const struct config *c = h->config(h->first(seg));
-    struct loop *loop = h->memory(seg, sizeof *loop);
-    size_t n;
-    wf_item *const *items = h->items(seg, 0, &n);
-    if (!loop->started || c->reset) {
-        loop->waiting.n = loop->back.n = loop->next = 0;
-        loop->started = 1;
-        append(h, seg, &loop->waiting, items, n);
-    } else {
-        append(h, seg, &loop->back, items, n);
-    }
-    size_t left = loop->waiting.n - loop->next, batch = (size_t)c->batch_size;
-    batch = batch < left ? batch : left;
-    for (size_t i = 0; i < batch; i++)
-        h->seg_pass(seg, PORT_LOOP, loop->waiting.items[loop->next++]);
+    wf_item *first = h->first(seg);
+    const struct config *c = h->config(first);
+    const wf_memory *memory = h->state(first);
+    int64_t next = 0;
+    if (!takes_items(h, memory, seg))
+        h->v->int64(memory->get(seg), &next);
+    size_t n_waiting, n_back;
+    wf_item *const *waiting = memory->items(seg, LIST_WAITING, &n_waiting);
+    wf_item *const *back = memory->items(seg, LIST_BACK, &n_back);
+    int64_t left = (int64_t)n_waiting - next, batch = c->batch_size < left ? c->batch_size : left;
+    for (int64_t i = 0; i < batch; i++)
+        h->seg_pass(seg, PORT_LOOP, waiting[next++]);
+    memory->set(seg, h->v->of_int(first, next));
     if (batch == 0) {
-        for (size_t i = 0; i < loop->back.n; i++)
-            h->seg_pass(seg, PORT_DONE, loop->back.items[i]);
-        loop->back.n = 0;
+        for (size_t i = 0; i < n_back; i++)
+            h->seg_pass(seg, PORT_DONE, back[i]);
+        memory->clear(seg, LIST_BACK);
     }
     h->seg_done(seg);
 }
 
 static void loop_process(const wf_host *h, wf_segment *const *segs, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (h->size < offsetof(wf_host, memory) + sizeof h->memory || !h->memory)
-            h->seg_fail(segs[i], "this engine is too old for loops");
-        else
-            loop_segment(h, segs[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        loop_segment(h, segs[i]);
 }
 
 static const char *const ports[] = { "done", "loop", NULL };
@@ -129,6 +127,10 @@ static const char docs[] =
     "- A loop inside a loop is entered again: give it an expression for `options.reset` that is "
     "true then.\n"
     "- Ports are those of version 3: `done` first, then `loop`.\n"
+    "- The engine keeps where a loop is: after a restart, and when a failed execution is run "
+    "again, "
+    "it goes on\n"
+    "  with the batch it was at.\n"
     "- Nodes work on many items without a loop; it is for work that must go in steps.\n";
 
 static const wf_node nodes[] = { {
@@ -137,6 +139,7 @@ static const wf_node nodes[] = { {
     .ports = ports,
     .params = params,
     .config_size = sizeof(struct config),
+    .open = loop_open,
     .process_segments = loop_process,
     .flags = WF_NODE_SEGMENT,
     .group = "flow",

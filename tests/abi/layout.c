@@ -11,6 +11,19 @@
 #endif
 #include "layout.h"
 
+#ifndef FROZEN
+/* Released after 1.0: it stays where it is from now on. */
+#define STAYS(type, field, pointers)                                                               \
+    _Static_assert(offsetof(type, field) == (pointers) * sizeof(void *), #type "." #field)
+STAYS(wf_memory, size, 0);
+STAYS(wf_memory, get, 1);
+STAYS(wf_memory, set, 2);
+STAYS(wf_memory, items, 3);
+STAYS(wf_memory, add, 4);
+STAYS(wf_memory, clear, 5);
+_Static_assert(WF_MEMORY_LISTS == 4, "plugins number their lists up to it");
+#endif
+
 #define FIELD(type, field) { #type "." #field, offsetof(type, field), sizeof(((type *)0)->field) },
 #define WHOLE(type)        { #type, sizeof(type), 1 },
 #define CONSTANT(name)     { #name, (size_t)(name), 0 },

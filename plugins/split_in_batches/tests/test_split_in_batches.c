@@ -111,11 +111,9 @@ static void needs_memory(void **state)
 {
     struct fake *f = fake_create(&wf_plugin_entry, NULL);
     (void)state;
-    fake_shrink(f, offsetof(wf_host, memory));
-    assert_int_equal(fake_start(f, "{}"), 0);
-    wf_item *it = fake_item(f, "{}");
-    fake_run(f);
-    assert_string_equal(fake_why(it), "this engine is too old for loops");
+    fake_service(f, "memory/1", NULL);
+    assert_int_equal(fake_start(f, "{}"), -1);
+    assert_non_null(strstr(fake_error(f), "this engine is too old for loops"));
     fake_destroy(f);
 }
 

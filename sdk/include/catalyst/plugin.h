@@ -329,6 +329,22 @@ struct wf_host {
      * to seg_pass() or as lineage in a later run), and values and alloc() memory of that execution. */
     void *(*memory)(wf_segment *, size_t bytes);
 };
+/* What memory() holds is not saved: an execution that waits or failed begins again with its trigger's items
+ * then. What it sent or wrote until it failed is dropped for that, and leaves with the repetition. Nodes that
+ * may wait, or have others wait behind them, use "memory/1". */
+
+/* service "memory/1": what a WF_NODE_SEGMENT node keeps from one run to the next in one execution: a value
+ * and lists of items that it got. It is saved with the execution and there again after a restart. A run that
+ * fails, or is tried again, leaves no change. */
+enum { WF_MEMORY_LISTS = 4 };
+typedef struct {
+    uint32_t size;
+    const wf_value *(*get)(wf_segment *);                      /* [w] what set() was given last; NULL at first */
+    void (*set)(wf_segment *, const wf_value *);               /* [w] any value of this execution */
+    wf_item *const *(*items)(wf_segment *, unsigned list, size_t *n);           /* [w] oldest first */
+    void (*add)(wf_segment *, unsigned list, wf_item *const *items, size_t n);  /* [w] at the end */
+    void (*clear)(wf_segment *, unsigned list);                /* [w] */
+} wf_memory;
 
 /* service "loop/1": sockets and timers on the worker's loop, for client libraries with a file descriptor. */
 typedef struct wf_watch wf_watch;

@@ -278,6 +278,41 @@ static void node_spread(const wf_host *h, wf_segment *const *segs, size_t n)
     }
 }
 
+/* Gives its items out one by one by output 0, then a count of passes by output 1; fails in the pass
+ * that the item's "fail" names, once. */
+static void node_batches(const wf_host *h, wf_segment *const *segs, size_t n)
+{
+    const wf_memory *memory = h->service("memory/1");
+    for (size_t s = 0; s < n; s++) {
+        wf_item *first = h->first(segs[s]);
+        int64_t pass = 0, fail = -1;
+        size_t count;
+        wf_item *const *items = h->items(segs[s], 0, &count);
+        see(h, first);
+        if (h->v->int64(memory->get(segs[s]), &pass) != 0)
+            memory->add(segs[s], 0, items, count);
+        else
+            memory->add(segs[s], 1, items, count);
+        wf_item *const *all = memory->items(segs[s], 0, &count);
+        memory->set(segs[s], h->v->of_int(first, pass + 1));
+        h->v->int64(h->v->get(h->value(all[0]), "fail", 4), &fail);
+        if (pass == fail && h->attempt(first) == 1) {
+            h->retry(first, 10, "once more");
+            continue;
+        }
+        if ((size_t)pass < count) {
+            h->seg_pass(segs[s], 0, all[pass]);
+        } else {
+            size_t back;
+            items = memory->items(segs[s], 1, &back);
+            h->seg_push(segs[s], 1,
+                        h->build(first, "{s:i,s:i}", "passes", pass, "back", (int64_t)back), items,
+                        back);
+        }
+        h->seg_done(segs[s]);
+    }
+}
+
 static void node_seg_forget(const wf_host *h, wf_segment *const *segs, size_t n)
 {
     (void)h;
@@ -332,6 +367,8 @@ static const wf_node test_nodes[] = {
     { SEGMENTS("test.segFlaky", node_seg_flaky) },
     { SEGMENTS("test.spread", node_spread) },
     { SEGMENTS("test.segForget", node_seg_forget) },
+    { NODE_TYPE("test.batches", two_ports), .process_segments = node_batches,
+      .flags = WF_NODE_SEGMENT },
     { SEGMENTS("test.join", node_merge), .inputs = two_inputs },
     { NODE_TYPE("test.merge", main_port), .process_segments = node_merge, .inputs = two_inputs,
       .flags = WF_NODE_SEGMENT | WF_NODE_ANY_INPUT },

@@ -105,7 +105,12 @@ static void node_remember(const wf_host *h, wf_segment *const *segs, size_t n)
     for (size_t s = 0; s < n; s++) {
         see(h, h->first(segs[s]));
         h->memory(segs[s], 8);
-        more.park = h->park(h->first(segs[s]), 1000);
+        if (truth(h, h->first(segs[s]), STR("on"))) {
+            h->seg_pass(segs[s], 0, h->first(segs[s]));
+            h->seg_done(segs[s]);
+        } else {
+            more.park = h->park(h->first(segs[s]), 1000);
+        }
     }
 }
 
@@ -334,6 +339,25 @@ static void retry_of_a_failed_execution_sends_nothing_twice(void **state)
     assert_string_equal(rig.released.ptr, "");
 }
 
+/* It begins again with its trigger items, so what it asked for before it failed must not leave. */
+static void retry_of_a_node_with_raw_memory_sends_nothing_twice(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             N("R", "remember", 1, 0, "") "," N("A", "sendFlaky", 2, 0, P("\"n\":0")) "," N(
+                 "B", "fail", 3, 0, P("\"field\":\"bad\"")),
+             E("In", TO1("R")) "," E("R", TO1("A")) "," E("A", TO1("B")));
+    send_message("{\"on\":1,\"bad\":1}");
+    expect_failed("B", "bad");
+    assert_true(commit_start());
+    struct store_exec kept = keep_row();
+    assert_int_equal(rig.turn->n_rows, 0);
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "");
+    restore(&kept);
+    expect_seen("R B R B ");
+}
+
 static void dead_letter_of_a_restored_execution_has_its_message(void **state)
 {
     (void)state;
@@ -532,6 +556,7 @@ int main(void)
         TEST(failed_item_takes_its_effects_back),
         TEST(items_of_a_run_under_way_send_once),
         TEST(retry_of_a_failed_execution_sends_nothing_twice),
+        TEST(retry_of_a_node_with_raw_memory_sends_nothing_twice),
         TEST(dead_letter_of_a_restored_execution_has_its_message),
         TEST(merge_waits_for_the_merge_above_it),
         TEST(nothing_runs_below_a_node_that_never_does),

@@ -287,6 +287,61 @@ static void endless_loop_fails_again_when_retried(void **state)
     assert_int_equal(succeeded(), 0);
 }
 
+#define LOOP_NODES(work)                                                                           \
+    N("L", "batches", 1, 0, "")                                                                    \
+    "," work "," NOTE("Z", "$json.passes + '/' + $json.back + '/' + $('In').first().json.i")
+#define LOOP_EDGES                                                                                 \
+    E("In", TO1("L")) "," E("L", TO1("O") "," TO1("Z")) "," E("O", TO1("B")) "," E("B", TO1("L"))
+
+/* The loop goes on with the pass it was at, and what came back is there. */
+static void memory_of_a_loop(void **state)
+{
+    (void)state;
+    rig_flow(V1, LOOP_NODES(N("O", "out", 2, 0, "") "," N("B", "park", 3, 0, "")), LOOP_EDGES);
+    send_message("[{\"i\":1},{\"i\":2},{\"i\":3}]");
+    wake_latest();
+    wake_latest();
+    expect_seen("L B L B L B ");
+    die_and_restore();
+    wake_latest();
+    expect_seen("L B L B L B B L Z(3/3/1) ");
+    commit();
+    assert_string_equal(rig.released.ptr, "out={\"i\":1} out={\"i\":2} out={\"i\":3} ");
+}
+
+/* Saved between two tries: what the failed try kept is gone, before and after. */
+static void memory_of_a_failed_try(void **state)
+{
+    (void)state;
+    rig_flow(V1, LOOP_NODES(N("O", "out", 2, 0, "") "," N("B", "pass", 3, 0, "")), LOOP_EDGES);
+    send_message("[{\"i\":1,\"fail\":1},{\"i\":2}]");
+    expect_seen("L B L ");
+    pass_ms(5000);
+    expect_seen("L B L L B L Z(2/2/1) ");
+    clear_text(&seen.text);
+    send_message("[{\"i\":1,\"fail\":1},{\"i\":2}]");
+    expect_seen("L B L ");
+    die_and_restore();
+    pass_ms(100000);
+    expect_seen("L B L L B L Z(2/2/1) ");
+}
+
+/* A failed execution that is run again goes on in its loop, and sends nothing twice. */
+static void memory_of_a_failed_execution(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             LOOP_NODES(N("O", "out", 2, 0, "") "," N("B", "fail", 3, 0, P("\"field\":\"bad\""))),
+             LOOP_EDGES);
+    send_message("[{\"i\":1},{\"i\":2,\"bad\":true}]");
+    expect_failed("B", "bad bad");
+    die_and_restore();
+    assert_string_equal(rig.released.ptr, "out={\"i\":1} out={\"i\":2,\"bad\":true} ");
+    expect_seen("L B L B B ");
+    commit();
+    assert_string_equal(rig.released.ptr, "out={\"i\":1} out={\"i\":2,\"bad\":true} ");
+}
+
 static void damaged_state_is_refused(void **state)
 {
     (void)state;
@@ -308,6 +363,10 @@ static void damaged_state_is_refused(void **state)
         "1,\"a\":1,\"in\":[[5]]}]}",
         "{\"v\":1,\"items\":[{\"j\":{},\"n\":0,\"r\":0,\"o\":0}],\"trigger\":[0],\"stack\":[],"
         "\"outputs\":\"!\"}",
+        "{\"v\":1,\"items\":[{\"j\":{},\"n\":0,\"r\":0,\"o\":0}],\"trigger\":[0],\"stack\":[],"
+        "\"memory\":[{\"n\":9}]}",
+        "{\"v\":1,\"items\":[{\"j\":{},\"n\":0,\"r\":0,\"o\":0}],\"trigger\":[0],\"stack\":[],"
+        "\"memory\":[{\"n\":1,\"l\":[[4]]}]}",
         "{\"v\":1,\"items\":[{\"j\":{},\"n\":0,\"r\":0,\"o\":0}],\"trigger\":[0],\"stack\":7}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -343,6 +402,9 @@ int main(void)
         TEST(node_runs_count_on),
         TEST(failed_execution_runs_again_from_its_node),
         TEST(endless_loop_fails_again_when_retried),
+        TEST(memory_of_a_loop),
+        TEST(memory_of_a_failed_try),
+        TEST(memory_of_a_failed_execution),
         TEST(damaged_state_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
