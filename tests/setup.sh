@@ -16,7 +16,7 @@ build="ca-certificates cmake gcc git libc6-dev make ninja-build pkg-config pytho
     liblua5.4-dev liblz4-dev libpcre2-dev libpq-dev librdkafka-dev libsqlite3-dev libssl-dev libuv1-dev"
 try="kcat curl"
 test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven postgresql-15
-    procps python3-pytest redis-server tzdata"
+    procps python3-jsonschema python3-pytest redis-server tzdata"
 bench="nginx-light wrk"
 
 case ${1:-} in

@@ -8,31 +8,152 @@
 #include "plugin/schema_int.h"
 #include <stdio.h>
 
-static void add_string(struct out *o, const char *key, const char *help)
-{
-    out_key(o, key);
-    out_open(o, '{');
-    out_pair(o, "type", "string");
-    out_pair(o, "description", help);
-    out_close(o, '}');
-}
+/* A field of the format: the words of its schema, and what an editor shows. They say what the
+ * compiler (workflow/settings.c, node.c, compile.c) takes, and a test compares. */
+struct field {
+    const char *name, *schema, *help;
+};
 
-static void add_typed(struct out *o, const char *key, const char *type, const char *help)
-{
-    out_key(o, key);
-    out_open(o, '{');
-    out_pair_raw(o, "type", type);
-    out_pair(o, "description", help);
-    out_close(o, '}');
-}
+#define TEXT          "\"$ref\":\"#/$defs/text\""
+#define BOOL          "\"type\":\"boolean\""
+#define DURATION      "\"$ref\":\"#/$defs/duration\""
+#define EXPRESSION    "\"$ref\":\"#/$defs/expression\""
+#define INT(min, max) "\"type\":\"integer\",\"minimum\":" #min ",\"maximum\":" #max
+#define UINT32        INT(1, 4294967295)
+#define ANY_OF(a, b)  "\"anyOf\":[{" a "},{" b "}]"
+#define OBJECT(required, properties)                                                               \
+    "\"type\":\"object\",\"required\":[" required "],\"properties\":{" properties "}"
+#define MEMBER(name, schema) "\"" name "\":{" schema "}"
+#define KEPT                 "\"enum\":[\"DEFAULT\",\"all\",\"none\"]"
+#define TRISTATE             "\"enum\":[\"DEFAULT\",\"true\",\"false\",true,false]"
 
-static void add_enum(struct out *o, const char *key, const char *values, const char *help)
+static const struct field settings[] = {
+    { "durability", "\"enum\":[\"none\",\"at_least_once\",\"exactly_once\",\"each_step\"]",
+      "What is promised after a crash; exactly_once when missing" },
+    { "executionOrder", "\"enum\":[\"v0\",\"v1\"]",
+      "v1: depth first, by position; missing or v0: the legacy order" },
+    { "timezone",
+      "\"type\":\"string\",\"maxLength\":63,\"pattern\":\"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$\"",
+      "IANA name, or DEFAULT" },
+    { "executionTimeout",
+      ANY_OF("\"type\":\"number\",\"minimum\":-1,\"maximum\":1000000000",
+             DURATION ",\"type\":\"string\""),
+      "Seconds an execution may take, or a time such as \"90s\"; -1: no limit" },
+    { "maxNodeRuns", "\"type\":\"integer\",\"minimum\":1",
+      "How often nodes may run in one execution; 10000 when missing" },
+    { "save",
+      "\"type\":\"string\",\"maxLength\":21,"
+      "\"pattern\":\"^(all|errors|none|sample 1 in 0*[1-9][0-9]*)$\"",
+      "Which executions are kept: all, errors, none, or \"sample 1 in 100\"" },
+    { "saveDataSuccessExecution", KEPT, "Whether good executions are kept; save wins" },
+    { "saveDataErrorExecution", KEPT, "Whether failed executions are kept; save wins" },
+    { "errorWorkflow",
+      ANY_OF(TEXT, "\"type\":\"object\",\"properties\":{" MEMBER("value", TEXT) "}"),
+      "Id of the workflow that is started when this one fails" },
+    { "deadLetter", "\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{1,249}$\"",
+      "Topic for messages whose execution failed" },
+    { "concurrency",
+      ANY_OF(UINT32, OBJECT("\"limit\"", MEMBER("limit", UINT32) "," MEMBER("key", EXPRESSION))),
+      "Executions that run at the same time, also by key: {limit, key}" },
+    { "rateLimit",
+      OBJECT("\"count\",\"per\"",
+             MEMBER("count", UINT32) "," MEMBER(
+                 "per", DURATION ",\"minimum\":1,\"not\":{\"pattern\":\"^[ "
+                                 "\\t]*[0.]+[^0-9.]*$\"}") "," MEMBER("key", EXPRESSION)),
+      "Executions that start in a time: {count, per, key}" },
+    { "priority", INT(0, 100), "Higher ones run first" },
+    { "parallel", BOOL, "Independent branches with outside effects overlap" },
+    { "deadline", DURATION, "Time after which an execution is ended" },
+    { "retention", DURATION, "How long executions are kept" },
+    { "redactionPolicy", "\"enum\":[\"none\",\"all\",\"non-manual\",\"manual-only\"]",
+      "Whose data is hidden" },
+    { "saveManualExecutions", TRISTATE, "Of n8n, without effect" },
+    { "saveExecutionProgress", TRISTATE, "Of n8n, without effect: durability each_step does it" },
+    { "binaryMode", "\"enum\":[\"separate\",\"combined\"]", "Of n8n, without effect" },
+    { "callerPolicy",
+      "\"enum\":[\"any\",\"none\",\"workflowsFromAList\",\"workflowsFromSameOwner\"]",
+      "Of n8n, without effect" },
+    { "callerIds", TEXT, "Of n8n, without effect" },
+    { "timeSavedPerExecution", "\"type\":\"number\",\"minimum\":0", "Of n8n, without effect" },
+    { "timeSavedMode", TEXT, "Of n8n, without effect" },
+    { "availableInMCP", BOOL, "Of n8n, without effect" },
+    { "credentialResolverId", TEXT, "Of n8n, without effect" },
+    { 0 },
+};
+
+/* Beside "type", whose values are those of the registry. */
+static const struct field node_fields[] = {
+    { "id", TEXT, "Stable id of the node" },
+    { "name", TEXT ",\"minLength\":1,\"maxLength\":256",
+      "Unique in the workflow; connections and expressions use it" },
+    { "typeVersion", "\"type\":\"number\",\"minimum\":0", "Version of the node's parameters" },
+    { "position",
+      "\"type\":\"array\",\"prefixItems\":[{\"type\":\"number\"},{\"type\":\"number\"}],"
+      "\"minItems\":2,\"maxItems\":2",
+      "x and y on the canvas; they order branches" },
+    { "parameters", "\"type\":\"object\"", "By node type, see the definitions" },
+    { "credentials",
+      "\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"string\"]}",
+      "References by type, never the secret" },
+    { "disabled", BOOL, "Items of input 0 pass it unchanged" },
+    { "notes", "", "A comment" },
+    { "notesInFlow", "", "The comment shows on the canvas" },
+    { "onError", "\"enum\":[\"stopWorkflow\",\"continueRegularOutput\",\"continueErrorOutput\"]",
+      "What happens to an item that fails" },
+    { "continueOnFail", BOOL, "Older form of continueRegularOutput" },
+    { "retryOnFail", BOOL, "Failed items are tried again" },
+    { "maxTries", INT(1, 1000000), "With retryOnFail" },
+    { "waitBetweenTries", DURATION, "With retryOnFail, milliseconds" },
+    { "retry",
+      OBJECT("",
+             MEMBER("tries", INT(1, 1000000)) "," MEMBER("first_ms", DURATION) "," MEMBER(
+                 "factor", "\"type\":\"number\",\"minimum\":1,\"maximum\":"
+                           "1000") "," MEMBER("max_ms", DURATION) "," MEMBER("jitter", "\"type\":"
+                                                                                       "\"number\""
+                                                                                       ",\"minimum"
+                                                                                       "\":0,"
+                                                                                       "\"maximum"
+                                                                                       "\":1")),
+      "Retries with back-off: {tries, first_ms, factor, max_ms, jitter}" },
+    { "timeout_ms", DURATION, "How long an item may take here" },
+    { "idempotencyKey", EXPRESSION, "Expression for the key that outside requests carry" },
+    { "alwaysOutputData", BOOL, "An empty output becomes one empty item" },
+    { "executeOnce", BOOL, "Only the first item is taken" },
+    { 0 },
+};
+
+#define TARGET                                                                                     \
+    OBJECT("\"node\"", MEMBER("node", "\"type\":\"string\"") "," MEMBER(                           \
+                           "type", "\"const\":\"main\"") "," MEMBER("index", INT(0, 65534)))
+#define LISTS(of) "\"type\":[\"array\",\"null\"],\"items\":{\"type\":[\"array\",\"null\"]," of "}"
+#define OBJECTS   "\"type\":\"array\",\"items\":{\"type\":\"object\"}"
+
+/* Beside "nodes". What n8n leaves behind of other types of connections is empty. */
+static const struct field top_fields[] = {
+    { "id", TEXT ",\"minLength\":1", "Id of the workflow; its name when missing" },
+    { "name", TEXT ",\"minLength\":1,\"maxLength\":256", "What people call it" },
+    { "active", BOOL, "Its triggers listen" },
+    { "isArchived", BOOL, "Of n8n, without effect" },
+    { "connections",
+      "\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"properties\":{" MEMBER(
+          "main", LISTS("\"items\":{" TARGET
+                        "}")) "},\"additionalProperties\":{" LISTS("\"maxItems\":0") "}}",
+      "By name of the source node: {main: [[{node, type, index}]]}" },
+    { "pinData", "\"type\":\"object\",\"additionalProperties\":{" OBJECTS "}",
+      "Items by node name that stand in for the node's output in tests" },
+    { 0 },
+};
+
+static void add_fields(struct out *o, const struct field *f)
 {
-    out_key(o, key);
-    out_open(o, '{');
-    out_pair_raw(o, "enum", values);
-    out_pair(o, "description", help);
-    out_close(o, '}');
+    for (; f->name; f++) {
+        out_key(o, f->name);
+        out_open(o, '{');
+        if (*f->schema)
+            out_raw(o, f->schema);
+        out_pair(o, "description", f->help);
+        out_close(o, '}');
+    }
 }
 
 static void add_settings(struct out *o)
@@ -42,61 +163,9 @@ static void add_settings(struct out *o)
     out_pair(o, "type", "object");
     out_key(o, "properties");
     out_open(o, '{');
-    add_enum(o, "durability", "[\"none\",\"at_least_once\",\"exactly_once\",\"each_step\"]",
-             "What is promised after a crash; exactly_once when missing");
-    add_enum(o, "executionOrder", "[\"v0\",\"v1\"]",
-             "v1: depth first, by position; missing or v0: the legacy order");
-    add_string(o, "timezone", "IANA name, or DEFAULT");
-    add_typed(o, "errorWorkflow", "[\"string\",\"object\"]",
-              "Id of the workflow that is started when this one fails");
-    add_typed(o, "executionTimeout", "[\"number\",\"string\"]",
-              "Seconds an execution may take; -1: no limit");
-    add_typed(o, "concurrency", "[\"object\",\"integer\"]",
-              "{limit, key}: executions that run at the same time");
-    add_typed(o, "rateLimit", "[\"object\",\"integer\"]",
-              "{count, per, key}: executions that start in a time");
-    add_typed(o, "deadline", "[\"integer\",\"string\"]", "Time after which an execution is ended");
-    add_typed(o, "retention", "[\"integer\",\"string\"]", "How long executions are kept");
-    add_typed(o, "priority", "\"integer\"", "Higher ones run first");
-    add_typed(o, "save", "[\"string\",\"integer\",\"object\"]",
-              "Which executions are kept: all, errors, none, sample");
-    add_typed(o, "deadLetter", "[\"string\",\"object\"]",
-              "Topic for messages whose execution failed");
-    add_typed(o, "parallel", "\"boolean\"", "Independent branches with outside effects overlap");
+    add_fields(o, settings);
     out_close(o, '}');
     out_close(o, '}');
-}
-
-static void add_node_fields(struct out *o)
-{
-    add_string(o, "id", "Stable id of the node");
-    add_string(o, "name", "Unique in the workflow; connections and expressions use it");
-    add_string(o, "type", "Node type, such as catalyst.if");
-    add_typed(o, "typeVersion", "\"number\"", "Version of the node's parameters");
-    out_pair_raw(o, "position",
-                 "{\"type\":\"array\",\"prefixItems\":[{\"type\":\"number\"},{\"type\":\"number\"}]"
-                 ",\"minItems\":2,"
-                 "\"description\":\"x and y on the canvas; they order branches\"}");
-    add_typed(o, "parameters", "\"object\"", "By node type, see the definitions");
-    out_pair_raw(o, "credentials",
-                 "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"string\"]},"
-                 "\"description\":\"References by type, never the secret\"}");
-    add_typed(o, "disabled", "\"boolean\"", "Items of input 0 pass it unchanged");
-    add_string(o, "notes", "A comment");
-    add_typed(o, "notesInFlow", "\"boolean\"", "The comment shows on the canvas");
-    add_enum(o, "onError", "[\"stopWorkflow\",\"continueRegularOutput\",\"continueErrorOutput\"]",
-             "What happens to an item that fails");
-    add_typed(o, "continueOnFail", "\"boolean\"", "Older form of continueRegularOutput");
-    add_typed(o, "retryOnFail", "\"boolean\"", "Failed items are tried again");
-    add_typed(o, "maxTries", "\"integer\"", "With retryOnFail");
-    add_typed(o, "waitBetweenTries", "\"integer\"", "With retryOnFail, milliseconds");
-    add_typed(o, "retry", "\"object\"",
-              "{tries, first_ms, factor, max_ms, jitter}: retries with back-off");
-    add_typed(o, "timeout_ms", "[\"integer\",\"string\"]", "How long an item may take here");
-    add_typed(o, "idempotencyKey", "\"string\"",
-              "Expression for the key that outside requests carry");
-    add_typed(o, "alwaysOutputData", "\"boolean\"", "An empty output becomes one empty item");
-    add_typed(o, "executeOnce", "\"boolean\"", "Only the first item is taken");
 }
 
 /* In a reference, "~" and "/" of a name are written "~0" and "~1". */
@@ -116,9 +185,17 @@ static void add_reference(struct out *o, const char *type)
     arena_fini(&scratch);
 }
 
-static void add_choice_of_type(struct out *o, const struct node_type *type)
+static void add_names(struct out *o, const struct node_type *type)
 {
     const char *const *alias = type->node.aliases;
+    out_text(o, type->type);
+    for (; alias && *alias; alias++)
+        out_text(o, *alias);
+}
+
+/* The parameters of a disabled node may be wrong. */
+static void add_choice_of_type(struct out *o, const struct node_type *type)
+{
     out_open(o, '{');
     out_key(o, "if");
     out_open(o, '{');
@@ -129,11 +206,10 @@ static void add_choice_of_type(struct out *o, const struct node_type *type)
     out_open(o, '{');
     out_key(o, "enum");
     out_open(o, '[');
-    out_text(o, type->type);
-    for (; alias && *alias; alias++)
-        out_text(o, *alias);
+    add_names(o, type);
     out_close(o, ']');
     out_close(o, '}');
+    out_pair_raw(o, "disabled", "{\"const\":false}");
     out_close(o, '}');
     out_close(o, '}');
     out_key(o, "then");
@@ -149,18 +225,36 @@ static void add_choice_of_type(struct out *o, const struct node_type *type)
     out_close(o, '}');
 }
 
+/* Notes are nodes of the canvas only. */
+static void add_type(struct out *o, const struct plugin_set *set)
+{
+    out_key(o, "type");
+    out_open(o, '{');
+    out_key(o, "enum");
+    out_open(o, '[');
+    for (size_t i = 0; i < set->n_nodes; i++)
+        add_names(o, set->nodes[i]);
+    out_text(o, "n8n-nodes-base.stickyNote");
+    out_close(o, ']');
+    out_pair(o, "description", "Node type, such as catalyst.if");
+    out_close(o, '}');
+}
+
 static void add_nodes(struct out *o, const struct plugin_set *set)
 {
     out_key(o, "nodes");
     out_open(o, '{');
     out_pair(o, "type", "array");
+    out_pair_raw(o, "minItems", "1");
+    out_pair_raw(o, "maxItems", "10000");
     out_key(o, "items");
     out_open(o, '{');
     out_pair(o, "type", "object");
     out_pair_raw(o, "required", "[\"name\",\"type\"]");
     out_key(o, "properties");
     out_open(o, '{');
-    add_node_fields(o);
+    add_type(o, set);
+    add_fields(o, node_fields);
     out_close(o, '}');
     if (set->n_nodes) {
         out_key(o, "allOf");
@@ -173,6 +267,15 @@ static void add_nodes(struct out *o, const struct plugin_set *set)
     out_close(o, '}');
 }
 
+/* Texts hold no control characters. */
+static void add_format_defs(struct out *o)
+{
+    out_pair_raw(o, "text", "{\"type\":\"string\",\"not\":{\"pattern\":\"[\\u0000-\\u001f]\"}}");
+    out_pair_raw(o, "duration",
+                 "{\"type\":[\"integer\",\"string\"],\"minimum\":0,\"pattern\":"
+                 "\"^[ \\t]*[0-9]+([.][0-9]{1,9})?[ \\t]*(ms|s|m|min|h|d|w)?[ \\t]*$\"}");
+}
+
 void schema_workflow(struct strbuf *b, const struct plugin_set *set)
 {
     struct out o = { .b = b };
@@ -183,27 +286,14 @@ void schema_workflow(struct strbuf *b, const struct plugin_set *set)
     out_pair_raw(&o, "required", "[\"nodes\"]");
     out_key(&o, "properties");
     out_open(&o, '{');
-    add_string(&o, "id", "Id of the workflow");
-    add_string(&o, "name", "What people call it");
-    add_typed(&o, "active", "\"boolean\"", "Its triggers listen");
     add_nodes(&o, set);
-    out_pair_raw(&o, "connections",
-                 "{\"type\":\"object\",\"description\":\"By name of the source node: {main: "
-                 "[[{node, type, index}]]}\","
-                 "\"additionalProperties\":{\"type\":\"object\",\"additionalProperties\":{\"type\":"
-                 "\"array\",\"items\":"
-                 "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":["
-                 "\"node\"],\"properties\":"
-                 "{\"node\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"index\":{"
-                 "\"type\":\"integer\","
-                 "\"minimum\":0}}}}}}}");
     add_settings(&o);
-    add_typed(&o, "pinData", "\"object\"",
-              "Items by node name that stand in for the node's output in tests");
+    add_fields(&o, top_fields);
     out_close(&o, '}');
     out_key(&o, "$defs");
     out_open(&o, '{');
     schema_shared_defs(&o);
+    add_format_defs(&o);
     for (size_t i = 0; i < set->n_nodes; i++) {
         out_key(&o, set->nodes[i]->type);
         schema_parameters(&o, set->nodes[i]);

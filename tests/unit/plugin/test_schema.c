@@ -306,7 +306,7 @@ static void workflow_schema_picks_by_type(void **state)
         const char *workflow;
         bool fits;
     } cases[] = {
-        { "{'nodes':[]}", true },
+        { "{'nodes':[{'name':'a','type':'test.none'}]}", true },
         { "{}", false },
         { "{'nodes':[{'name':'a','type':'test.more','parameters':{'value':'v'}}],'anything':1}",
           true },
@@ -315,14 +315,22 @@ static void workflow_schema_picks_by_type(void **state)
         { "{'nodes':[{'name':'a','type':'n8n-nodes-base.all','parameters':{'nedeed':'n'}}]}",
           false },
         { "{'nodes':[{'name':'a','type':'@acme/nodes.all','parameters':{'needed':'n'}}]}", true },
-        { "{'nodes':[{'name':'a','type':'unknown','parameters':{'x':'n'}}]}", true },
+        { "{'nodes':[{'name':'a','type':'unknown','parameters':{'x':'n'}}]}", false },
+        { "{'nodes':[{'name':'a','type':'test.more','disabled':true,'parameters':{}}]}", true },
+        { "{'nodes':[{'name':'a','type':'n8n-nodes-base.stickyNote','parameters':{}}]}", true },
         { "{'nodes':[{'type':'test.none'}]}", false },
         { "{'nodes':[{'name':'a','type':'test.none','onError':'explode'}]}", false },
-        { "{'nodes':[],'connections':{'a':{'main':[[{'node':'b','type':'main','index':0}],null]}}}",
+        { "{'nodes':[{'name':'a','type':'test.none'}],'connections':{'a':{'main':[[{'node':'b','"
+          "type':'main','index':0}],null]}}}",
           true },
-        { "{'nodes':[],'connections':{'a':{'main':[[{'type':'main'}]]}}}", false },
-        { "{'nodes':[],'settings':{'durability':'each_step','other':1}}", true },
-        { "{'nodes':[],'settings':{'durability':'sometimes'}}", false },
+        { "{'nodes':[{'name':'a','type':'test.none'}],'connections':{'a':{'main':[[{'type':'main'}]"
+          "]}}}",
+          false },
+        { "{'nodes':[{'name':'a','type':'test.none'}],'settings':{'durability':'each_step','other':"
+          "1}}",
+          true },
+        { "{'nodes':[{'name':'a','type':'test.none'}],'settings':{'durability':'sometimes'}}",
+          false },
     };
     struct plugin_set *set = make_set();
     struct strbuf b;

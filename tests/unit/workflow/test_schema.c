@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The published JSON Schema and the compiler know the same names: what the schema offers in an
  * editor is no unknown field here, and what a definition may say is offered.
+ *
+ *     test_unit_workflow_schema --print     the schema with the node types of the tests, by which
+ *                                           tests/scenario/test_schema.py validates the cases
  */
 #include "kit.h"
 #include <setjmp.h>
@@ -84,13 +87,11 @@ static void test_known_is_in_schema(void **state)
                                         "timeout_ms",
                                         "idempotencyKey",
                                         NULL };
-    static const char *const settings[] = { "durability", "executionOrder",
-                                            "timezone",   "executionTimeout",
-                                            "save",       "errorWorkflow",
-                                            "deadLetter", "concurrency",
-                                            "rateLimit",  "priority",
-                                            "parallel",   "deadline",
-                                            "retention",  NULL };
+    static const char *const settings[] = { "durability",       "executionOrder", "timezone",
+                                            "executionTimeout", "maxNodeRuns",    "save",
+                                            "errorWorkflow",    "deadLetter",     "concurrency",
+                                            "rateLimit",        "priority",       "parallel",
+                                            "deadline",         "retention",      NULL };
     check_offered("properties", top);
     check_offered("properties.nodes.items.properties", node);
     check_offered("properties.settings.properties", settings);
@@ -118,8 +119,18 @@ static int teardown(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "--print")) {
+        struct strbuf b;
+        strbuf_init(&b, 8 << 20);
+        plugins = kit_plugins();
+        schema_workflow(&b, plugins);
+        puts(b.ptr);
+        strbuf_fini(&b);
+        plugin_set_destroy(plugins);
+        return 0;
+    }
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_schema_is_known),
                                         cmocka_unit_test(test_known_is_in_schema) };
     return cmocka_run_group_tests(tests, setup, teardown);
