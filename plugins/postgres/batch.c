@@ -40,26 +40,24 @@ static const char *join(const wf_host *h, wf_item *it, const struct statement *s
     return sql;
 }
 
-static void send_one(struct conn *c, wf_item *const *items, const struct statement *s, size_t rows)
+static void send_one(wf_conn *c, wf_item *const *items, const struct statement *s, size_t rows)
 {
-    const wf_host *h = conn_host(c);
-    struct batch *b = calloc(1, sizeof *b + rows * sizeof *b->tickets);
+    const wf_host *h = c->h;
+    wf_conn_call *call = wf_conn_call_new(c, rows);
     const char **values = h->alloc(items[0], (rows * s->n + 1) * sizeof *values);
     for (size_t r = 0; r < rows; r++)
         if (s->n)
             memcpy(values + r * s->n, s[r].values, s->n * sizeof *values);
-    int sent = b ? conn_query(c, b, join(h, items[0], s, rows), (int)(rows * s->n), values) : -1;
+    int sent = conn_query(c, call, join(h, items[0], s, rows), (int)(rows * s->n), values);
     for (size_t r = 0; r < rows; r++) {
         const struct config *config = h->config(items[r]);
         if (sent == 0)
-            b->tickets[r] = h->park(items[r], config->timeout_ms);
+            wf_conn_call_park(call, r, items[r], config->timeout_ms);
         else
             fail_item(h, items[r], WF_TRANSIENT, "connection", "postgres: the connection is gone");
     }
-    if (sent == 0)
-        b->n = rows;
-    else
-        free(b);
+    if (sent != 0)
+        wf_conn_call_free(call);
 }
 
 /* How many of the statements from the first on become one. */
@@ -75,9 +73,9 @@ static size_t group(const wf_host *h, wf_item *const *items, const struct statem
     return rows;
 }
 
-void batch_send(struct conn *c, wf_item *const *items, size_t n)
+void batch_send(wf_conn *c, wf_item *const *items, size_t n)
 {
-    const wf_host *h = conn_host(c);
+    const wf_host *h = c->h;
     struct statement *s = calloc(n, sizeof *s);
     for (size_t i = 0; i < n && s; i++)
         sql_build(h, items[i], &s[i]);
@@ -148,10 +146,10 @@ static int is_good(const PGresult *r)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-static void take_many(struct conn *c, wf_item *const *items, const int *rows, size_t n, size_t sent,
+static void take_many(wf_conn *c, wf_item *const *items, const int *rows, size_t n, size_t sent,
                       const PGresult *r)
 {
-    const wf_host *h = conn_host(c);
+    const wf_host *h = c->h;
     if (!is_good(r) || PQntuples(r) != (int)sent) {
         size_t half = n > 1 ? n / 2 : 1;
         batch_send(c, items, half);
@@ -163,28 +161,27 @@ static void take_many(struct conn *c, wf_item *const *items, const int *rows, si
         h->emit(items[i], 0, rows_object(h, items[i], r, rows[i]));
 }
 
-void batch_take(struct conn *c, struct batch *b, const PGresult *r)
+void batch_take(wf_conn_call *call, const PGresult *r)
 {
-    const wf_host *h = conn_host(c);
-    wf_item **items = calloc(b->n, sizeof *items);
-    int *rows = calloc(b->n, sizeof *rows);
+    wf_conn *c = call->conn;
+    wf_item **items = calloc(call->n, sizeof *items);
+    int *rows = calloc(call->n, sizeof *rows);
     size_t n = 0;
-    for (size_t i = 0; i < b->n && items && rows; i++) {
-        wf_item *it = h->resume(h, b->tickets[i]);
+    for (size_t i = 0; i < call->n && items && rows; i++) {
+        wf_item *it = wf_conn_call_item(call, i);
         if (!it)
             continue; /* timed out or cancelled meanwhile */
         rows[n] = (int)i;
         items[n++] = it;
     }
-    if (n && b->n > 1)
-        take_many(c, items, rows, n, b->n, r);
+    if (n && call->n > 1)
+        take_many(c, items, rows, n, call->n, r);
     else if (n && is_good(r))
-        take_good(h, items[0], r);
+        take_good(c->h, items[0], r);
     else if (n)
-        take_bad(h, items[0], r);
+        take_bad(c->h, items[0], r);
     free(items);
     free(rows);
-    free(b);
 }
 
 /* Whether running it again could do it twice. */
@@ -197,16 +194,11 @@ static int acts_twice(const struct config *c)
     return strncmp(p, "SELECT", 6) != 0 && strncmp(p, "select", 6) != 0;
 }
 
-void batch_lost(struct conn *c, struct batch *b, const char *why)
+void batch_lost(wf_conn *c, wf_conn_call *call)
 {
-    const wf_host *h = conn_host(c);
-    for (size_t i = 0; i < b->n; i++) {
-        wf_item *it = h->resume(h, b->tickets[i]);
-        if (it && acts_twice(h->config(it)))
-            fail_item(h, it, WF_UNKNOWN, "unknown",
-                      h->fmt(it, "%s; whether the statement was run is not known", why).ptr);
-        else if (it)
-            fail_item(h, it, WF_TRANSIENT, "connection", why);
+    for (size_t i = 0; i < call->n; i++) {
+        wf_item *it = wf_conn_call_item(call, i);
+        if (it)
+            wf_conn_lost_item(c, it, !acts_twice(c->h->config(it)));
     }
-    free(b);
 }

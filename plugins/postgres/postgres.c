@@ -101,9 +101,7 @@ static const wf_param params[] = {
 };
 
 static const wf_pair codes[] = {
-    { "connection", "The server cannot be reached, or the connection broke" },
-    { "unknown", "The connection broke after a statement that must not run twice" },
-    { "auth", "Login or privilege" },
+    WF_CONN_CODES,
     { "busy", "The server cannot do it now: deadlock, serialization, resources, shutdown" },
     { "constraint", "A constraint refused the row (SQLSTATE 23...)" },
     { "data", "A value is not of the column's type (SQLSTATE 22...)" },
@@ -125,7 +123,7 @@ static int check(const wf_host *h, const void *config, char *why, size_t why_siz
 
 static void process(const wf_host *h, wf_item *const *items, size_t n)
 {
-    conn_take(h->state(items[0]), items, n);
+    wf_conn_take(h->state(items[0]), items, n);
 }
 
 static const char docs[] =
@@ -168,6 +166,14 @@ static const wf_param cred_fields[] = {
       .type = WF_STRING,
       .def = "prefer",
       .help = "disable, allow, prefer, require, verify-ca, verify-full" },
+    { .name = "caFile",
+      .type = WF_STRING,
+      .help = "File with the authorities that sign the server's certificate, PEM" },
+    { .name = "certFile", .type = WF_STRING, .help = "File with an own certificate, PEM" },
+    { .name = "keyFile",
+      .type = WF_STRING,
+      .flags = WF_SECRET,
+      .help = "File with its key, PEM; only its owner may read it" },
     WF_END,
 };
 static const wf_cred_type creds[] = { { "postgres", "PostgreSQL server and login", cred_fields } };

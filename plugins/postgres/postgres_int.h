@@ -9,11 +9,8 @@
  */
 #ifndef PLUGIN_POSTGRES_INT_H
 #define PLUGIN_POSTGRES_INT_H
-#include <catalyst/plugin.h>
+#include <catalyst/conn.h>
 #include <libpq-fe.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { OP_DELETE, OP_QUERY, OP_INSERT, OP_UPSERT, OP_SELECT, OP_UPDATE };
 enum { DELETE_TRUNCATE, DELETE_ROWS, DELETE_DROP };
@@ -57,21 +54,12 @@ void sql_build(const wf_host *h, wf_item *it, struct statement *s);
 
 /* --- batches ---------------------------------------------------------------------------------- */
 
-struct conn;
-
-/* A statement under way, for one item or many. */
-struct batch {
-    struct batch *next;
-    size_t n;
-    wf_ticket tickets[];
-};
-
 /* Makes statements of these items and sends them. They are parked, or failed. */
-void batch_send(struct conn *c, wf_item *const *items, size_t n);
-/* The answer of a batch, which is freed. */
-void batch_take(struct conn *c, struct batch *b, const PGresult *r);
-/* The connection broke under it. Frees it. */
-void batch_lost(struct conn *c, struct batch *b, const char *why);
+void batch_send(wf_conn *c, wf_item *const *items, size_t n);
+/* The answer of a statement. */
+void batch_take(wf_conn_call *call, const PGresult *r);
+/* The connection broke under it. */
+void batch_lost(wf_conn *c, wf_conn_call *call);
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -82,10 +70,7 @@ void fail_item(const wf_host *h, wf_item *it, wf_fault fault, const char *code, 
 
 void *conn_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void conn_close(const wf_host *h, void *state);
-const wf_host *conn_host(const struct conn *c);
-/* Sends the items now, or when the connection is up. */
-void conn_take(struct conn *c, wf_item *const *items, size_t n);
 /* Queues a statement; its answer goes to batch_take. -1: the connection is gone. */
-int conn_query(struct conn *c, struct batch *b, const char *sql, int n, const char *const *values);
+int conn_query(wf_conn *c, wf_conn_call *call, const char *sql, int n, const char *const *values);
 
 #endif

@@ -11,7 +11,6 @@ struct command {
     wf_item *it;
     const struct config *c;
     struct conn *conn;
-    struct job *job;
     const char **argv;
     size_t *lens;
     int argc, size;
@@ -35,35 +34,33 @@ static void word(struct command *m, const char *text) { arg(m, (wf_str){ text, s
 
 static void number(struct command *m, int64_t n) { arg(m, m->h->fmt(m->it, "%lld", (long long)n)); }
 
-static int send_last(struct command *m)
+static void send_last(struct command *m)
 {
-    return conn_send(m->conn, m->job, m->argc, m->argv, m->lens);
+    struct job *job = (struct job *)wf_conn_call_new(&m->conn->c, 1);
+    conn_send(m->conn, job, m->argc, m->argv, m->lens);
+    wf_conn_call_park(&job->call, 0, m->it, m->c->timeout_ms);
 }
 
 /* One whose answer nobody needs: EXEC or the last command tells. */
-static int send_more(struct command *m)
-{
-    return conn_send(m->conn, NULL, m->argc, m->argv, m->lens);
-}
+static void send_more(struct command *m) { conn_send(m->conn, NULL, m->argc, m->argv, m->lens); }
 
-static int simple(struct command *m, const char *name, wf_str a)
+static void simple(struct command *m, const char *name, wf_str a)
 {
     begin(m, ARGS_FIXED);
     word(m, name);
     arg(m, a);
-    return send_last(m);
+    send_last(m);
 }
 
-static int lone(struct command *m, const char *name)
+static void lone(struct command *m, const char *name)
 {
     begin(m, ARGS_FIXED);
     word(m, name);
-    return 0;
 }
 
 /* --- set -------------------------------------------------------------------------------------- */
 
-static int set_string(struct command *m)
+static void set_string(struct command *m)
 {
     begin(m, ARGS_FIXED);
     word(m, "SET");
@@ -73,7 +70,7 @@ static int set_string(struct command *m)
         word(m, "EX");
         number(m, m->c->ttl_s);
     }
-    return send_last(m);
+    send_last(m);
 }
 
 static void fill_hash(struct command *m, const wf_value *object)
@@ -101,35 +98,32 @@ static void fill_list(struct command *m, const char *name, const wf_value *array
 }
 
 /* As one transaction: a list and a set are replaced, a hash gets fields. */
-static int set_whole(struct command *m, int type, const wf_value *value)
+static void set_whole(struct command *m, int type, const wf_value *value)
 {
     lone(m, "MULTI");
-    if (send_more(m) != 0)
-        return -1;
+    send_more(m);
     if (type != TYPE_HASH) {
         lone(m, "DEL");
         arg(m, m->c->key);
-        if (send_more(m) != 0)
-            return -1;
+        send_more(m);
     }
     if (type == TYPE_HASH)
         fill_hash(m, value);
     else
         fill_list(m, type == TYPE_LIST ? "RPUSH" : "SADD", value);
-    if (m->h->v->count(value) && send_more(m) != 0)
-        return -1;
+    if (m->h->v->count(value))
+        send_more(m);
     if (m->c->expire) {
         lone(m, "EXPIRE");
         arg(m, m->c->key);
         number(m, m->c->ttl_s);
-        if (send_more(m) != 0)
-            return -1;
+        send_more(m);
     }
     lone(m, "EXEC");
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_set(struct command *m)
+static void send_set(struct command *m)
 {
     const wf_values *v = m->h->v;
     const wf_value *value = m->c->value;
@@ -144,19 +138,17 @@ static int send_set(struct command *m)
     if (type == TYPE_AUTOMATIC)
         type = is == WF_JSON_OBJECT ? TYPE_HASH : is == WF_JSON_ARRAY ? TYPE_LIST : TYPE_STRING;
     if (type == TYPE_STRING)
-        return set_string(m);
-    if (is != (type == TYPE_HASH ? WF_JSON_OBJECT : WF_JSON_ARRAY)) {
+        set_string(m);
+    else if (is == (type == TYPE_HASH ? WF_JSON_OBJECT : WF_JSON_ARRAY))
+        set_whole(m, type, value);
+    else
         result_fail(m->h, m->it, WF_REJECTED, "value",
                     type == TYPE_HASH ? "a hash wants an object" : "a list or set wants an array");
-        free(m->job);
-        return 1;
-    }
-    return set_whole(m, type, value);
 }
 
 /* --- get -------------------------------------------------------------------------------------- */
 
-static int send_get(struct command *m, int type)
+static void send_get(struct command *m, int type)
 {
     begin(m, ARGS_FIXED);
     word(m, type == TYPE_HASH   ? "HGETALL"
@@ -168,15 +160,17 @@ static int send_get(struct command *m, int type)
         word(m, "0");
         word(m, "-1");
     }
-    return send_last(m);
+    send_last(m);
 }
 
 /* --- the others ------------------------------------------------------------------------------- */
 
-static int send_incr(struct command *m)
+static void send_incr(struct command *m)
 {
-    if (!m->c->expire)
-        return simple(m, "INCR", m->c->key);
+    if (!m->c->expire) {
+        simple(m, "INCR", m->c->key);
+        return;
+    }
     /* One script: an INCR whose EXPIRE was lost would count for ever. */
     begin(m, ARGS_FIXED);
     word(m, "EVAL");
@@ -184,39 +178,39 @@ static int send_incr(struct command *m)
     word(m, "1");
     arg(m, m->c->key);
     number(m, m->c->ttl_s);
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_three(struct command *m, const char *name, wf_str a, wf_str b)
+static void send_three(struct command *m, const char *name, wf_str a, wf_str b)
 {
     begin(m, ARGS_FIXED);
     word(m, name);
     arg(m, a);
     arg(m, b);
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_hset(struct command *m)
+static void send_hset(struct command *m)
 {
     begin(m, ARGS_FIXED);
     word(m, "HSET");
     arg(m, m->c->key);
     arg(m, m->c->field);
     arg(m, m->h->v->text(m->it, m->c->value));
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_zadd(struct command *m)
+static void send_zadd(struct command *m)
 {
     begin(m, ARGS_FIXED);
     word(m, "ZADD");
     arg(m, m->c->key);
     arg(m, m->h->fmt(m->it, "%.17g", m->c->score));
     arg(m, m->c->member);
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_zrange(struct command *m)
+static void send_zrange(struct command *m)
 {
     begin(m, ARGS_FIXED);
     word(m, m->c->reverse ? "ZREVRANGE" : "ZRANGE");
@@ -225,10 +219,10 @@ static int send_zrange(struct command *m)
     number(m, m->c->stop);
     if (m->c->with_scores)
         word(m, "WITHSCORES");
-    return send_last(m);
+    send_last(m);
 }
 
-static int send_eval(struct command *m)
+static void send_eval(struct command *m)
 {
     const struct text_row *keys = m->c->keys.rows, *args = m->c->args.rows;
     begin(m, (int)(m->c->keys.n + m->c->args.n) + 3);
@@ -239,58 +233,67 @@ static int send_eval(struct command *m)
         arg(m, keys[i].value);
     for (size_t i = 0; i < m->c->args.n; i++)
         arg(m, args[i].value);
-    return send_last(m);
+    send_last(m);
 }
 
-/* 0 sent, -1 not sent, 1 the item was failed. */
-static int send_item(struct command *m)
+static void send_item(struct command *m)
 {
     const struct config *c = m->c;
     switch (c->operation) {
     case OP_DELETE:
-        return simple(m, "DEL", c->key);
+        simple(m, "DEL", c->key);
+        break;
     case OP_GET:
-        return send_get(m, c->type);
+        send_get(m, c->type);
+        break;
     case OP_SET:
-        return send_set(m);
+        send_set(m);
+        break;
     case OP_INCR:
-        return send_incr(m);
+        send_incr(m);
+        break;
     case OP_INFO:
-        return lone(m, "INFO") == 0 ? send_last(m) : -1;
+        lone(m, "INFO");
+        send_last(m);
+        break;
     case OP_KEYS:
-        return simple(m, "KEYS", c->pattern);
+        simple(m, "KEYS", c->pattern);
+        break;
     case OP_LLEN:
-        return simple(m, "LLEN", c->list);
+        simple(m, "LLEN", c->list);
+        break;
     case OP_POP:
-        return simple(m, c->tail ? "RPOP" : "LPOP", c->list);
+        simple(m, c->tail ? "RPOP" : "LPOP", c->list);
+        break;
     case OP_PUSH:
-        return send_three(m, c->tail ? "RPUSH" : "LPUSH", c->list, c->message);
+        send_three(m, c->tail ? "RPUSH" : "LPUSH", c->list, c->message);
+        break;
     case OP_PUBLISH:
-        return send_three(m, "PUBLISH", c->channel, c->message);
+        send_three(m, "PUBLISH", c->channel, c->message);
+        break;
     case OP_HGET:
-        return send_three(m, "HGET", c->key, c->field);
+        send_three(m, "HGET", c->key, c->field);
+        break;
     case OP_HSET:
-        return send_hset(m);
+        send_hset(m);
+        break;
     case OP_HGETALL:
-        return simple(m, "HGETALL", c->key);
+        simple(m, "HGETALL", c->key);
+        break;
     case OP_ZADD:
-        return send_zadd(m);
+        send_zadd(m);
+        break;
     case OP_ZRANGE:
-        return send_zrange(m);
+        send_zrange(m);
+        break;
     default:
-        return send_eval(m);
+        send_eval(m);
     }
 }
 
-void command_send(struct conn *c, wf_item *it, struct job *job)
+void command_send(struct conn *c, wf_item *it)
 {
-    const wf_host *h = conn_host(c);
-    struct command m = { .h = h, .it = it, .c = h->config(it), .conn = c, .job = job };
-    int rc = send_item(&m);
-    if (rc == 0) {
-        conn_wait(job, it);
-    } else if (rc < 0) {
-        free(job);
-        result_fail(h, it, WF_TRANSIENT, "connection", "redis: the connection is closing");
-    }
+    const wf_host *h = c->c.h;
+    struct command m = { .h = h, .it = it, .c = h->config(it), .conn = c };
+    send_item(&m);
 }

@@ -1,391 +1,278 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One connection per worker and node: hiredis without a loop of its own, over the worker's.
+ * One connection per worker and node: a life of catalyst/conn.h, bytes of catalyst/stream.h, and
+ * hiredis for reading answers. All commands of a frame leave together.
  *
- *   down --timer--> resolving --> connecting --> greeting (AUTH, SELECT) --> up
- *     ^-----------------'--------------'--- any error ---------'
- *
- * All commands of a frame are written together. Items that come while it is not up wait; when an
- * attempt fails they fail as transient, so that the engine's back-off decides how long they try.
- * Thread: the worker's. Nothing blocks.
+ * Answers come in the order of commands, so the first call under way is the one that an answer is
+ * for. A connection begins with AUTH, SELECT and PING; when all are answered it is up. Thread: the
+ * worker's. Nothing blocks.
  */
 #include "redis_int.h"
-#include <catalyst/resolve.h>
-#include <time.h>
 
-enum state { DOWN = 1, RESOLVING, CONNECTING, GREETING, UP, CLOSING };
 enum {
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 5000,
-    CONNECT_MS = 5000, /* an attempt takes no longer */
-    SILENT_MS = 30000, /* commands under way and no answer for so long: the connection is dead */
-    TICK_MS = 1000,
-    LOOK_MS = 2, /* for the answer of a look-up */
-    WAITING_MAX = 20000,
+    CONNECT_MS = 5000,
+    SILENT_MS = 30000,
+    IDLE_MS = 60000,
+    ANSWER_MAX = 256 << 20, /* bytes of one answer; more is no answer to an item */
 };
 
-struct conn {
-    const wf_host *h;
-    wf_inst *inst;
-    const wf_loop *loop;
-    const wf_cred *cred;
-    wf_resolve *resolve;
-    redisAsyncContext *ac;
-    wf_watch *watch;
-    wf_timer *timer;
-    enum state state;
-    int events;
-    int64_t backoff_ms, since_ms; /* since: of the attempt, or the last answer */
-    uint32_t attempts, greetings, under_way, n_waiting;
-    struct job *waiting, **waiting_end;
-    wf_fault fault; /* of the failed attempt */
-    char why[200];
-};
-
-const wf_host *conn_host(const struct conn *c) { return c->h; }
-
-static int64_t mono_ms(void)
+static const char *secret(const struct conn *c, const char *field)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return c->c.h->secret(c->cred, field).ptr;
 }
 
-static void on_timer(void *arg);
-
-static void start_timer(struct conn *c, int64_t ms)
+static int is_on(const wf_host *h, const wf_cred *cred, const char *field)
 {
-    if (c->timer)
-        c->loop->timer_stop(c->timer);
-    c->timer = c->loop->timer(c->inst, ms, on_timer, c);
+    return !strcmp(h->secret(cred, field).ptr, "true");
 }
 
-/* --- hiredis's events on the worker's loop ---------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
-static void set_events(struct conn *c, int events)
+void conn_send(struct conn *c, struct job *job, int argc, const char *const *argv,
+               const size_t *lens)
 {
-    if (events == c->events || !c->watch)
+    char head[32];
+    wf_stream_write(&c->stream, head, (size_t)snprintf(head, sizeof head, "*%d\r\n", argc));
+    for (int i = 0; i < argc; i++) {
+        size_t len = (size_t)snprintf(head, sizeof head, "$%zu\r\n", lens[i]);
+        wf_stream_write(&c->stream, head, len);
+        wf_stream_write(&c->stream, argv[i], lens[i]);
+        wf_stream_write(&c->stream, "\r\n", 2);
+    }
+    if (!job) {
+        c->skip++;
         return;
-    c->events = events;
-    c->loop->watch_set(c->watch, events);
+    }
+    job->skip = c->skip;
+    c->skip = 0;
+    wf_conn_sent(&job->call);
 }
 
-static void add_read(void *arg) { set_events(arg, ((struct conn *)arg)->events | WF_READABLE); }
-static void del_read(void *arg) { set_events(arg, ((struct conn *)arg)->events & ~WF_READABLE); }
-static void add_write(void *arg) { set_events(arg, ((struct conn *)arg)->events | WF_WRITABLE); }
-static void del_write(void *arg) { set_events(arg, ((struct conn *)arg)->events & ~WF_WRITABLE); }
+static void on_send(wf_conn *base, wf_item *const *items, size_t n)
+{
+    struct conn *c = (struct conn *)base;
+    for (size_t i = 0; i < n; i++)
+        command_send(c, items[i]);
+    wf_stream_flush(&c->stream);
+}
 
-/* The last that hiredis does with a context, whatever became of it. */
-static void cleanup(void *arg)
+/* A command of the connection's own: its call has no item. */
+static void send_own(struct conn *c, int argc, const char *const *argv)
+{
+    size_t lens[3] = { 0 };
+    for (int i = 0; i < argc; i++)
+        lens[i] = strlen(argv[i]);
+    conn_send(c, (struct job *)wf_conn_call_new(&c->c, 0), argc, argv, lens);
+}
+
+static void on_idle(wf_conn *base)
+{
+    struct conn *c = (struct conn *)base;
+    send_own(c, 1, (const char *[]){ "PING" });
+    wf_stream_flush(&c->stream);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void take_own(struct conn *c, const redisReply *r)
+{
+    if (wf_conn_is_up(&c->c))
+        return; /* a ping */
+    int is_error = r->type == REDIS_REPLY_ERROR;
+    if (is_error && (!strncmp(r->str, "LOADING", 7) || !strncmp(r->str, "MASTERDOWN", 10)))
+        wf_conn_down(&c->c, WF_TRANSIENT, r->str);
+    else if (is_error)
+        wf_conn_down(&c->c, WF_ACCOUNT, r->str);
+    else if (--c->greetings == 0)
+        wf_conn_up(&c->c);
+}
+
+static void take_reply(struct conn *c, const redisReply *r)
+{
+    struct job *job = (struct job *)c->c.calls;
+    if (!job) {
+        wf_conn_down(&c->c, WF_TRANSIENT, "said something that it was not asked for");
+        return;
+    }
+    if (job->skip) {
+        job->skip--;
+        return;
+    }
+    wf_conn_answered(&job->call);
+    wf_item *it = job->call.n ? wf_conn_call_item(&job->call, 0) : NULL;
+    int is_own = !job->call.n;
+    if (!it || !result_take(it, job, r))
+        wf_conn_call_free(&job->call);
+    if (is_own)
+        take_own(c, r);
+    else if (r->type == REDIS_REPLY_ERROR && !strncmp(r->str, "READONLY", 8))
+        wf_conn_rest(&c->c); /* it became a replica: the name may lead to another server now */
+}
+
+static void on_bytes(void *arg, const char *bytes, size_t len)
 {
     struct conn *c = arg;
-    if (c->watch)
-        c->loop->watch_stop(c->watch);
-    c->watch = NULL;
-    c->ac = NULL;
-    c->events = 0;
-}
-
-static void on_events(void *arg, int events)
-{
-    struct conn *c = arg;
-    if (c->ac && events & WF_READABLE)
-        redisAsyncHandleRead(c->ac);
-    if (c->ac && events & WF_WRITABLE)
-        redisAsyncHandleWrite(c->ac);
-}
-
-/* --- waiting items ---------------------------------------------------------------------------- */
-
-static struct job *waiting_pop(struct conn *c)
-{
-    struct job *job = c->waiting;
-    if (!job)
-        return NULL;
-    c->waiting = job->next;
-    if (!c->waiting)
-        c->waiting_end = &c->waiting;
-    c->n_waiting--;
-    return job;
-}
-
-static void waiting_fail(struct conn *c)
-{
-    struct job *job;
-    for (uint32_t n = c->n_waiting; n && (job = waiting_pop(c)); n--) {
-        wf_item *it = c->h->resume(c->h, job->ticket);
-        free(job);
-        if (it)
-            result_fail(c->h, it, c->fault, c->fault == WF_ACCOUNT ? "auth" : "connection", c->why);
+    uint64_t life = c->stream.lives;
+    wf_conn_heard(&c->c);
+    c->fed += len;
+    redisReaderFeed(c->reader, bytes, len);
+    while (c->stream.lives == life) {
+        void *reply = NULL;
+        if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
+            wf_conn_down(&c->c, WF_TRANSIENT, c->reader->errstr);
+            return;
+        }
+        if (!reply)
+            break;
+        c->fed = 0;
+        take_reply(c, reply);
+        freeReplyObject(reply);
     }
+    if (c->stream.lives == life && c->fed > ANSWER_MAX)
+        wf_conn_down(&c->c, WF_TRANSIENT, "an answer is larger than 256 MiB");
 }
 
-static void waiting_send(struct conn *c)
+static void on_lost(wf_conn *base, wf_conn_call *call)
 {
-    struct job *job;
-    while (c->state == UP && (job = waiting_pop(c))) {
-        wf_item *it = c->h->resume(c->h, job->ticket);
-        if (it)
-            command_send(c, it, job);
-        else
-            free(job);
-    }
+    wf_item *it = call->n ? wf_conn_call_item(call, 0) : NULL;
+    if (it)
+        result_lost((struct conn *)base, it);
 }
 
 /* --- a life ----------------------------------------------------------------------------------- */
 
-static void went_down(struct conn *c, const char *why, wf_fault fault)
-{
-    if (c->state == CLOSING || c->state == DOWN)
-        return;
-    int was_up = c->state == UP;
-    c->state = DOWN;
-    wf_resolve_end(c->resolve);
-    c->resolve = NULL;
-    c->fault = fault;
-    snprintf(c->why, sizeof c->why, "redis %s:%s: %s", c->h->secret(c->cred, "host").ptr,
-             c->h->secret(c->cred, "port").ptr, why && *why ? why : "connection closed");
-    c->h->log(c->inst, WF_WARN, "redis.down", "%s", c->why);
-    start_timer(c, c->backoff_ms);
-    c->backoff_ms = c->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms * 2;
-    if (!was_up) /* those who come from now on wait for the next attempt */
-        waiting_fail(c);
-}
-
-/* Frees the context; callbacks of what is under way come with reply NULL. */
-static void drop(struct conn *c, const char *why, wf_fault fault)
-{
-    went_down(c, why, fault);
-    if (c->ac)
-        redisAsyncFree(c->ac);
-}
-
-static void now_up(struct conn *c)
-{
-    c->state = UP;
-    c->backoff_ms = BACKOFF_MIN_MS;
-    waiting_send(c);
-}
-
-static void on_greeting(redisAsyncContext *ac, void *reply, void *arg)
+static void on_open(void *arg)
 {
     struct conn *c = arg;
-    const redisReply *r = reply;
-    if (c->state != GREETING)
-        return;
-    if (!r) {
-        went_down(c, ac->errstr, WF_TRANSIENT);
-    } else if (r->type == REDIS_REPLY_ERROR) {
-        int is_loading = !strncmp(r->str, "LOADING", 7);
-        went_down(c, r->str, is_loading ? WF_TRANSIENT : WF_ACCOUNT);
-        redisAsyncDisconnect(ac); /* a free is not allowed from within */
-    } else if (--c->greetings == 0) {
-        now_up(c);
-    }
-}
-
-static void greet(struct conn *c)
-{
-    wf_str user = c->h->secret(c->cred, "user"), password = c->h->secret(c->cred, "password"),
-           database = c->h->secret(c->cred, "database");
-    c->state = GREETING;
+    const char *user = secret(c, "user"), *password = secret(c, "password"),
+               *database = secret(c, "database");
     c->greetings = 1;
-    if (user.len && password.len) {
+    if (*password) {
         c->greetings++;
-        redisAsyncCommand(c->ac, on_greeting, c, "AUTH %b %b", user.ptr, user.len, password.ptr,
-                          password.len);
-    } else if (password.len) {
+        if (*user)
+            send_own(c, 3, (const char *[]){ "AUTH", user, password });
+        else
+            send_own(c, 2, (const char *[]){ "AUTH", password });
+    }
+    if (*database && strcmp(database, "0") != 0) {
         c->greetings++;
-        redisAsyncCommand(c->ac, on_greeting, c, "AUTH %b", password.ptr, password.len);
+        send_own(c, 2, (const char *[]){ "SELECT", database });
     }
-    if (database.len && strcmp(database.ptr, "0") != 0) {
-        c->greetings++;
-        redisAsyncCommand(c->ac, on_greeting, c, "SELECT %b", database.ptr, database.len);
-    }
-    redisAsyncCommand(c->ac, on_greeting, c, "PING");
+    send_own(c, 1, (const char *[]){ "PING" });
+    wf_stream_flush(&c->stream);
 }
 
-static void on_connect(const redisAsyncContext *ac, int status)
-{
-    struct conn *c = ac->ev.data;
-    if (status != REDIS_OK)
-        went_down(c, ac->errstr, WF_TRANSIENT);
-    else if (c->state == CONNECTING)
-        greet(c);
-}
-
-static void on_disconnect(const redisAsyncContext *ac, int status)
-{
-    struct conn *c = ac->data;
-    went_down(c, status == REDIS_OK ? "" : ac->errstr, WF_TRANSIENT);
-}
-
-static void connect_to(struct conn *c, const char *address)
-{
-    long port = strtol(c->h->secret(c->cred, "port").ptr, NULL, 10);
-    c->state = CONNECTING;
-    redisAsyncContext *ac = redisAsyncConnect(address, port > 0 && port < 65536 ? (int)port : 6379);
-    if (!ac || ac->err) {
-        went_down(c, ac ? ac->errstr : "no memory", WF_TRANSIENT);
-        if (ac)
-            redisAsyncFree(ac);
-        return;
-    }
-    c->watch = c->loop->watch(c->inst, ac->c.fd, on_events, c);
-    if (!c->watch) {
-        redisAsyncFree(ac);
-        went_down(c, "its socket cannot be watched", WF_TRANSIENT);
-        return;
-    }
-    c->ac = ac;
-    ac->data = c;
-    ac->ev.data = c;
-    ac->ev.addRead = add_read;
-    ac->ev.delRead = del_read;
-    ac->ev.addWrite = add_write;
-    ac->ev.delWrite = del_write;
-    ac->ev.cleanup = cleanup;
-    redisAsyncSetConnectCallback(ac, on_connect);
-    redisAsyncSetDisconnectCallback(ac, on_disconnect);
-    start_timer(c, TICK_MS);
-}
-
-static void start_connecting(struct conn *c)
-{
-    const char *host = c->h->secret(c->cred, "host").ptr;
-    c->since_ms = mono_ms();
-    c->attempts++;
-    c->state = RESOLVING;
-    if (wf_resolve_needless(host))
-        connect_to(c, *host ? host : "127.0.0.1");
-    else if (!(c->resolve = wf_resolve_start(host)))
-        went_down(c, "the host's name cannot be looked up", WF_TRANSIENT);
-    else
-        start_timer(c, LOOK_MS);
-}
-
-static void go_on_resolving(struct conn *c)
-{
-    char address[300];
-    int found = wf_resolve_address(c->resolve, c->attempts - 1, address, sizeof address);
-    if (found == 0) {
-        start_timer(c, LOOK_MS);
-        return;
-    }
-    wf_resolve_end(c->resolve);
-    c->resolve = NULL;
-    if (found < 0)
-        went_down(c, address, WF_TRANSIENT);
-    else
-        connect_to(c, address);
-}
-
-/* Down: another attempt. Else: looks whether the other side is still there. */
-static void on_timer(void *arg)
+static void on_close(void *arg, wf_fault fault, const char *why)
 {
     struct conn *c = arg;
-    int64_t silent = mono_ms() - c->since_ms;
-    c->timer = NULL;
-    if (c->state == DOWN) {
-        if (c->ac) /* it was to end by itself */
-            redisAsyncFree(c->ac);
-        start_connecting(c);
-        return;
+    wf_conn_down(&c->c, fault, why);
+}
+
+static const char *on_host(wf_conn *base)
+{
+    struct conn *c = (struct conn *)base;
+    const char *path = secret(c, "path"), *host = secret(c, "host");
+    const char *port = secret(c, "port");
+    if (*path) {
+        snprintf(c->c.label, sizeof c->c.label, "redis %s", path);
+        return path;
     }
-    if (c->state == RESOLVING && silent <= CONNECT_MS)
-        go_on_resolving(c);
-    else if (c->state != UP && silent > CONNECT_MS)
-        drop(c, "does not answer", WF_TRANSIENT);
-    else if (c->state == UP && c->under_way && silent > SILENT_MS)
-        drop(c, "does not answer any more", WF_TRANSIENT);
-    else
-        start_timer(c, TICK_MS);
+    snprintf(c->c.label, sizeof c->c.label, "redis %s:%s", host, *port ? port : "6379");
+    return *host ? host : "127.0.0.1";
+}
+
+static void on_connect(wf_conn *base, const char *address)
+{
+    struct conn *c = (struct conn *)base;
+    const char *name = secret(c, "serverName");
+    long port = strtol(secret(c, "port"), NULL, 10);
+    c->reader = redisReaderCreate();
+    if (!c->reader)
+        abort();
+    wf_stream_connect(&c->stream, address, port > 0 && port < 65536 ? (uint16_t)port : 6379, c->tls,
+                      *name ? name : secret(c, "host"));
+}
+
+static void on_disconnect(wf_conn *base)
+{
+    struct conn *c = (struct conn *)base;
+    wf_stream_close(&c->stream);
+    if (c->reader)
+        redisReaderFree(c->reader);
+    c->reader = NULL;
+    c->fed = 0;
+    c->skip = 0;
+}
+
+static int64_t timeout_ms(wf_conn *c, wf_item *it)
+{
+    return ((const struct config *)c->h->config(it))->timeout_ms;
+}
+
+static const wf_conn_type conn_type = {
+    .name = "redis",
+    .call_size = sizeof(struct job),
+    .host = on_host,
+    .connect = on_connect,
+    .disconnect = on_disconnect,
+    .send = on_send,
+    .lost = on_lost,
+    .timeout_ms = timeout_ms,
+    .idle = on_idle,
+    .connect_ms = CONNECT_MS,
+    .silent_ms = SILENT_MS,
+    .idle_ms = IDLE_MS,
+};
+
+/* 0, or -1 with why. Without TLS there is nothing to do. */
+static int make_tls(struct conn *c, wf_error *why)
+{
+    static _Thread_local char text[300]; /* read at once, by the worker that called */
+    const wf_host *h = c->c.h;
+    if (!is_on(h, c->cred, "ssl"))
+        return 0;
+    c->tls =
+        wf_tls_context(&(wf_tls_options){ .ca_file = secret(c, "caFile"),
+                                          .cert_file = secret(c, "certFile"),
+                                          .key_file = secret(c, "keyFile"),
+                                          .insecure = is_on(h, c->cred, "disableTlsVerification") },
+                       text, sizeof text);
+    if (c->tls)
+        return 0;
+    *why = (wf_error){ .size = sizeof *why, .fault = WF_ACCOUNT, .detail = { text, strlen(text) } };
+    return -1;
+}
+
+void *conn_create(const wf_host *h, wf_inst *inst, const wf_cred *cred, wf_error *why)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c)
+        abort();
+    c->cred = cred;
+    if (wf_conn_init(&c->c, &conn_type, h, inst, why) != 0 || make_tls(c, why) != 0) {
+        free(c);
+        return NULL;
+    }
+    c->stream = (wf_stream){ .loop = c->c.loop,
+                             .inst = inst,
+                             .on_open = on_open,
+                             .on_bytes = on_bytes,
+                             .on_close = on_close,
+                             .arg = c };
+    wf_conn_start(&c->c);
+    return c;
 }
 
 void *conn_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
-    const struct config *config = h->inst_config(inst);
-    const wf_loop *loop = h->service("loop/1");
-    struct conn *c = calloc(1, sizeof *c);
-    const char *wrong = !c ? "no memory" : !loop ? "this engine has no sockets for plugins" : NULL;
-    if (!wrong && !strcmp(h->secret(config->credential, "ssl").ptr, "true"))
-        wrong = "TLS is not offered here; use a proxy such as stunnel";
-    if (wrong) {
-        free(c);
-        *why = (wf_error){ .size = sizeof *why,
-                           .fault = WF_ACCOUNT,
-                           .detail = { wrong, strlen(wrong) } };
-        return NULL;
-    }
-    *c = (struct conn){
-        .h = h, .inst = inst, .loop = loop, .cred = config->credential, .backoff_ms = BACKOFF_MIN_MS
-    };
-    c->waiting_end = &c->waiting;
-    start_connecting(c);
-    return c;
+    return conn_create(h, inst, ((const struct config *)h->inst_config(inst))->credential, why);
 }
 
 void conn_close(const wf_host *h, void *state)
 {
     struct conn *c = state;
-    struct job *job;
     (void)h;
-    c->state = CLOSING;
-    if (c->timer)
-        c->loop->timer_stop(c->timer);
-    wf_resolve_end(c->resolve);
-    if (c->ac)
-        redisAsyncFree(c->ac);
-    while ((job = waiting_pop(c)))
-        free(job);
+    wf_conn_close(&c->c);
+    wf_stream_fini(&c->stream);
+    SSL_CTX_free(c->tls);
     free(c);
-}
-
-/* --- items ------------------------------------------------------------------------------------ */
-
-void conn_wait(struct job *job, wf_item *it)
-{
-    const wf_host *h = job->conn->h;
-    job->ticket = h->park(it, ((const struct config *)h->config(it))->timeout_ms);
-}
-
-static void on_reply(redisAsyncContext *ac, void *reply, void *arg)
-{
-    struct job *job = arg;
-    struct conn *c = job->conn;
-    c->under_way--;
-    c->since_ms = mono_ms();
-    if (!reply)
-        went_down(c, ac->errstr, WF_TRANSIENT);
-    wf_item *it = c->state == CLOSING ? NULL : c->h->resume(c->h, job->ticket);
-    if (it && !reply)
-        result_lost(c->h, it, c->why);
-    if (!it || !reply || !result_take(it, job, reply))
-        free(job);
-}
-
-int conn_send(struct conn *c, struct job *job, int argc, const char **argv, const size_t *lens)
-{
-    if (redisAsyncCommandArgv(c->ac, job ? on_reply : NULL, job, argc, argv, lens) != REDIS_OK)
-        return -1;
-    if (job && !c->under_way++)
-        c->since_ms = mono_ms();
-    return 0;
-}
-
-void conn_take(struct conn *c, wf_item *it)
-{
-    struct job *job = c->n_waiting < WAITING_MAX ? calloc(1, sizeof *job) : NULL;
-    if (!job) {
-        result_fail(c->h, it, WF_TRANSIENT, "connection", "too many items wait for redis");
-        return;
-    }
-    job->conn = c;
-    if (c->state == UP) {
-        command_send(c, it, job);
-        return;
-    }
-    conn_wait(job, it);
-    *c->waiting_end = job;
-    c->waiting_end = &job->next;
-    c->n_waiting++;
 }

@@ -1,2 +1,3 @@
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
-target_link_libraries(${plugin} PRIVATE PkgConfig::hiredis)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
+target_link_libraries(${plugin} PRIVATE PkgConfig::hiredis PkgConfig::openssl)

@@ -101,19 +101,17 @@ static const wf_param params[] = {
 };
 
 static const wf_pair codes[] = {
-    { "connection", "The server cannot be reached, or the connection broke" },
-    { "unknown", "The connection broke after a command that must not run twice" },
-    { "auth", "User, password or permission" },
+    WF_CONN_CODES,
     { "busy", "The server cannot do it now: loading, out of memory, read only" },
     { "value", "The value is not of the key's type" },
     { "rejected", "The server refused the command" },
+    { "cluster", "The server is one of a cluster and the key belongs to another" },
     { NULL, NULL },
 };
 
 static void process(const wf_host *h, wf_item *const *items, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        conn_take(h->state(items[i]), items[i]);
+    wf_conn_take(h->state(items[0]), items, n);
 }
 
 static const char docs[] =
@@ -144,7 +142,28 @@ static const wf_param cred_fields[] = {
     { .name = "user", .type = WF_STRING, .help = "User; empty: the default one" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
     { .name = "database", .type = WF_INT, .def = "0", .help = "Number of the database" },
-    { .name = "ssl", .type = WF_BOOL, .def = "false", .help = "TLS: not offered yet" },
+    { .name = "path",
+      .type = WF_STRING,
+      .help = "Path of the server's local socket, instead of host and port" },
+    { .name = "ssl", .type = WF_BOOL, .def = "false", .help = "By TLS" },
+    { .name = "caFile",
+      .type = WF_STRING,
+      .help = "File with the authorities that sign the server's certificate, PEM; empty: the "
+              "system's" },
+    { .name = "certFile",
+      .type = WF_STRING,
+      .help = "File with an own certificate, PEM, where the server asks for one" },
+    { .name = "keyFile",
+      .type = WF_STRING,
+      .flags = WF_SECRET,
+      .help = "File with its key, PEM; empty: it is in certFile" },
+    { .name = "serverName",
+      .type = WF_STRING,
+      .help = "Name that the server's certificate must have; empty: the host" },
+    { .name = "disableTlsVerification",
+      .type = WF_BOOL,
+      .def = "false",
+      .help = "Take any certificate: whoever is in the middle can read and write" },
     WF_END,
 };
 static const wf_cred_type creds[] = { { "redis", "Redis server and login", cred_fields } };

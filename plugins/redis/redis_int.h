@@ -2,18 +2,15 @@
  * What the files of the redis plugin share.
  *
  *   redis.c    parameters, the plugin
- *   conn.c     one connection per worker and node, on the worker's loop
+ *   conn.c     one connection per worker and node: hiredis's reader over a socket of the loop
  *   command.c  an item becomes commands
  *   result.c   answers become outputs or failures
  */
 #ifndef PLUGIN_REDIS_INT_H
 #define PLUGIN_REDIS_INT_H
-#include <catalyst/plugin.h>
-#include <hiredis/async.h>
+#include <catalyst/conn.h>
+#include <catalyst/stream.h>
 #include <hiredis/hiredis.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
     OP_DELETE,
@@ -51,37 +48,39 @@ struct config {
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-struct conn;
-
-/* A command under way, or an item that waits for the connection. */
-struct job {
-    struct job *next;
-    struct conn *conn;
-    wf_ticket ticket;
-    int step; /* of operations that ask twice */
+struct conn {
+    wf_conn c; /* first */
+    const wf_cred *cred;
+    wf_stream stream;
+    SSL_CTX *tls;        /* NULL: in the clear */
+    redisReader *reader; /* NULL while there is no connection */
+    size_t fed;          /* bytes of the answer that is not complete */
+    unsigned greetings;  /* whose answers have not come */
+    unsigned skip;       /* answers of commands that belong to the next job */
 };
 
-typedef void conn_reply_fn(const wf_host *h, wf_item *it, struct job *job, redisReply *reply);
+/* A command under way for an item; without one, a greeting or a ping. */
+struct job {
+    wf_conn_call call;
+    int step;      /* of operations that ask twice */
+    unsigned skip; /* answers to drop before its own */
+};
 
 void *conn_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void conn_close(const wf_host *h, void *state);
-/* Sends the item's commands now, or when the connection is up. Parks the item. */
-void conn_take(struct conn *c, wf_item *it);
-/* One command whose answer ends the item, or NULL `job`: one whose answer nobody needs. */
-int conn_send(struct conn *c, struct job *job, int argc, const char **argv, const size_t *lens);
-/* Parks the item for this job. */
-void conn_wait(struct job *job, wf_item *it);
-const wf_host *conn_host(const struct conn *c);
+void *conn_create(const wf_host *h, wf_inst *inst, const wf_cred *cred, wf_error *why);
+/* Adds one command to what leaves. With NULL the next job's answer comes after its own. */
+void conn_send(struct conn *c, struct job *job, int argc, const char *const *argv,
+               const size_t *lens);
 
 /* --- commands, results ------------------------------------------------------------------------ */
 
-/* Sends what the item asks for as `job`, which the answer ends; on failure the item is failed and
- * the job freed. */
-void command_send(struct conn *c, wf_item *it, struct job *job);
+/* Sends what the item asks for; what cannot be sent is failed. */
+void command_send(struct conn *c, wf_item *it);
 /* Ends the item, or sends its next command: then 1 and the job lives on. */
 int result_take(wf_item *it, struct job *job, const redisReply *reply);
 /* The connection broke under a command. */
-void result_lost(const wf_host *h, wf_item *it, const char *why);
+void result_lost(const struct conn *c, wf_item *it);
 void result_fail(const wf_host *h, wf_item *it, wf_fault fault, const char *code, const char *why);
 
 #endif

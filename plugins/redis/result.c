@@ -12,16 +12,12 @@ void result_fail(const wf_host *h, wf_item *it, wf_fault fault, const char *code
                  why);
 }
 
-void result_lost(const wf_host *h, wf_item *it, const char *why)
+void result_lost(const struct conn *c, wf_item *it)
 {
-    const struct config *c = h->config(it);
-    int twice = c->operation == OP_INCR || c->operation == OP_POP || c->operation == OP_PUSH ||
-                c->operation == OP_PUBLISH || c->operation == OP_EVAL;
-    if (twice)
-        result_fail(h, it, WF_UNKNOWN, "unknown",
-                    h->fmt(it, "%s; whether the command was run is not known", why).ptr);
-    else
-        result_fail(h, it, WF_TRANSIENT, "connection", why);
+    int operation = ((const struct config *)c->c.h->config(it))->operation;
+    int twice = operation == OP_INCR || operation == OP_POP || operation == OP_PUSH ||
+                operation == OP_PUBLISH || operation == OP_EVAL;
+    wf_conn_lost_item(&c->c, it, !twice);
 }
 
 static int begins(const redisReply *r, const char *word)
@@ -44,6 +40,15 @@ static void fail_reply(const wf_host *h, wf_item *it, const redisReply *r)
     if (begins(r, "NOAUTH") || begins(r, "WRONGPASS") || begins(r, "NOPERM")) {
         fault = WF_ACCOUNT;
         code = "auth";
+    }
+    if (begins(r, "MOVED") || begins(r, "ASK ")) {
+        result_fail(h, it, WF_ACCOUNT, "cluster",
+                    h->fmt(it,
+                           "redis: this server is one of a cluster and the key belongs to another "
+                           "(%.100s); clusters are not offered here: name a proxy that knows it",
+                           r->str)
+                        .ptr);
+        return;
     }
     result_fail(h, it, fault, code, h->fmt(it, "redis: %.400s", r->str).ptr);
 }
@@ -132,30 +137,31 @@ static void emit_popped(const wf_host *h, wf_item *it, const redisReply *r)
 
 /* --- operations that ask twice ---------------------------------------------------------------- */
 
+static struct conn *conn_of(const struct job *job) { return (struct conn *)job->call.conn; }
+
+static const wf_host *host_of(const struct job *job) { return job->call.conn->h; }
+
 static int ask(wf_item *it, struct job *job, int step, int argc, const char **argv,
                const size_t *lens)
 {
-    const wf_host *h = conn_host(job->conn);
+    const struct config *c = host_of(job)->config(it);
     job->step = step;
-    if (conn_send(job->conn, job, argc, argv, lens) != 0) {
-        result_fail(h, it, WF_TRANSIENT, "connection", "redis: the connection is closing");
-        return 0;
-    }
-    conn_wait(job, it);
+    conn_send(conn_of(job), job, argc, argv, lens);
+    wf_conn_call_park(&job->call, 0, it, c->timeout_ms);
     return 1;
 }
 
 /* get: the key is no string, so what is it? */
 static int ask_type(wf_item *it, struct job *job)
 {
-    const struct config *c = conn_host(job->conn)->config(it);
+    const struct config *c = host_of(job)->config(it);
     const char *argv[] = { "TYPE", c->key.ptr };
     return ask(it, job, STEP_TYPE, 2, argv, (size_t[]){ 4, c->key.len });
 }
 
 static int ask_typed(wf_item *it, struct job *job, const redisReply *type)
 {
-    const wf_host *h = conn_host(job->conn);
+    const wf_host *h = host_of(job);
     const struct config *c = h->config(it);
     const char *name = !strcmp(type->str, "hash")   ? "HGETALL"
                        : !strcmp(type->str, "list") ? "LRANGE"
@@ -170,7 +176,7 @@ static int ask_typed(wf_item *it, struct job *job, const redisReply *type)
 
 static int take_get(wf_item *it, struct job *job, const redisReply *r)
 {
-    const wf_host *h = conn_host(job->conn);
+    const wf_host *h = host_of(job);
     const struct config *c = h->config(it);
     if (job->step == STEP_FIRST && c->type == TYPE_AUTOMATIC && r->type == REDIS_REPLY_ERROR &&
         begins(r, "WRONGTYPE"))
@@ -189,7 +195,7 @@ static int take_get(wf_item *it, struct job *job, const redisReply *r)
 /* keys with getValues: names and values in a second answer, so that nothing is kept in between. */
 static int take_keys(wf_item *it, struct job *job, const redisReply *r)
 {
-    const wf_host *h = conn_host(job->conn);
+    const wf_host *h = host_of(job);
     const struct config *c = h->config(it);
     if (!c->get_values || !r->elements) {
         if (c->get_values)
@@ -281,7 +287,7 @@ static void take_simple(const wf_host *h, wf_item *it, const redisReply *r)
 
 int result_take(wf_item *it, struct job *job, const redisReply *r)
 {
-    const wf_host *h = conn_host(job->conn);
+    const wf_host *h = host_of(job);
     const struct config *c = h->config(it);
     const redisReply *error;
     if (c->operation == OP_GET)

@@ -227,7 +227,7 @@ static void test_refused(void **state)
     (void)state;
     refuse(NULL, &loop_table, GET, "credential");
     refuse("{}", NULL, GET, "no sockets");
-    refuse("{\"ssl\":\"true\"}", &loop_table, GET, "TLS");
+    refuse("{\"ssl\":\"true\",\"caFile\":\"/nowhere/ca.pem\"}", &loop_table, GET, "/nowhere/ca.pem");
     refuse("{}", &loop_table, "{\"operation\":\"get\"}", "key");
     refuse("{}", &loop_table, "{\"operation\":\"flushall\"}", "operation");
     refuse("{}", &loop_table, "{\"operation\":\"incr\",\"key\":\"k\",\"expire\":true,\"ttl\":0}",
