@@ -63,7 +63,7 @@ int plugin_set_add(struct plugin_set *set, const wf_plugin *entry, const char *p
 
 /* By full type, by declared type or by an alias; NULL: none. */
 const struct node_type *plugin_find(const struct plugin_set *set, const char *type);
-/* The nearest type name to one that is not there, or NULL. */
+/* The nearest type name to one that is not there, or NULL: an alias when `type` has its vendor. */
 const char *plugin_nearest(const struct plugin_set *set, const char *type);
 const struct node_type *plugin_node_at(const struct plugin_set *set,
                                        size_t i);                       /* NULL past the end */

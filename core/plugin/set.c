@@ -122,33 +122,91 @@ const struct node_type *plugin_find(const struct plugin_set *set, const char *ty
     return map_get(&set->by_type, type, strlen(type));
 }
 
-/* The part behind the vendor: people know the name and mistake the package. */
+/* --- the nearest name ------------------------------------------------------------------------- */
+
+/* The part behind the vendor. */
 static const char *short_name(const char *type)
 {
     const char *dot = strchr(type, '.');
     return dot && dot[1] ? dot + 1 : type;
 }
 
+struct names {
+    const char **whole, **shorts; /* shorts point into whole */
+    size_t n;
+};
+
+/* All names of the types, aliases included. `vendor`: of those only what begins with so many bytes
+ * of `type`. */
+static struct names names_of(const struct plugin_set *set, const char *type, size_t vendor,
+                             bool aliases)
+{
+    struct names names = { .n = 0 };
+    size_t size = 0;
+    for (size_t i = 0; i < set->n_nodes; i++) {
+        const char *const *alias = set->nodes[i]->node.aliases;
+        for (size++; alias && *alias; alias++)
+            size++;
+    }
+    names.whole = xcalloc(size + 1, 2 * sizeof *names.whole);
+    names.shorts = names.whole + size + 1;
+    for (size_t i = 0; i < set->n_nodes; i++) {
+        const char *const *alias = set->nodes[i]->node.aliases;
+        const char *name = set->nodes[i]->type;
+        for (; name; name = aliases && alias ? *alias++ : NULL) {
+            if (vendor && strncmp(name, type, vendor) != 0)
+                continue;
+            names.whole[names.n] = name;
+            names.shorts[names.n++] = short_name(name);
+        }
+    }
+    return names;
+}
+
+/* The whole name whose short one is `wanted`, but for the letters' case. */
+static const char *same_short(const struct names *names, const char *wanted)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (!strcasecmp(names->shorts[i], wanted))
+            return names->whole[i];
+    return NULL;
+}
+
+/* The whole name whose short one is nearest. */
+static const char *near_short(const struct names *names, const char *wanted)
+{
+    const char *near = str_nearest(wanted, names->shorts, names->n);
+    return near ? same_short(names, near) : NULL;
+}
+
+/* The whole name whose short one goes on where `wanted` ends: "http". */
+static const char *longer(const struct names *names, const char *wanted)
+{
+    size_t len = strlen(wanted);
+    for (size_t i = 0; i < names->n && len > 2; i++)
+        if (!strncasecmp(names->shorts[i], wanted, len))
+            return names->whole[i];
+    return NULL;
+}
+
+/* People mistake the vendor of a name ("n8n-nodes-base.kafkaPipe"), or the name within a vendor
+ * ("n8n-nodes-base.manualTriger"), or give no vendor ("httpRequst"),
+ * or the beginning ("http"). */
 const char *plugin_nearest(const struct plugin_set *set, const char *type)
 {
-    const char **names = xcalloc(set->n_nodes * 2 + 1, sizeof *names);
-    const char *nearest = NULL;
-    for (size_t i = 0; i < set->n_nodes; i++) {
-        names[i] = set->nodes[i]->type;
-        names[set->n_nodes + i] = short_name(names[i]);
-    }
-    for (size_t i = 0; i < set->n_nodes && !nearest; i++)
-        if (!strcasecmp(names[set->n_nodes + i], short_name(type)))
-            nearest = names[i];
-    if (!nearest)
-        nearest = str_nearest(type, names, set->n_nodes);
-    const char *near_short =
-        nearest ? NULL : str_nearest(short_name(type), names + set->n_nodes, set->n_nodes);
-    for (size_t i = 0; near_short && i < set->n_nodes && !nearest; i++)
-        if (names[set->n_nodes + i] == near_short)
-            nearest = names[i];
-    free(names);
-    return nearest;
+    const char *dot = strchr(type, '.'), *wanted = short_name(type), *near = NULL;
+    struct names all = names_of(set, "", 0, true), ours = names_of(set, "", 0, false);
+    struct names same = names_of(set, type, dot ? (size_t)(dot - type) + 1 : SIZE_MAX, true);
+    near = same_short(&same, wanted);
+    near = near ? near : same_short(&ours, wanted);
+    near = near ? near : near_short(&same, wanted);
+    near = near ? near : near_short(&ours, wanted);
+    near = near ? near : near_short(&all, wanted);
+    near = near ? near : longer(&ours, wanted);
+    free(all.whole);
+    free(ours.whole);
+    free(same.whole);
+    return near;
 }
 
 const struct node_type *plugin_node_at(const struct plugin_set *set, size_t i)

@@ -10,8 +10,6 @@
 #include "workflow/workflow_int.h"
 #include <math.h>
 
-enum { ALIASES_MAX = 512 };
-
 static const char note_type[] = "n8n-nodes-base.stickyNote";
 
 /* "name" and what follows are read elsewhere, too; this list is for the search of misspelt ones. */
@@ -83,36 +81,13 @@ int compile_find(const struct compile *c, wf_str name)
     return (int)(uintptr_t)map_get(&c->by_name, name.ptr, name.len) - 1;
 }
 
-/* The nearest alias of the same vendor, where people mistake the name:
- * "n8n-nodes-base.manualTriger". */
-static const char *nearest_alias(struct compile *c, const char *type)
-{
-    const struct plugin_set *set = c->options->plugins;
-    const char *names[ALIASES_MAX], *whole[ALIASES_MAX], *dot = strchr(type, '.');
-    size_t n = 0, vendor = dot ? (size_t)(dot - type) + 1 : 0;
-    const struct node_type *t;
-    for (size_t i = 0; vendor && (t = plugin_node_at(set, i)); i++)
-        for (const char *const *a = t->node.aliases; a && *a && n < ALIASES_MAX; a++)
-            if (!strncmp(*a, type, vendor)) {
-                whole[n] = *a;
-                names[n++] = *a + vendor;
-            }
-    const char *near = vendor ? str_nearest(type + vendor, names, n) : NULL;
-    for (size_t i = 0; near && i < n; i++)
-        if (names[i] == near)
-            return whole[i];
-    return NULL;
-}
-
 static const struct node_type *find_type(struct compile *c, struct at v, const char *type)
 {
     const struct plugin_set *set = c->options->plugins;
     const struct node_type *found = set ? plugin_find(set, type) : NULL;
     if (found)
         return found;
-    const char *near = set ? nearest_alias(c, type) : NULL;
-    if (set && !near)
-        near = plugin_nearest(set, type);
+    const char *near = set ? plugin_nearest(set, type) : NULL;
     if (near)
         mistake(c, v, "no plugin has the node type '%s'; did you mean '%s'?", type, near);
     else

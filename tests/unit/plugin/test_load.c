@@ -109,7 +109,13 @@ static void a_sound_plugin_is_found(void **state)
     assert_string_equal(plugin_nearest(set, "catalyst.fi"), "catalyst.if");
     assert_string_equal(plugin_nearest(set, "n8n-nodes-base.sort"), "catalyst.sort");
     assert_string_equal(plugin_nearest(set, "catalyst.Sort"), "catalyst.sort");
+    assert_string_equal(plugin_nearest(set, "n8n-nodes-base.fi"), "n8n-nodes-base.if");
+    assert_string_equal(plugin_nearest(set, "N8N-nodes-base.iff"), "catalyst.if");
+    assert_string_equal(plugin_nearest(set, "srot"), "catalyst.sort");
+    assert_string_equal(plugin_nearest(set, "catalist.sor"), "catalyst.sort");
+    assert_null(plugin_nearest(set, "catalyst.http"));
     assert_null(plugin_nearest(set, "acme.somethingElse"));
+    assert_null(plugin_nearest(set, ""));
     plugin_set_destroy(set);
 }
 
