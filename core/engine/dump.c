@@ -201,7 +201,7 @@ static uint32_t check_list(const struct link *list, bool saved)
         BUG_IF(e->magic != exec_MAGIC);
         BUG_IF(e->saved != saved);
         BUG_IF(e->state == EXEC_NONE || e->state == EXEC_ENDED || e->state == EXEC_RUNNING);
-        BUG_IF(e->state == EXEC_PARKED && e->seg.pending == 0);
+        BUG_IF(e->state == EXEC_PARKED && e->seg.pending == 0 && !e->sleep);
     }
     return n;
 }

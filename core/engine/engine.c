@@ -278,7 +278,8 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
     e->restored = e->saved = true;
     list_remove(&e->lane_link);
     list_append(&lane->saved, &e->lane_link);
-    if (exec_load(e, saved->state, err) != 0) {
+    int64_t wake_us;
+    if (exec_load(e, saved->state, &wake_us, err) != 0) {
         char id[EXEC_ID_TEXT];
         exec_id_text(saved->id, id);
         err_context(err, "execution %s cannot be restored", id);
@@ -286,7 +287,12 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
         return -1;
     }
     en->counters.restored++;
-    step_next(e);
+    if (wake_us <= en->now_wall_us) {
+        step_next(e);
+        return 0;
+    }
+    e->sleep = ticket_take(en, TICKET_SLEEP, e, NULL, wake_us - en->now_wall_us);
+    exec_set_state(e, EXEC_PARKED);
     return 0;
 }
 

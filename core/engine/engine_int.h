@@ -82,13 +82,15 @@ enum ticket_kind {
     TICKET_OFFLOAD,
     TICKET_RETRY,
     TICKET_SCRIPT,
-    TICKET_EXEC
+    TICKET_EXEC, /* the execution's timeout */
+    TICKET_SLEEP /* a restored execution that waits for its next try */
 };
 
 struct ticket {
     uint64_t gen; /* odd while in use */
     struct engine *en;
-    struct wf_item *it; /* NULL with TICKET_EXEC, and for an offload whose item is gone */
+    struct wf_item
+        *it; /* NULL with TICKET_EXEC and TICKET_SLEEP, and for an offload whose item is gone */
     struct exec *e;
     int64_t due_us;   /* monotonic; 0: no timer */
     uint32_t heap_at; /* place in the heap, from 1; 0: not there */
@@ -241,7 +243,7 @@ struct exec {
     void *event;
     void (*release)(void *event);
     void *reply;
-    struct ticket *deadline;
+    struct ticket *deadline, *sleep;
     struct item_error *error;
     uint32_t error_node, error_item;
     struct item_vec trigger; /* its trigger items */
@@ -488,7 +490,10 @@ extern const struct expr_view view_table;
 void scope_fill(struct expr_scope *scope, struct wf_item *it);
 int view_eval(void *ctx, const void *expr, struct json *out,
               struct err *err); /* ctx: struct expr_scope */
-int exec_load(struct exec *e, wf_str state, struct err *err);
+/* *wake_us: wall clock of its next try, or 0. */
+int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err);
+/* When an execution that waits for nothing but other tries goes on; 0: it does not know. */
+int64_t exec_wakes_us(const struct exec *e);
 void engine_log(struct engine *en, int level, const char *event, const char *format, ...)
     WF_PRINTF(4, 5);
 

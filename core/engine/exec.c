@@ -131,7 +131,9 @@ static void cancel_waits(struct exec *e)
         ticket_cancel(seg->first->ticket);
     if (e->deadline)
         ticket_free(e->deadline);
-    e->deadline = NULL;
+    if (e->sleep)
+        ticket_free(e->sleep);
+    e->deadline = e->sleep = NULL;
 }
 
 /* An item that waits in a lone list of its node must leave it. */

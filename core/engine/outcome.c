@@ -252,7 +252,8 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
         wait_ms = in_ms;
     if (it->attempt < UINT16_MAX)
         it->attempt++;
-    e->seg.attempt = it->attempt;
+    if (it->attempt > e->seg.attempt)
+        e->seg.attempt = it->attempt;
     e->seg.inst->counters.retried++;
     drop_outputs(it);
     outcome_take_back(it->e, it);

@@ -6,7 +6,8 @@
  * "waiting":[{"n":node, "in":[[..]|null..]}..], "runs":[{"n":node, "i":index, "out":[[..]..]}..],
  * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
  * "memory":[{"n":node, "v":value, "l":[[item..]..]}..],
- * "rows":[[table,row,unique]..], "raw":base64}
+ * "rows":[[table,row,unique]..], "raw":base64,
+ * "wake":of its next try, "deadline":of its timeout}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
  * version never changes. The node an execution stands at is the top of the stack, with its whole
@@ -180,6 +181,12 @@ static void add_step(struct saver *s, uint32_t node, unsigned attempt,
     strbuf_adds(s->b, "]}");
 }
 
+/* A failed execution that is run again has all its tries. */
+static unsigned attempt_of(const struct exec *e, unsigned attempt)
+{
+    return e->failed ? 1 : attempt;
+}
+
 static void add_stack(struct saver *s, const struct exec *e)
 {
     strbuf_adds(s->b, ",\"stack\":[");
@@ -188,13 +195,14 @@ static void add_stack(struct saver *s, const struct exec *e)
         const struct step *step = &e->stack[i];
         if (!first)
             strbuf_addc(s->b, ',');
-        add_step(s, step->node, step->attempt, step->n_inputs == 1 ? &step->one : step->inputs,
-                 step->n_inputs);
+        add_step(s, step->node, attempt_of(e, step->attempt),
+                 step->n_inputs == 1 ? &step->one : step->inputs, step->n_inputs);
     }
     if (e->seg.inst) {
         if (!first)
             strbuf_addc(s->b, ',');
-        add_step(s, e->seg.inst->node->index, e->seg.attempt, e->seg.inputs, e->seg.n_inputs);
+        add_step(s, e->seg.inst->node->index, attempt_of(e, e->seg.attempt), e->seg.inputs,
+                 e->seg.n_inputs);
     }
     strbuf_addc(s->b, ']');
 }
@@ -329,6 +337,31 @@ static void add_progress(struct saver *s, const struct exec *e)
     add_outputs(s->b, e);
 }
 
+int64_t exec_wakes_us(const struct exec *e)
+{
+    int64_t due_us = e->sleep ? e->sleep->due_us : 0;
+    for (uint16_t k = 0; e->seg.inst && k < e->seg.n_inputs; k++)
+        for (uint32_t i = 0; i < e->seg.inputs[k].n; i++) {
+            const struct ticket *t = e->seg.inputs[k].items[i]->ticket;
+            if (t && t->kind == TICKET_RETRY && t->due_us > due_us)
+                due_us = t->due_us;
+        }
+    return due_us ? e->en->now_wall_us + (due_us - e->en->now_us) : 0;
+}
+
+/* By the wall clock: another engine may take the execution up. A failed one that is run again waits
+ * for nothing, and has its time anew. */
+static void add_times(struct strbuf *b, const struct exec *e)
+{
+    const struct engine *en = e->en;
+    int64_t wake_us = e->failed ? 0 : exec_wakes_us(e);
+    if (wake_us)
+        strbuf_addf(b, ",\"wake\":%lld", (long long)wake_us);
+    if (e->deadline && !e->failed)
+        strbuf_addf(b, ",\"deadline\":%lld",
+                    (long long)(en->now_wall_us + (e->deadline->due_us - en->now_us)));
+}
+
 void exec_save(struct strbuf *b, const struct exec *e)
 {
     struct saver s = { .b = b };
@@ -347,6 +380,7 @@ void exec_save(struct strbuf *b, const struct exec *e)
     add_vec(&s, &e->trigger);
     if (!e->memory && e->trigger.n)
         add_progress(&s, e);
+    add_times(b, e);
     if (e->n_outputs)
         strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
     if (!e->trigger.n ||
@@ -585,7 +619,20 @@ static void load_restart(struct loader *l)
     }
 }
 
-int exec_load(struct exec *e, wf_str state, struct err *err)
+static int64_t load_times(struct loader *l, const struct json *doc)
+{
+    struct exec *e = l->e;
+    const struct json *wake = JSON_GET(doc, "wake"), *deadline = JSON_GET(doc, "deadline");
+    if (deadline && e->deadline) {
+        int64_t left_us = int_of(l, deadline, INT64_MAX) - e->en->now_wall_us;
+        int64_t due_us = e->en->now_us + (left_us > 0 ? left_us : 0);
+        if (due_us < e->deadline->due_us)
+            ticket_set_timer(e->deadline, due_us);
+    }
+    return wake ? int_of(l, wake, INT64_MAX) : 0;
+}
+
+int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err)
 {
     struct json doc;
     struct json_error why;
@@ -608,5 +655,6 @@ int exec_load(struct exec *e, wf_str state, struct err *err)
         load_progress(&l, &doc);
     else
         load_restart(&l);
+    *wake_us = load_times(&l, &doc);
     return l.bad ? err_set(err, ERR_INVALID, "saved state is damaged") : 0;
 }

@@ -217,10 +217,21 @@ static void exec_due(struct ticket *t)
     uint32_t node = e->trigger.n ? e->trigger.items[0]->node : 0;
     if (e->seg.inst)
         node = e->seg.inst->node->index;
+    else if (e->n_stack)
+        node = e->stack[e->n_stack - 1].node;
     exec_fail(e, node, 0,
               error_create(e, WF_REJECTED,
                            "the execution took longer than settings.executionTimeout (%lld s)",
                            (long long)(e->ep->plan->settings.timeout_ms / 1000)));
+}
+
+static void sleep_due(struct ticket *t)
+{
+    struct exec *e = t->e;
+    e->sleep = NULL;
+    ticket_free(t);
+    exec_set_state(e, EXEC_RUNNING);
+    step_next(e);
 }
 
 static void wait_due(struct ticket *t)
@@ -248,6 +259,9 @@ void engine_tick(struct engine *en)
             break;
         case TICKET_EXEC:
             exec_due(t);
+            break;
+        case TICKET_SLEEP:
+            sleep_due(t);
             break;
         case TICKET_SCRIPT:
             (t->times_out ? wait_due : script_ticket_due)(t);

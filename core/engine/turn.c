@@ -122,10 +122,7 @@ static void add_exec_row(struct turn *t, struct exec *e, enum store_status statu
     strbuf_fini(&state);
     e->lane->columns[t->index].named = true;
     if (status == STORE_WAITING) {
-        const struct ticket *ticket = e->seg.inst && e->seg.first ? e->seg.first->ticket : NULL;
-        if (ticket && (ticket->kind == TICKET_RETRY || ticket->kind == TICKET_SCRIPT) &&
-            ticket->due_us)
-            row->wake_us = e->en->now_wall_us + (ticket->due_us - e->en->now_us);
+        row->wake_us = exec_wakes_us(e);
         const char *node = e->seg.inst ? e->seg.inst->node->name : "";
         row->node = arena_str(&t->arena, node, strlen(node));
         return;

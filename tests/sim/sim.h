@@ -39,6 +39,9 @@ struct message {
     unsigned marks;   /* so often it was */
     uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */
     bool step_passed; /* each_step: the effect's result was let through */
+    struct {
+        int64_t mono_us, wall_us;
+    } retried[3][4]; /* by waiting node and attempt: when it first asked for another try */
     unsigned succeeded, failed;              /* columns of blocks that name it */
     unsigned rows_kept[ITEMS_MAX][ROWS_MAX]; /* ledger rows in the store */
     bool has_exec;                           /* its row in the store */

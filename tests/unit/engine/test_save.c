@@ -227,6 +227,7 @@ static void attempt_of_an_item(void **state)
     pass_ms(100);
     expect_seen("A A ");
     die_and_restore();
+    pass_ms(100);
     expect_seen("A A A ");
     expect_failed("A", "not yet");
 }
@@ -242,8 +243,69 @@ static void attempt_of_a_segment(void **state)
     send_message("{}");
     pass_ms(100);
     die_and_restore();
+    pass_ms(100);
     expect_seen("A A A ");
     expect_failed("A", "segment is bad");
+}
+
+/* A partner that asked for an hour of peace gets it, whoever asks it then. */
+static void time_of_the_next_try(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "askRetry", 1, 0, P("\"n\":1,\"ms\":3600000")) "," NOTE("Z", "1"),
+             E("In", TO1("A")) "," E("A", TO1("Z")));
+    send_message("[{},{}]");
+    int64_t wake_us = rig.wall_us + 3600000000;
+    pass_ms(1000000);
+    die_and_restore();
+    assert_true(row.wake_us == wake_us);
+    expect_seen("A A ");
+    pass_ms(2599000);
+    expect_seen("A A ");
+    pass_ms(1001);
+    expect_seen("A A A A Z(1) Z(1) ");
+}
+
+/* What is due when it comes back goes on at once. */
+static void time_of_the_next_try_is_over(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "askRetry", 1, 0, P("\"n\":1,\"ms\":5000")), E("In", TO1("A")));
+    send_message("{}");
+    assert_true(commit_start());
+    rig.wall_us += 6000000;
+    struct err err;
+    row = rig.turn->execs[0];
+    memcpy(row_state, row.state.ptr, row.state.len);
+    row.state.ptr = row_state;
+    commit_ok();
+    rig_restart();
+    rig_lane();
+    assert_int_equal(engine_restore(rig.en, rig.lane, &row, &err), 0);
+    rig_run();
+    expect_seen("A A ");
+}
+
+/* While it waits it may be dropped, or be out of time. */
+static void timeout_goes_on(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"executionTimeout\":100",
+             N("A", "askRetry", 1, 0, P("\"n\":1,\"ms\":3600000")) "," NOTE("Z", "1"),
+             E("In", TO1("A")) "," E("A", TO1("Z")));
+    send_message("{}");
+    pass_ms(60000);
+    die_and_restore();
+    pass_ms(39000);
+    assert_int_equal(failed(), 0);
+    pass_ms(2000);
+    expect_failed("A", "executionTimeout");
+    die_and_restore(); /* run again, it has its time anew */
+    expect_seen("A A ");
+    pass_ms(99000);
+    assert_int_equal(failed(), 0);
+    pass_ms(2000);
+    assert_int_equal(failed(), 1);
 }
 
 /* An endless loop does not get new runs from each crash. */
@@ -399,6 +461,9 @@ int main(void)
         TEST(outputs_and_rows_not_sent_yet),
         TEST(attempt_of_an_item),
         TEST(attempt_of_a_segment),
+        TEST(time_of_the_next_try),
+        TEST(time_of_the_next_try_is_over),
+        TEST(timeout_goes_on),
         TEST(node_runs_count_on),
         TEST(failed_execution_runs_again_from_its_node),
         TEST(endless_loop_fails_again_when_retried),
