@@ -59,6 +59,12 @@ static const struct {
       NULL,
       "rejected",
       WF_REJECTED },
+    { GET,
+      { PING, { "GET", "-MOVED 3999 127.0.0.1:6381\r\n", 0 } },
+      FAKE_FAILED,
+      NULL,
+      "cluster",
+      WF_ACCOUNT },
     { GET, { PING, { "GET", NULL, 0 } }, FAKE_FAILED, NULL, "connection", WF_TRANSIENT },
     { INCR, { PING, { "INCR", NULL, 0 } }, FAKE_FAILED, NULL, "unknown", WF_UNKNOWN },
     { INCR, { PING, { "INCR", "nonsense\r\n", 0 } }, FAKE_FAILED, NULL, "unknown", WF_UNKNOWN },
@@ -227,7 +233,8 @@ static void test_refused(void **state)
     (void)state;
     refuse(NULL, &loop_table, GET, "credential");
     refuse("{}", NULL, GET, "no sockets");
-    refuse("{\"ssl\":\"true\",\"caFile\":\"/nowhere/ca.pem\"}", &loop_table, GET, "/nowhere/ca.pem");
+    refuse("{\"ssl\":\"true\",\"caFile\":\"/nowhere/ca.pem\"}", &loop_table, GET,
+           "/nowhere/ca.pem");
     refuse("{}", &loop_table, "{\"operation\":\"get\"}", "key");
     refuse("{}", &loop_table, "{\"operation\":\"flushall\"}", "operation");
     refuse("{}", &loop_table, "{\"operation\":\"incr\",\"key\":\"k\",\"expire\":true,\"ttl\":0}",

@@ -46,7 +46,7 @@ typedef struct {
     wf_inst *inst;
     void (*on_open)(void *arg);
     void (*on_bytes)(void *arg, const char *bytes, size_t len);
-    void (*on_close)(void *arg, wf_fault fault, const char *why); /* WF_ACCOUNT: a certificate */
+    void (*on_close)(void *arg, wf_fault fault, const char *why); /* WF_ACCOUNT: TLS refused */
     void *arg;
     enum wf_stream_state state;
     int fd, events;
@@ -160,16 +160,27 @@ static inline void wf_stream_break(wf_stream *s, wf_fault fault, const char *why
     s->on_close(s->arg, fault, words);
 }
 
+/* Whether a person must look: the other side speaks no TLS, or refuses what this side is. A server
+ * that goes away in the middle is the network's. */
+static inline int wf_tls_is_refusal(int shaking_hands)
+{
+    unsigned long error = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(error);
+    return ERR_GET_LIB(error) == ERR_LIB_SSL && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING &&
+           (shaking_hands || reason >= SSL_AD_REASON_OFFSET);
+}
+
 static inline void wf_stream_break_tls(wf_stream *s, const char *doing)
 {
     char words[300];
     long verified = SSL_get_verify_result(s->ssl);
     int is_cert = verified != X509_V_OK && SSL_get_verify_mode(s->ssl) != SSL_VERIFY_NONE;
+    int is_refusal = is_cert || wf_tls_is_refusal(s->state == WF_STREAM_SECURING);
     snprintf(words, sizeof words, "TLS: %s: %s", doing,
              is_cert ? X509_verify_cert_error_string(verified)
                      : wf_tls_reason("connection closed"));
     ERR_clear_error();
-    wf_stream_break(s, is_cert ? WF_ACCOUNT : WF_TRANSIENT, words);
+    wf_stream_break(s, is_refusal ? WF_ACCOUNT : WF_TRANSIENT, words);
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
