@@ -139,8 +139,8 @@ struct expr_scope {
 };
 
 struct expr_limits {
-    /* Lua VM instructions of one evaluation, or of a script between two waits; work in C counts
-     * too. 0: 10,000,000 */
+    /* Lua VM instructions of one evaluation, or of a script between two waits; a turn of a loop and
+     * a call of a script count as two, work in C counts too. 0: 10,000,000 */
     uint64_t steps;
     size_t memory_bytes; /* of the whole state; 0: 64 MiB */
 };

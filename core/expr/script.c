@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { HOOK_STEPS = 1000, STEPS_PER_US = 10 };
+/* A turn of a loop takes two instructions at the least. */
+enum { HOOK_STEPS = 1000, HOOK_TURNS = HOOK_STEPS / 2, STEPS_PER_US = 10 };
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
@@ -22,10 +23,10 @@ static int64_t cpu_us(void)
 }
 
 /* One step can be a long piece of work in C (joining or comparing large strings): steps that took
- * longer than a tenth of a microsecond each are counted by their time. */
-static void on_count(lua_State *L, lua_Debug *ar)
+ * longer than a tenth of a microsecond each are counted by their time. `level` is that of the
+ * script's function. */
+static void count_steps(lua_State *L, int level)
 {
-    (void)ar;
     struct expr_lua *lua = js_lua(L);
     int64_t now = cpu_us(), spent = lua->hook_us ? (now - lua->hook_us) * STEPS_PER_US : 0;
     lua->hook_us = now;
@@ -33,11 +34,36 @@ static void on_count(lua_State *L, lua_Debug *ar)
     if (lua->fuel >= 0)
         return;
     lua->exhausted = true;
-    luaL_where(L, 0); /* the function that runs, not its caller */
+    luaL_where(L, level);
     lua_pushfstring(L, "step limit of %I reached", (LUAI_UACINT)lua->limit_steps);
     lua_concat(L, 2);
     lua_error(L);
 }
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    count_steps(L, 0);
+}
+
+/* _steps() of a script that counts its turns. */
+static int on_turns(lua_State *L)
+{
+    count_steps(L, 1);
+    lua_pushinteger(L, HOOK_TURNS);
+    return 1;
+}
+
+/* The hook costs more than the instructions it counts: scripts that can do without run without. */
+static void set_hook(struct script_thread *t, bool wanted)
+{
+    if (t->hooked == wanted)
+        return;
+    t->hooked = wanted;
+    lua_sethook(t->co, wanted ? on_count : NULL, wanted ? LUA_MASKCOUNT : 0, HOOK_STEPS);
+}
+
+void script_watch(lua_State *L) { set_hook(script_running(L), true); }
 
 /* --- coroutines ------------------------------------------------------------------------------- */
 
@@ -60,7 +86,6 @@ static int make_coroutine(lua_State *L)
 {
     struct script_thread *t = lua_touserdata(L, 1);
     t->co = lua_newthread(L);
-    lua_sethook(t->co, on_count, LUA_MASKCOUNT, HOOK_STEPS);
     t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     t->refs = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -111,6 +136,7 @@ static void thread_give(struct expr_lua *lua, struct script_thread *t)
     }
     t->run = NULL;
     t->n_views = 0;
+    t->items = NULL;
     t->error = NULL;
     t->waits = false;
     memset(t->metas, 0, sizeof t->metas);
@@ -140,9 +166,10 @@ void script_close(struct expr_lua *lua)
 
 /* --- compiling -------------------------------------------------------------------------------- */
 
-/* What a script sees as locals; on its first line, so that line numbers stay. */
+/* A text in parts: what a script sees as locals stands on its first line, so that line numbers
+ * stay. */
 struct source {
-    wf_str parts[2];
+    wf_str parts[4];
     unsigned at;
 };
 
@@ -150,7 +177,7 @@ static const char *read_source(lua_State *L, void *data, size_t *size)
 {
     struct source *s = data;
     (void)L;
-    if (s->at == 2)
+    if (s->at == 4)
         return NULL;
     *size = s->parts[s->at].len;
     const char *ptr = s->parts[s->at++].ptr;
@@ -184,6 +211,52 @@ int script_syntax(wf_str source, struct err *err)
     return result;
 }
 
+static void set_environment(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "env");
+    lua_setupvalue(L, -2, 1);
+}
+
+/* The text as it is run: see script_source.c. Leaves its bytes on the stack. */
+static wf_str run_text(lua_State *L, wf_str source, struct expr_script *script, bool *counts)
+{
+    char *copy = lua_newuserdatauv(L, source.len + 1, 0);
+    if (script->each && source_shorten(source, copy))
+        source.ptr = copy;
+    script->counted = source_is_straight(source);
+    int64_t bytes = script->counted ? -1 : source_counted_bytes(source);
+    *counts = bytes >= 0;
+    if (!*counts)
+        return source;
+    char *counted = lua_newuserdatauv(L, (size_t)bytes + 1, 0);
+    source_count(source, counted);
+    script->counted = true;
+    return (wf_str){ counted, (size_t)bytes };
+}
+
+/* The script, which is on top and right, as a function of fixed parameters, which starts faster
+ * than a chunk with its "..." and needs no hook. A script that this does not suit stays as it is.
+ */
+static void fit_script(lua_State *L, wf_str source, struct expr_script *script)
+{
+    bool counts;
+    int plain = lua_gettop(L);
+    wf_str text = run_text(L, source, script, &counts);
+    struct source s = { .parts = {
+                            script->each ? STR("local _steps=... return function(item,json) ")
+                                         : STR("local _steps=... return function(items) "),
+                            counts ? STR("local _left=500 ") : STR(""), text, STR("\nend") } };
+    if (lua_load(L, read_source, &s, "=L", "t") == LUA_OK) {
+        set_environment(L);
+        lua_pushcfunction(L, on_turns);
+        lua_call(L, 1, 1);
+        lua_replace(L, plain);
+    } else {
+        script->counted = false;
+    }
+    lua_settop(L, plain);
+}
+
 /* (source, script): keeps the function. */
 static int keep_script(lua_State *L)
 {
@@ -191,8 +264,8 @@ static int keep_script(lua_State *L)
     struct expr_script *script = lua_touserdata(L, 2);
     if (load_script(L, *source, script->each) != LUA_OK)
         return lua_error(L);
-    lua_getfield(L, LUA_REGISTRYINDEX, "env");
-    lua_setupvalue(L, -2, 1);
+    set_environment(L);
+    fit_script(L, *source, script);
     script->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
@@ -282,9 +355,9 @@ static int add_json(struct results *r, struct json v, int64_t from, bool pass,
 static int add_item_view(struct results *r, struct view *item)
 {
     const struct expr_item *input = &r->t->run->items[item->item];
-    const struct cell *c = &item->parts[0];
-    int64_t from = item->paired >= 0 ? item->paired : item->item;
-    struct json v = c->value;
+    const struct link *c = &item->parts->links[0];
+    int64_t from = item->parts->paired >= 0 ? item->parts->paired : item->item;
+    struct json v = item->parts->values[0];
     if (c->child && !c->child->dirty && c->child->base == input->json)
         return add_json(r, *input->json, from, from == item->item, input->json);
     if (c->child) {
@@ -303,12 +376,9 @@ static int add_item_view(struct results *r, struct view *item)
 
 static struct view *result_view(struct results *r, int at)
 {
-    uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(r->L, at);
-    uint32_t id = (uint32_t)handle - 1u;
-    if (lua_type(r->L, at) != LUA_TLIGHTUSERDATA || handle >> 32 != r->t->generation ||
-        id >= r->t->n_views)
+    if (lua_type(r->L, at) != LUA_TLIGHTUSERDATA)
         return NULL;
-    return r->t->views[id];
+    return view_of_handle(r->t, (uint64_t)(uintptr_t)lua_touserdata(r->L, at));
 }
 
 /* Raw read of a field; leaves it on the stack. */
@@ -369,24 +439,26 @@ static int add_result(struct results *r, int at)
 
 static int add_list_view(struct results *r, struct view *list)
 {
-    uint32_t n = list->cells ? list->n : (uint32_t)r->t->run->n_items;
-    for (uint32_t i = 0; i < n; i++) {
-        struct cell *c = list->cells ? &list->cells[i] : NULL;
+    bool written = list->slots != NULL;
+    for (uint32_t i = 0; i < list->n; i++) {
+        struct link link = { .child = written ? NULL : view_of_item(r->t, i) };
         int result;
-        if (c && c->ref) {
+        if (list->links && written)
+            link = list->links[i];
+        if (link.ref) {
             lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->t->refs);
-            lua_rawgeti(r->L, -1, c->ref);
+            lua_rawgeti(r->L, -1, link.ref);
             result = add_result(r, lua_gettop(r->L));
             lua_pop(r->L, 2);
-        } else if (c && !c->child) {
+        } else if (!link.child) {
             snprintf(r->why, sizeof r->why, "items[%u] is not an item", i + 1);
             result = -1;
-        } else if (c && c->child->kind != VIEW_ITEM) {
-            view_push(r->L, r->t, c->child);
+        } else if (link.child->kind != VIEW_ITEM) {
+            view_push(r->L, r->t, link.child);
             result = add_result(r, lua_gettop(r->L));
             lua_pop(r->L, 1);
         } else {
-            result = add_item_view(r, c ? c->child : view_of_item(r->t, i));
+            result = add_item_view(r, link.child);
         }
         if (result != 0)
             return -1;
@@ -444,7 +516,12 @@ static int gather(struct results *r, int n_results)
 static enum script_status finish(struct expr_lua *lua, struct script_thread *t, int n_results)
 {
     struct script_run *run = t->run;
-    struct results r = { .t = t, .L = t->co };
+    struct results r;
+    r.t = t;
+    r.L = t->co;
+    r.list = NULL;
+    r.n = r.size = 0;
+    r.why[0] = 0;
     enum script_status status = SCRIPT_DONE;
     /* the common case first: the item, edited or not */
     if (gather(&r, n_results) != 0)
@@ -519,6 +596,7 @@ enum script_status script_start(struct expr_lua *lua, struct expr_script *script
         return fail(run, ERR_LIMIT, "memory limit reached");
     t->run = run;
     t->script = script;
+    set_hook(t, !script->counted);
     t->generation = lua->generation = (lua->generation + 1) & 0x7fffffff;
     run->thread = NULL;
     /* no error can happen here: the stack has room and nothing is allocated in Lua */
@@ -526,8 +604,8 @@ enum script_status script_start(struct expr_lua *lua, struct expr_script *script
     if (script->each) {
         struct view *item = view_of_item(t, 0);
         view_push(t->co, t, item);
-        if (item->parts[0].child)
-            view_push(t->co, t, item->parts[0].child);
+        if (item->parts->links[0].child)
+            view_push(t->co, t, item->parts->links[0].child);
         else
             lua_pushnil(t->co);
         return resume(lua, t, 2);

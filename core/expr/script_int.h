@@ -3,9 +3,9 @@
  *
  * A script sees items through views: light userdata that name a record of the run, never a pointer.
  * A view reads its JSON value when asked, so nothing is built that is not touched, and a run that
- * only reads makes no garbage. The first write to a view copies its members into cells, which may
- * then hold tables of the script too; what was not written is shared with the input when the item
- * is handed on.
+ * only reads makes no garbage. The first write to a view copies its slots into the run's arena, as
+ * the value that is handed on; what was not written is shared with the input. Tables of the script
+ * and views that somebody holds stand beside the slots and are put in when the value is taken.
  *
  * A handle is the number of the run (31 bits) and of the view in it. A script that keeps one for a
  * later run gets an error, and even a forged number can only name a view of the running run.
@@ -20,28 +20,35 @@ enum view_kind {
     VIEW_ITEMS,    /* the list of input items */
 };
 
-/* A member or element once its view was written to: one of child, ref, value. */
-struct cell {
-    struct json key; /* objects */
-    struct json value;
-    struct view *child; /* of the value, when somebody holds it */
-    int ref;            /* a table of the script, by its place in the thread's `refs`; 0: none */
+/* What a slot of a view holds instead of its plain value: a view somebody has of it, or a table of
+ * the script by its place in the thread's `refs`. */
+struct link {
+    struct view *child;
+    int ref; /* 0: none */
+};
+
+/* VIEW_ITEM: json and binary. */
+struct item_parts {
+    struct json values[2];
+    struct link links[2];
+    int64_t paired; /* what the script wrote to pairedItem; -1: nothing */
 };
 
 struct view {
     enum view_kind kind;
-    bool dirty; /* it or something below it was written to */
-    bool array; /* VIEW_JSON: elements, not members */
+    bool dirty;  /* it or something below it was written to */
+    bool array;  /* a list: elements, not members */
+    bool own;    /* the slots are the view's own and may be written */
+    bool shared; /* ... but somebody has taken them as a value: copy before the next write */
     uint32_t id;
+    uint32_t n, size; /* slots, and for how many there is room */
     struct view *parent;
-    const struct json *base;
-    struct view **children; /* by slot of base, as far as somebody holds them; NULL: none */
-    struct cell *cells;     /* NULL: not written to */
-    uint32_t n, size;       /* of cells */
-    /* VIEW_ITEM, and the json of one: */
-    int64_t item;         /* its place among the input items; -1 for other values */
-    int64_t paired;       /* what the script wrote to pairedItem; -1: nothing */
-    struct cell parts[2]; /* json, binary */
+    const struct json *base; /* VIEW_JSON: the value as it came */
+    struct json *slots;      /* elements, or key and value of each member; NULL: an unwritten
+                              * VIEW_ITEMS */
+    struct link *links;      /* by slot; NULL: every slot is its plain value */
+    int64_t item; /* VIEW_ITEM, and the json of one: its place in the input; -1: another value */
+    struct item_parts *parts; /* VIEW_ITEM */
 };
 
 /* A coroutine with what one run needs; reused when the run is over. */
@@ -52,11 +59,14 @@ struct script_thread {
     uint32_t generation;
     struct script_run *run;
     struct expr_script *script;
+    bool hooked; /* the count hook is set */
     struct view **views;
     uint32_t n_views, size_views;
-    int refs, n_refs; /* the table of the script's tables that cells hold */
-    int globals;      /* the run's own globals, or LUA_NOREF */
+    struct view **items; /* of a script over all items: made so far, by place in the input */
+    int refs, n_refs;    /* the table of the script's tables that links name */
+    int globals;         /* the run's own globals, or LUA_NOREF */
     struct view *metas[8];
+    uint8_t hints[128]; /* where a key was last found, by its address: only a guess */
     struct json wait;
     const char *error; /* what a wait ended with */
     const struct json *answer;
@@ -68,12 +78,30 @@ struct script_thread {
 struct expr_script {
     int ref;
     bool each;
+    bool counted; /* ends or counts by itself, without the count hook: script_source.c */
     char *name;
 };
 
 int script_open(lua_State *L); /* sets up a state for scripts */
 void script_close(struct expr_lua *lua);
 void date_zone_free_all(struct date_zone *zones);
+
+/* --- script_source.c -------------------------------------------------------------------------- */
+
+/* No loop, jump or function is in the text: it ends by itself. */
+bool source_is_straight(wf_str source);
+/* Writes the text to `copy`, which has as many bytes, with `json` for `item.json`. False: a use of
+ * either may change it, the copy is of no use. */
+bool source_shorten(wf_str source, char *copy);
+/* Writes the text with a count of `_left`, which asks _steps() for more when it is used up, in each
+ * loop and function. The bytes it takes; -1: this text cannot be counted so. */
+int64_t source_counted_bytes(wf_str source);
+void source_count(wf_str source, char *to);
+
+/* --- script.c --------------------------------------------------------------------------------- */
+
+/* Sets the count hook of the running script, before it gets functions from elsewhere. */
+void script_watch(lua_State *L);
 
 /* --- script_view.c ---------------------------------------------------------------------------- */
 
@@ -83,6 +111,7 @@ void view_push(lua_State *L, const struct script_thread *t, const struct view *v
 /* Pushes a value: scalars as Lua has them, arrays and objects as new views (`parent` NULL: of
  * nobody). */
 void view_push_json(lua_State *L, struct script_thread *t, const struct json *v);
+struct view *view_of_handle(const struct script_thread *t, uint64_t handle); /* or NULL */
 /* The view at `at`, or NULL when it is no view. Raises an error for one of another run. */
 struct view *view_at(lua_State *L, int at);
 void view_open(lua_State *L);                     /* sets the metatable of views */

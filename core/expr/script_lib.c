@@ -526,6 +526,7 @@ static void load_module(lua_State *L, const char *name)
 static int lib_require(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
+    script_watch(L); /* a module may have loops */
     lua_getfield(L, LUA_REGISTRYINDEX, "modules");
     if (lua_getfield(L, -1, name) != LUA_TNIL)
         return 1;

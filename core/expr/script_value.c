@@ -10,18 +10,21 @@
 
 #define FAIL(...) (snprintf(why, why_size, __VA_ARGS__), -1)
 
-static int cell_to_json(lua_State *L, struct script_thread *t, struct cell *c, struct json *out,
-                        unsigned depth, char *why, size_t why_size)
+/* A slot's value, or what its link stands for. */
+static int slot_to_json(lua_State *L, struct script_thread *t, const struct json *value,
+                        const struct link *link, struct json *out, unsigned depth, char *why,
+                        size_t why_size)
 {
-    *out = c->value;
-    if (c->child)
-        return view_to_json(L, t, c->child, out, depth + 1, why, why_size);
-    if (!c->ref)
+    if (link && link->child)
+        return view_to_json(L, t, link->child, out, depth + 1, why, why_size);
+    if (!link || !link->ref) {
+        *out = *value;
         return 0;
+    }
     if (!lua_checkstack(L, 4))
         return FAIL("a value is nested too deeply");
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs);
-    lua_rawgeti(L, -1, c->ref);
+    lua_rawgeti(L, -1, link->ref);
     int result = script_to_json(L, t, lua_gettop(L), out, depth + 1, why, why_size);
     lua_pop(L, 2);
     return result;
@@ -36,7 +39,8 @@ static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, s
     uint32_t n = 0;
     *out = json_object(t->run->scope.arena, 2, &members);
     for (int i = 0; i < 2; i++) {
-        if (cell_to_json(L, t, &v->parts[i], &part, depth, why, why_size) != 0)
+        if (slot_to_json(L, t, &v->parts->values[i], &v->parts->links[i], &part, depth, why,
+                         why_size) != 0)
             return -1;
         if (part.type == JSON_MISSING)
             continue;
@@ -47,10 +51,52 @@ static int item_to_json(lua_State *L, struct script_thread *t, struct view *v, s
     return 0;
 }
 
+static struct json list_of(struct json *elements, uint32_t n)
+{
+    return (struct json){ .type = JSON_ARRAY, .len = n, .elements = elements };
+}
+
+/* A list or object some of whose slots are views or tables: with their values put in. */
+static int linked_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out,
+                          unsigned depth, char *why, size_t why_size)
+{
+    uint32_t n = v->n;
+    size_t unit = v->array ? 1 : 2;
+    /* every slot is written below, so json_object's defaults would be work twice */
+    struct json *slots = arena_alloc(t->run->scope.arena, (unit * n + 1) * sizeof *slots);
+    for (uint32_t i = 0; i < n; i++) {
+        struct link item = { 0 };
+        const struct link *link = v->links ? &v->links[i] : NULL;
+        const struct json *value = v->slots ? &v->slots[unit * i + unit - 1] : NULL;
+        if (!value) { /* the list of items, unwritten */
+            item.child = view_of_item(t, i);
+            link = &item;
+        }
+        if (!v->array)
+            slots[1 + 2 * (size_t)i] = v->slots[2 * (size_t)i];
+        if (slot_to_json(L, t, value, link, &slots[unit * (i + 1)], depth, why, why_size) != 0)
+            return -1;
+    }
+    *out = v->array ? list_of(slots + 1, n) : json_object_like(v->base, slots, n);
+    return 0;
+}
+
+/* The slots of a written view are its value as they are: what links name is in them already. */
+static bool slots_are_value(const struct view *v)
+{
+    if (!v->own)
+        return false;
+    for (uint32_t i = 0; v->links && i < v->n; i++) {
+        const struct link *link = &v->links[i];
+        if (link->ref || (link->child && (link->child->dirty || link->child->kind != VIEW_JSON)))
+            return false;
+    }
+    return true;
+}
+
 int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct json *out,
                  unsigned depth, char *why, size_t why_size)
 {
-    struct arena *a = t->run->scope.arena;
     if (depth > JSON_DEPTH_MAX)
         return FAIL("a value is nested deeper than %d levels, or contains itself", JSON_DEPTH_MAX);
     if (v->kind == VIEW_ITEM)
@@ -61,36 +107,10 @@ int view_to_json(lua_State *L, struct script_thread *t, struct view *v, struct j
     }
     if (--js_lua(L)->fuel < 0)
         return FAIL("the result is too large");
-    bool list = v->array || v->kind == VIEW_ITEMS;
-    uint32_t n = v->cells ? v->n : v->kind == VIEW_ITEMS ? (uint32_t)t->run->n_items : v->base->len;
-    /* every slot is written below, so json_object's defaults would be work twice */
-    struct json *elements = list ? arena_alloc(a, sizeof *elements * n) : NULL;
-    struct json *slots = list ? NULL : arena_alloc(a, sizeof *slots * (2 * (size_t)n + 1));
-    struct json_member *members = list ? NULL : (struct json_member *)(void *)(slots + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        struct cell own = { 0 }, *c = &own;
-        if (v->cells) {
-            c = &v->cells[i];
-        } else if (v->kind == VIEW_ITEMS) {
-            own.child = view_of_item(t, i);
-        } else {
-            own.value = list ? v->base->elements[i] : v->base->members[i].value;
-            own.child = v->children ? v->children[i] : NULL;
-            if (!list)
-                own.key = v->base->members[i].key;
-        }
-        struct json *value = list ? &elements[i] : &members[i].value;
-        if (!list)
-            members[i].key = c->key;
-        if (!c->child && !c->ref)
-            *value = c->value;
-        else if (cell_to_json(L, t, c, value, depth, why, why_size) != 0)
-            return -1;
-    }
-    if (list)
-        *out = (struct json){ .type = JSON_ARRAY, .len = n, .elements = elements };
-    else
-        *out = json_object_like(v->base, slots, n);
+    if (!slots_are_value(v))
+        return linked_to_json(L, t, v, out, depth, why, why_size);
+    v->shared = true;
+    *out = v->array ? list_of(v->slots, v->n) : json_object_like(v->base, v->slots - 1, v->n);
     return 0;
 }
 
@@ -233,13 +253,13 @@ int script_to_json(lua_State *L, struct script_thread *t, int at, struct json *o
     }
     case LUA_TLIGHTUSERDATA: {
         uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(L, at);
-        uint32_t id = (uint32_t)handle - 1u;
         *out = (struct json){ .type = JSON_NULL };
         if (!handle)
             return 0;
-        if (handle >> 32 != t->generation || id >= t->n_views)
+        struct view *v = view_of_handle(t, handle);
+        if (!v)
             return FAIL("an item of an earlier run was kept: it is gone");
-        return view_to_json(L, t, t->views[id], out, depth, why, why_size);
+        return view_to_json(L, t, v, out, depth, why, why_size);
     }
     case LUA_TTABLE:
         return table_to_json(L, t, at, out, depth, why, why_size);

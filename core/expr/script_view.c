@@ -18,12 +18,13 @@ struct view *view_new(struct script_thread *t, enum view_kind kind, const struct
         t->size_views = t->size_views ? t->size_views * 2 : 64;
         t->views = xrealloc(t->views, sizeof(struct view *) * t->size_views);
     }
-    struct view *v = ARENA_NEW(&t->arena, struct view);
-    v->kind = kind;
-    v->base = base;
-    v->array = base && base->type == JSON_ARRAY;
-    v->parent = parent;
-    v->item = v->paired = -1;
+    struct view *v = arena_alloc(&t->arena, sizeof *v);
+    *v = (struct view){ .kind = kind, .base = base, .parent = parent, .item = -1 };
+    v->array = kind == VIEW_ITEMS || (base && base->type == JSON_ARRAY);
+    if (base) {
+        v->n = v->size = base->len;
+        v->slots = (struct json *)(uintptr_t)base->elements; /* written when they are own */
+    }
     v->id = t->n_views;
     t->views[t->n_views++] = v;
     return v;
@@ -35,16 +36,27 @@ void view_push(lua_State *L, const struct script_thread *t, const struct view *v
     lua_pushlightuserdata(L, (void *)(uintptr_t)handle);
 }
 
-struct view *view_at(lua_State *L, int at)
+struct view *view_of_handle(const struct script_thread *t, uint64_t handle)
+{
+    uint32_t id = (uint32_t)handle - 1u;
+    return handle >> 32 == t->generation && id < t->n_views ? t->views[id] : NULL;
+}
+
+/* As view_at, where a light userdata is known to be. */
+static inline struct view *view_self(lua_State *L, int at)
 {
     uint64_t handle = (uint64_t)(uintptr_t)lua_touserdata(L, at);
-    if (!handle || lua_type(L, at) != LUA_TLIGHTUSERDATA)
+    if (!handle)
         return NULL;
-    struct script_thread *t = script_running(L);
-    uint32_t id = (uint32_t)handle - 1u;
-    if (handle >> 32 != t->generation || id >= t->n_views)
+    struct view *v = view_of_handle(script_running(L), handle);
+    if (!v)
         luaL_error(L, "an item of an earlier run was kept: it is gone");
-    return t->views[id];
+    return v;
+}
+
+struct view *view_at(lua_State *L, int at)
+{
+    return lua_type(L, at) == LUA_TLIGHTUSERDATA ? view_self(L, at) : NULL;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -87,76 +99,86 @@ void view_push_json(lua_State *L, struct script_thread *t, const struct json *v)
         view_push(L, t, view_new(t, VIEW_JSON, v, NULL));
 }
 
-/* Pushes slot `i` of a view that was not written to; the child is remembered, so that a write
- * through one reference is seen through all. */
-static void push_slot(lua_State *L, struct script_thread *t, struct view *v, uint32_t i)
+static struct json *slot_at(const struct view *v, uint32_t i)
 {
-    const struct json *value = v->array ? &v->base->elements[i] : &v->base->members[i].value;
-    if (push_scalar(L, value))
-        return;
-    if (!v->children)
-        v->children = ARENA_ARRAY(&t->arena, struct view *, v->base->len);
-    if (!v->children[i])
-        v->children[i] = view_new(t, VIEW_JSON, value, v);
-    view_push(L, t, v->children[i]);
+    return &v->slots[v->array ? i : 2 * (size_t)i + 1];
 }
 
-static void push_cell(lua_State *L, struct script_thread *t, struct view *v, struct cell *c)
+static void push_ref(lua_State *L, const struct script_thread *t, int ref)
 {
-    if (c->ref) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs);
-        lua_rawgeti(L, -1, c->ref);
-        lua_remove(L, -2);
-        return;
-    }
-    if (!c->child && push_scalar(L, &c->value))
-        return;
-    if (!c->child) {
-        c->child = view_new(t, VIEW_JSON, &c->value, v);
-        /* the cell may move when the list grows: the child keeps its own copy of the header */
-        struct json *copy = arena_alloc(&t->arena, sizeof *copy);
-        *copy = c->value;
-        c->child->base = copy;
-    }
-    view_push(L, t, c->child);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs);
+    lua_rawgeti(L, -1, ref);
+    lua_remove(L, -2);
 }
 
-static uint32_t view_len(const struct script_thread *t, const struct view *v)
+static void need_links(struct script_thread *t, struct view *v)
 {
-    if (v->cells)
-        return v->n;
-    if (v->kind == VIEW_ITEMS)
-        return (uint32_t)t->run->n_items;
-    return v->kind == VIEW_JSON ? v->base->len : 0;
+    if (!v->links)
+        v->links = ARENA_ARRAY(&t->arena, struct link, v->size);
 }
 
+/* Pushes the value in slot i. The view of a container is remembered, so that a write through one
+ * reference is seen through all. */
 static void push_at(lua_State *L, struct script_thread *t, struct view *v, uint32_t i)
 {
-    if (v->cells)
-        push_cell(L, t, v, &v->cells[i]);
-    else if (v->kind == VIEW_ITEMS)
+    const struct link *link = v->links ? &v->links[i] : NULL;
+    if (v->kind == VIEW_ITEMS && !v->slots) {
         view_push(L, t, view_of_item(t, i));
+    } else if (link && link->ref) {
+        push_ref(L, t, link->ref);
+    } else if (link && link->child) {
+        view_push(L, t, link->child);
+    } else if (!push_scalar(L, slot_at(v, i))) {
+        struct json *value = slot_at(v, i);
+        if (v->own) { /* the slot may move */
+            struct json *copy = arena_alloc(&t->arena, sizeof *copy);
+            *copy = *value;
+            value = copy;
+        }
+        need_links(t, v);
+        v->links[i].child = view_new(t, VIEW_JSON, value, v);
+        view_push(L, t, v->links[i].child);
+    }
+}
+
+/* The same for the json or the binary of an item. */
+static void push_part(lua_State *L, struct script_thread *t, struct view *v, int part)
+{
+    const struct link *link = &v->parts->links[part];
+    if (link->ref)
+        push_ref(L, t, link->ref);
+    else if (link->child)
+        view_push(L, t, link->child);
     else
-        push_slot(L, t, v, i);
+        push_scalar(L, &v->parts->values[part]);
+}
+
+/* Where a key of this address was found last is where it is now, for messages of one shape. */
+static uint8_t *hint_of(struct script_thread *t, const char *key)
+{
+    uintptr_t at = (uintptr_t)key;
+    return &t->hints[(at >> 4 ^ at >> 11) % sizeof t->hints];
+}
+
+static inline bool is_key(const struct json *key, const char *bytes, size_t len)
+{
+    return key->len == len && !memcmp(key->s, bytes, len);
 }
 
 /* The place of a key, or -1. */
-static int64_t find_key(lua_State *L, const struct view *v, const char *key, size_t len)
+static int64_t find_key(lua_State *L, struct script_thread *t, const struct view *v,
+                        const char *key, size_t len)
 {
-    if (!v->cells) {
-        const struct json *value = json_get(v->base, key, len);
-        if (v->base->len > 64)
-            js_charge(L, v->base->len >> 4);
-        return value ? (int64_t)((const struct json_member *)((const char *)value -
-                                                              offsetof(struct json_member, value)) -
-                                 v->base->members)
-                     : -1;
-    }
+    uint8_t *hint = hint_of(t, key);
+    if (*hint < v->n && is_key(&v->slots[2 * (size_t)*hint], key, len))
+        return *hint;
     if (v->n > 64)
         js_charge(L, v->n >> 4);
     for (uint32_t i = 0; i < v->n; i++)
-        if (v->cells[i].key.len == len && !memcmp(v->cells[i].key.s, key, len))
+        if (is_key(&v->slots[2 * (size_t)i], key, len)) {
+            *hint = (uint8_t)(i < UINT8_MAX ? i : UINT8_MAX);
             return i;
+        }
     return -1;
 }
 
@@ -175,11 +197,11 @@ static int index_item(lua_State *L, struct script_thread *t, struct view *v)
 {
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     if (!strcmp(key, "json"))
-        push_cell(L, t, v, &v->parts[0]);
+        push_part(L, t, v, 0);
     else if (!strcmp(key, "binary"))
-        push_cell(L, t, v, &v->parts[1]);
+        push_part(L, t, v, 1);
     else if (!strcmp(key, "pairedItem"))
-        lua_pushinteger(L, v->paired >= 0 ? v->paired : v->item);
+        lua_pushinteger(L, v->parts->paired >= 0 ? v->parts->paired : v->item);
     else
         lua_pushnil(L);
     return 1;
@@ -187,7 +209,7 @@ static int index_item(lua_State *L, struct script_thread *t, struct view *v)
 
 static int view_index(lua_State *L)
 {
-    struct view *v = view_at(L, 1);
+    struct view *v = view_self(L, 1);
     struct script_thread *t = script_running(L);
     if (!v)
         return luaL_error(L, "attempt to index a null value (field '%s')",
@@ -195,14 +217,14 @@ static int view_index(lua_State *L)
     if (v->kind == VIEW_ITEM)
         return index_item(L, t, v);
     int64_t i = -1;
-    if (v->kind == VIEW_JSON && !v->array) {
+    if (!v->array) {
         char number[32];
         size_t len;
         const char *key = key_bytes(L, 2, number, &len);
-        i = find_key(L, v, key, len);
+        i = find_key(L, t, v, key, len);
     } else if (lua_type(L, 2) == LUA_TNUMBER) {
         lua_Integer k = lua_tointeger(L, 2);
-        i = k >= 1 && k <= (lua_Integer)view_len(t, v) ? k - 1 : -1;
+        i = k >= 1 && k <= (lua_Integer)v->n ? k - 1 : -1;
     }
     if (i < 0)
         lua_pushnil(L);
@@ -216,9 +238,7 @@ static int view_length(lua_State *L)
     struct view *v = view_at(L, 1);
     if (!v)
         return luaL_error(L, "attempt to get length of a null value");
-    lua_pushinteger(L, v->kind == VIEW_ITEM || (v->kind == VIEW_JSON && !v->array)
-                           ? 0
-                           : (lua_Integer)view_len(script_running(L), v));
+    lua_pushinteger(L, v->array ? (lua_Integer)v->n : 0);
     return 1;
 }
 
@@ -230,143 +250,165 @@ static void mark_dirty(struct view *v)
         v->dirty = true;
 }
 
-static struct cell *add_cell(struct script_thread *t, struct view *v)
+/* Gives the view slots of its own, with room for `size` of them. They lie in the run's arena and
+ * become the value that is handed on; before those of an object is the one slot that
+ * json_object_like wants. */
+static void take_slots(struct script_thread *t, struct view *v, uint32_t size)
 {
-    if (v->n == v->size) {
-        struct cell *old = v->cells;
-        v->size = v->size ? v->size * 2 : 8;
-        v->cells = arena_alloc(&t->arena, sizeof *v->cells * v->size);
-        if (v->n)
-            memcpy(v->cells, old, sizeof *old * v->n);
+    size_t unit = v->array ? 1 : 2;
+    struct json *slots = arena_alloc(t->run->scope.arena, (unit * size + 1) * sizeof *slots);
+    if (v->slots)
+        memcpy(slots + 1, v->slots, unit * v->n * sizeof *slots);
+    if (v->links && size > v->size) {
+        struct link *links = ARENA_ARRAY(&t->arena, struct link, size);
+        memcpy(links, v->links, v->n * sizeof *links);
+        v->links = links;
     }
-    return &v->cells[v->n++];
+    v->slots = slots + 1;
+    v->size = size;
+    v->own = true;
+    v->shared = false;
 }
 
-/* From here on the view's content is its cells. */
-static void open_cells(lua_State *L, struct script_thread *t, struct view *v)
+/* From here on the view may be written to, and one slot more fits in. */
+static void open_slots(lua_State *L, struct script_thread *t, struct view *v)
 {
     mark_dirty(v);
-    if (v->cells)
+    if (v->own && !v->shared && v->n < v->size)
         return;
-    uint32_t n = view_len(t, v);
-    js_charge(L, n >> 2);
-    v->size = n + 4;
-    v->cells = arena_alloc(&t->arena, sizeof *v->cells * v->size);
-    for (uint32_t i = 0; i < n; i++) {
-        struct cell *c = &v->cells[i];
-        c->ref = 0;
-        if (v->kind == VIEW_ITEMS) {
-            *c = (struct cell){ .child = view_of_item(t, i) };
-            continue;
-        }
-        c->value = v->array ? v->base->elements[i] : v->base->members[i].value;
-        c->key = v->array ? (struct json){ 0 } : v->base->members[i].key;
-        c->child = v->children ? v->children[i] : NULL;
+    bool list = v->kind == VIEW_ITEMS && !v->slots;
+    js_charge(L, v->n >> 2);
+    take_slots(t, v, v->own && v->n == v->size ? 2 * v->size : v->n + 4);
+    if (!list)
+        return;
+    need_links(t, v);
+    for (uint32_t i = 0; i < v->n; i++) {
+        v->slots[i] = (struct json){ .type = JSON_NULL };
+        v->links[i].child = view_of_item(t, i);
     }
-    v->n = n;
 }
 
-/* Puts the value at stack place `at` into a cell. */
-static void set_cell(lua_State *L, struct script_thread *t, struct cell *c, int at)
+/* What the script puts into a slot: a value, or what a link is for. */
+static void take_value(lua_State *L, struct script_thread *t, int at, struct json *value,
+                       struct link *link)
 {
     size_t len;
-    struct arena *a = t->run->scope.arena;
-    c->ref = 0;
-    c->child = NULL;
+    *link = (struct link){ 0 };
     switch (lua_type(L, at)) {
     case LUA_TBOOLEAN:
-        c->value = json_of_bool(lua_toboolean(L, at));
+        *value = json_of_bool(lua_toboolean(L, at));
         break;
     case LUA_TNUMBER:
-        c->value = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at))
-                                        : json_of_double(lua_tonumber(L, at));
+        *value = lua_isinteger(L, at) ? json_of_int(lua_tointeger(L, at))
+                                      : json_of_double(lua_tonumber(L, at));
         break;
     case LUA_TSTRING: {
         const char *s = lua_tolstring(L, at, &len);
-        c->value = json_of_str(a, s, len);
+        *value = json_of_str(t->run->scope.arena, s, len);
         break;
     }
     case LUA_TLIGHTUSERDATA:
-        c->child = view_at(L, at);
-        c->value = (struct json){ .type = JSON_NULL };
+        link->child = view_at(L, at);
+        *value = (struct json){ .type = JSON_NULL };
+        if (link->child && link->child->kind == VIEW_JSON)
+            *value = *link->child->base; /* as long as nobody writes to it */
         break;
     case LUA_TTABLE:
         lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs);
         lua_pushvalue(L, at);
         lua_rawseti(L, -2, t->n_refs + 1);
         lua_pop(L, 1);
-        c->ref = ++t->n_refs;
+        link->ref = ++t->n_refs;
+        *value = (struct json){ .type = JSON_NULL };
         break;
     case LUA_TNIL:
-        c->value = (struct json){ .type = JSON_MISSING };
+        *value = (struct json){ .type = JSON_MISSING };
         break;
     default:
         luaL_error(L, "a %s cannot be put into an item", luaL_typename(L, at));
     }
 }
 
-static void remove_cell(struct view *v, uint32_t i)
+/* Writes slot i, which is the last or the one behind it. A slot is never without a value: lists of
+ * JSON have null where Lua's have a hole. */
+static void set_slot(struct script_thread *t, struct view *v, uint32_t i, const struct json *value,
+                     const struct link *link)
 {
-    memmove(&v->cells[i], &v->cells[i + 1], sizeof *v->cells * (v->n - i - 1));
+    if (link->child || link->ref)
+        need_links(t, v);
+    if (v->links)
+        v->links[i] = *link;
+    *slot_at(v, i) = *value;
+    if (value->type == JSON_MISSING)
+        slot_at(v, i)->type = JSON_NULL;
+}
+
+static void remove_slot(struct view *v, uint32_t i)
+{
+    size_t unit = v->array ? 1 : 2, rest = v->n - i - 1;
+    memmove(v->slots + unit * i, v->slots + unit * (i + 1), unit * rest * sizeof *v->slots);
+    if (v->links)
+        memmove(v->links + i, v->links + i + 1, rest * sizeof *v->links);
     v->n--;
 }
 
 static void write_list(lua_State *L, struct script_thread *t, struct view *v)
 {
+    struct json value;
+    struct link link;
     if (!lua_isinteger(L, 2))
         luaL_error(L, "a list has numbered elements, not a field '%s'",
                    lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
     lua_Integer k = lua_tointeger(L, 2);
-    open_cells(L, t, v);
     if (k < 1 || k > (lua_Integer)v->n + 1)
         luaL_error(L, "element %I of a list with %d elements", (LUAI_UACINT)k, (int)v->n);
-    if (k == (lua_Integer)v->n + 1) {
-        if (!lua_isnil(L, 3)) {
-            struct cell *c = add_cell(t, v);
-            *c = (struct cell){ .value = { .type = JSON_NULL } };
-            set_cell(L, t, c, 3);
-        }
-    } else if (lua_isnil(L, 3) && k == (lua_Integer)v->n) {
-        v->n--;
-    } else {
-        set_cell(L, t, &v->cells[k - 1], 3);
-        if (lua_isnil(L, 3)) /* a hole: JSON has null for it */
-            v->cells[k - 1].value.type = JSON_NULL;
+    take_value(L, t, 3, &value, &link);
+    open_slots(L, t, v);
+    bool gone = value.type == JSON_MISSING;
+    if (gone && k >= (lua_Integer)v->n) {
+        v->n -= k == (lua_Integer)v->n;
+        return;
     }
+    v->n += k > (lua_Integer)v->n;
+    set_slot(t, v, (uint32_t)k - 1, &value, &link);
 }
 
 static void write_object(lua_State *L, struct script_thread *t, struct view *v)
 {
     char number[32];
     size_t len;
+    struct json value;
+    struct link link;
     const char *key = key_bytes(L, 2, number, &len);
-    open_cells(L, t, v);
-    int64_t i = find_key(L, v, key, len);
-    if (lua_isnil(L, 3)) {
+    take_value(L, t, 3, &value, &link);
+    open_slots(L, t, v);
+    int64_t i = find_key(L, t, v, key, len);
+    if (value.type == JSON_MISSING) {
         if (i >= 0)
-            remove_cell(v, (uint32_t)i);
+            remove_slot(v, (uint32_t)i);
         return;
     }
-    if (i >= 0) {
-        set_cell(L, t, &v->cells[i], 3);
-        return;
+    if (i < 0) {
+        i = v->n++;
+        v->slots[2 * (size_t)i] = json_of_str(t->run->scope.arena, key, len);
+        if (v->n <= UINT8_MAX)
+            *hint_of(t, key) = (uint8_t)i;
     }
-    struct cell c = { .key = json_of_str(t->run->scope.arena, key, len) };
-    set_cell(L, t, &c, 3);
-    *add_cell(t, v) = c;
+    set_slot(t, v, (uint32_t)i, &value, &link);
 }
 
 static void write_item(lua_State *L, struct script_thread *t, struct view *v)
 {
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    struct item_parts *parts = v->parts;
     if (!strcmp(key, "json")) {
         if (!lua_istable(L, 3) && !view_at(L, 3))
             luaL_error(L, "item.json must be a table, not %s", luaL_typename(L, 3));
-        set_cell(L, t, &v->parts[0], 3);
+        take_value(L, t, 3, &parts->values[0], &parts->links[0]);
     } else if (!strcmp(key, "binary")) {
-        set_cell(L, t, &v->parts[1], 3);
+        take_value(L, t, 3, &parts->values[1], &parts->links[1]);
     } else if (!strcmp(key, "pairedItem")) {
-        v->paired = luaL_checkinteger(L, 3);
+        parts->paired = luaL_checkinteger(L, 3);
     } else {
         luaL_error(L, "an item has json, binary and pairedItem: write to item.json.%s", key);
     }
@@ -375,13 +417,13 @@ static void write_item(lua_State *L, struct script_thread *t, struct view *v)
 
 static int view_write(lua_State *L)
 {
-    struct view *v = view_at(L, 1);
+    struct view *v = view_self(L, 1);
     struct script_thread *t = script_running(L);
     if (!v)
         return luaL_error(L, "attempt to index a null value");
     if (v->kind == VIEW_ITEM)
         write_item(L, t, v);
-    else if (v->kind == VIEW_ITEMS || v->array)
+    else if (v->array)
         write_list(L, t, v);
     else
         write_object(L, t, v);
@@ -395,23 +437,25 @@ static int push_pair(lua_State *L, struct script_thread *t, struct view *v, uint
 {
     if (v->kind == VIEW_ITEM) {
         static const char *const keys[] = { "json", "binary" };
-        for (; i < 2; i++)
-            if (v->parts[i].child || v->parts[i].ref || v->parts[i].value.type) {
+        for (; i < 2; i++) {
+            const struct link *link = &v->parts->links[i];
+            if (link->child || link->ref || v->parts->values[i].type) {
                 lua_pushstring(L, keys[i]);
-                push_cell(L, t, v, &v->parts[i]);
+                push_part(L, t, v, (int)i);
                 return 2;
             }
+        }
         lua_pushnil(L);
         return 1;
     }
-    if (i >= view_len(t, v)) {
+    if (i >= v->n) {
         lua_pushnil(L);
         return 1;
     }
-    if (v->kind == VIEW_ITEMS || v->array)
+    if (v->array)
         lua_pushinteger(L, (lua_Integer)i + 1);
     else
-        push_scalar(L, v->cells ? &v->cells[i].key : &v->base->members[i].key);
+        push_scalar(L, &v->slots[2 * (size_t)i]);
     push_at(L, t, v, i);
     return 2;
 }
@@ -451,11 +495,11 @@ static int view_next(lua_State *L)
         size_t len;
         if (v->kind == VIEW_ITEM)
             i = !strcmp(luaL_checkstring(L, 2), "json") ? 0 : 1;
-        else if (v->kind == VIEW_ITEMS || v->array)
+        else if (v->array)
             i = luaL_checkinteger(L, 2) - 1;
         else {
             const char *key = key_bytes(L, 2, number, &len);
-            i = find_key(L, v, key, len);
+            i = find_key(L, t, v, key, len);
         }
         if (i < 0 || i > UINT32_MAX - 2)
             return luaL_error(L, "invalid key to 'next'");
@@ -505,34 +549,40 @@ void view_open(lua_State *L)
 
 /* --- items ------------------------------------------------------------------------------------ */
 
-struct view *view_items(struct script_thread *t) { return view_new(t, VIEW_ITEMS, NULL, NULL); }
+struct view *view_items(struct script_thread *t)
+{
+    struct view *v = view_new(t, VIEW_ITEMS, NULL, NULL);
+    v->n = v->size = (uint32_t)t->run->n_items;
+    return v;
+}
 
 static struct view *new_item(struct script_thread *t, int64_t index)
 {
     const struct expr_item *it = &t->run->items[index];
     struct view *v = view_new(t, VIEW_ITEM, NULL, NULL);
+    struct item_parts *parts = arena_alloc(&t->arena, sizeof *parts);
+    *parts = (struct item_parts){ .paired = -1 };
     v->item = index;
+    v->parts = parts;
     if (it->json) {
-        v->parts[0].child = view_new(t, VIEW_JSON, it->json, v);
-        v->parts[0].child->item = index;
+        parts->links[0].child = view_new(t, VIEW_JSON, it->json, v);
+        parts->links[0].child->item = index;
     }
     if (it->binary)
-        v->parts[1].child = view_new(t, VIEW_JSON, it->binary, v);
+        parts->links[1].child = view_new(t, VIEW_JSON, it->binary, v);
     return v;
 }
 
-/* Views 0 is the item of a script per item, or the list of items, which keeps its views by place.
- */
+/* View 0 is the item of a script per item, or the list of items, which keeps its views by place. */
 struct view *view_of_item(struct script_thread *t, int64_t index)
 {
     if (t->script->each)
         return t->n_views ? t->views[0] : new_item(t, index);
-    struct view *list = t->views[0];
-    if (!list->children)
-        list->children = ARENA_ARRAY(&t->arena, struct view *, t->run->n_items);
-    if (!list->children[index]) {
-        list->children[index] = new_item(t, index);
-        list->children[index]->parent = list;
+    if (!t->items)
+        t->items = ARENA_ARRAY(&t->arena, struct view *, t->run->n_items);
+    if (!t->items[index]) {
+        t->items[index] = new_item(t, index);
+        t->items[index]->parent = t->views[0];
     }
-    return list->children[index];
+    return t->items[index];
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ROUNDS = 7, TIMES = 50000 };
+enum { ROUNDS = 7, TIMES = 50000, ITEMS = 16 };
 
 static const char message[] =
     "{\"id\":\"01HV5Z7Q3K8M2N4P6R8T0V2X4Z\",\"tenant\":\"acme-telecom\",\"channel\":\"sms\","
@@ -38,12 +38,16 @@ static const struct {
 
 static const struct {
     const char *name, *source;
+    bool all; /* over ITEMS items at once: the figure is for one of them */
 } scripts[] = {
-    { "script_empty", "" },
-    { "script_field", "item.json.total = item.json.priority * 2" },
-    { "script_nested", "item.json.cost = item.json.meta.price * item.json.segments" },
-    { "script_table", "return {to = json.to, n = json.priority + 1}" },
-    { "script_drop", "if json.priority > 3 then return false end" },
+    { "script_empty", "", false },
+    { "script_field", "item.json.total = item.json.priority * 2", false },
+    { "script_nested", "item.json.cost = item.json.meta.price * item.json.segments", false },
+    { "script_table", "return {to = json.to, n = json.priority + 1}", false },
+    { "script_drop", "if json.priority > 3 then return false end", false },
+    { "script_loop", "local n = 0 for i = 1, 20 do n = n + i end json.total = n", false },
+    { "script_all", "for _, it in ipairs(items) do it.json.total = it.json.priority * 2 end",
+      true },
 };
 
 struct bench {
@@ -119,19 +123,22 @@ static void on_emit(void *ctx, const struct json *json, int64_t from, bool pass)
     b->sink += json->len;
 }
 
-static void bench_script(struct bench *b, const char *name, const char *source)
+static void bench_script(struct bench *b, const char *name, const char *source, bool all)
 {
     struct err err;
     double ns[ROUNDS];
-    struct expr_item item = { &b->item, NULL };
-    struct expr_script *script = script_compile(b->lua, str_of(source), name, true, &err);
+    struct expr_item items[ITEMS];
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = (struct expr_item){ &b->item, NULL };
+    size_t n = all ? ITEMS : 1;
+    struct expr_script *script = script_compile(b->lua, str_of(source), name, !all, &err);
     if (!script)
         stop(name, err.text);
     for (int round = 0; round < ROUNDS; round++) {
         double start = now_ns();
-        for (int i = 0; i < TIMES; i++) {
+        for (size_t i = 0; i < TIMES; i += n) {
             struct script_run run = {
-                .scope = b->scope, .items = &item, .n_items = 1, .emit = on_emit, .ctx = b
+                .scope = b->scope, .items = items, .n_items = n, .emit = on_emit, .ctx = b
             };
             if (script_start(b->lua, script, &run) != SCRIPT_DONE)
                 stop(name, run.err.text);
@@ -164,7 +171,7 @@ int main(int argc, char **argv)
             bench_expression(&b, expressions[i].name, expressions[i].source);
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
         if (argc < 2 || strstr(scripts[i].name, argv[1]))
-            bench_script(&b, scripts[i].name, scripts[i].source);
+            bench_script(&b, scripts[i].name, scripts[i].source, scripts[i].all);
     expr_lua_destroy(b.lua);
     arena_fini(&source);
     return b.sink == 0;

@@ -121,6 +121,36 @@ static const struct {
     { "return {no = tostring(os) .. tostring(io) .. tostring(load) .. tostring(debug) .. "
       "tostring(coroutine)}",
       "{\"no\":\"nilnilnilnilnil\"} 0; " },
+    /* what was handed out stays as it was then; writes through all references are seen */
+    { "json.v = 1 local s = json_encode(json) json.v = 2 return {s = s, v = json.v}",
+      "{\"s\":\"{\\\"v\\\":1,\\\"a\\\":{\\\"b\\\":[1,{\\\"c\\\":2}]},\\\"z\\\":null}\",\"v\":2} "
+      "0; " },
+    { "local c = json.a.b[2] json.w = c c.c = 9 json.v = nil",
+      "{\"a\":{\"b\":[1,{\"c\":9}]},\"z\":null,\"w\":{\"c\":9}} 0; " },
+    { "json.w = json.a json.v = nil json.z = nil",
+      "{\"a\":{\"b\":[1,{\"c\":2}]},\"w\":{\"b\":[1,{\"c\":2}]}} 0; " },
+    { "for i = 1, 9 do json['k' .. i] = i end json.k3 = nil json.k9 = {} json.k10 = json.k8",
+      "{\"v\":3,\"a\":{\"b\":[1,{\"c\":2}]},\"z\":null,\"k1\":1,\"k2\":2,\"k4\":4,\"k5\":5,\"k6\":"
+      "6,\"k7\":7,\"k8\":8,\"k9\":{},\"k10\":8} 0; " },
+    { "local b = json.a.b for i = 3, 9 do b[i] = i end table.remove(b, 2) return {b = b, n = #b}",
+      "{\"b\":[1,3,4,5,6,7,8,9],\"n\":8} 0; " },
+    /* item.json is json, but where it is made another */
+    { "item.json.w = item . json.v + 1 --[[ item.json = ]] json.z = nil json.a = nil",
+      "{\"v\":3,\"w\":4} 0; " },
+    { "local json = {v = 7} item.json.w = item.json.v return {v = json.v, w = item.json.w}",
+      "{\"v\":7,\"w\":3} 0; " },
+    { "json = {v = 7} return {v = item.json.v, s = 'item.json = 1'}",
+      "{\"s\":\"item.json = 1\",\"v\":3} 0; " },
+    { "item.json = {v = 8} return {v = item.json.v, w = json.v}", "{\"v\":8,\"w\":3} 0; " },
+    { "local function f(json) return item.json.v + json end return {v = f(1)}", "{\"v\":4} 0; " },
+    { "local item = {json = {v = 5}} return {v = item.json.v}", "{\"v\":5} 0; " },
+    { "for _, json in ipairs{1, 2} do item.json.v = item.json.v + json end return {v = json.v}",
+      "{\"v\":6} 0; " },
+    { "return {json = {v = item.json.v + 1}}", "{\"v\":4} 0; " },
+    { "local x, y = ... return {a = x.json.v, b = y.v}", "{\"a\":3,\"b\":3} 0; " },
+    { "_left = 3 repeat _left = _left - 1 until _left == 0 return {left = _left}",
+      "{\"left\":0} 0; " },
+    { "local n = 0 for i = 1, 2000 do n = n + 1 end return {n = n}", "{\"n\":2000} 0; " },
     /* errors */
     { "local x = json.nope.y", "line 1: attempt to index a nil value (field 'nope')" },
     { "\n\nlocal x = nothing.y", "line 3: attempt to index a nil value (global 'nothing')" },
@@ -144,6 +174,9 @@ static const struct {
     { "while true do end", "line 1: step limit of 1000000 reached" },
     { "pcall(function() while true do end end) return {}",
       "line 1: step limit of 1000000 reached" },
+    { "local a = 1 ::again:: a = a + 1 goto again", "line 1: step limit of 1000000 reached" },
+    { "repeat local x = 1 until x == 2", "line 1: step limit of 1000000 reached" },
+    { "\nlocal function f(a, ...)\nreturn f(a) end f(1)", "line 2: step limit of 1000000 reached" },
     { "while true do pcall(error) end", "line 1: step limit of 1000000 reached" },
     { "local function f() return f() end f()", "line 1: step limit of 1000000 reached" },
     { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100000) .. i end",
@@ -319,7 +352,7 @@ static void handles_die_with_their_run(void **state)
     snprintf(path, sizeof path, "%s/keeper.lua", dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fputs("return { n = 0 }", file);
+    fputs("return { n = 0, spin = function() while true do end end }", file);
     fclose(file);
     open_run(&r, NULL);
     expr_lua_destroy(r.x.lua);
@@ -332,6 +365,8 @@ static void handles_die_with_their_run(void **state)
     assert_string_equal(
         finish(&r, start(&r, "local here = json.a return {x = require('keeper').a}", true)),
         "an item of an earlier run was kept: it is gone");
+    assert_string_equal(finish(&r, start(&r, "require('keeper').spin()", true)),
+                        "keeper.lua:1: step limit of 10000000 reached");
     assert_string_equal(finish(&r, start(&r, "require('../keeper')", true)),
                         "line 1: require: '../keeper' is not the name of a module");
     close_run(&r);
