@@ -26,8 +26,9 @@ enum fake_end {
 };
 
 struct wf_blob {
-    const void *ptr;
-    size_t len;
+    struct fake_heap *heap;
+    char *ptr;
+    size_t len, size;
 };
 
 struct fake_part {
@@ -48,8 +49,9 @@ struct wf_item {
     const void *config;
     const wf_value *params;     /* of its own, or NULL */
     struct fake_part *parts;    /* binaries that came with it */
-    struct fake_part *attached; /* for its next output */
-    int64_t deadline_ms;        /* of a park; 0: none */
+    struct fake_part *attached; /* for its next output, when is_attached */
+    int is_attached;
+    int64_t deadline_ms; /* of a park; 0: none */
     uint64_t ticket, generation;
     enum fake_end end;
     const char *why;
@@ -102,7 +104,7 @@ struct fake_request {
     wf_str body;
     const wf_pair *headers; /* never NULL; ends with name NULL */
     const wf_cred *cred;
-    const wf_blob *upload;
+    wf_blob *upload;
     int64_t timeout_ms;
     uint32_t max_redirects, flags;
     uint64_t max_bytes;
@@ -265,12 +267,14 @@ static inline void fake_put(struct fake *f, unsigned port, const wf_value *value
                                  .item = n_from ? copy[0] : NULL,
                                  .from = copy,
                                  .n_from = n_from };
-    if (passed)
-        out->parts = passed->parts;
-    else if (n_from) {
+    if (!n_from)
+        return;
+    if (copy[0]->is_attached)
         out->parts = copy[0]->attached;
-        copy[0]->attached = NULL;
-    }
+    else if (passed)
+        out->parts = passed->parts;
+    copy[0]->attached = NULL;
+    copy[0]->is_attached = 0;
 }
 
 static inline void fake_h_push(wf_item *it, unsigned port, const wf_value *v)
@@ -316,6 +320,8 @@ WF_PRINTF(3, 4) static inline void fake_h_retry(wf_item *it, int64_t in_ms, cons
     if (!fake_may_act(it, "retry"))
         return;
     it->retry_ms = in_ms;
+    it->attached = NULL;
+    it->is_attached = 0;
     fake_finish(it, FAKE_RETRY, why);
 }
 
@@ -557,8 +563,11 @@ static inline int fake_seg_may_act(wf_segment *s, const char *what)
 static inline void fake_h_seg_push(wf_segment *s, unsigned port, const wf_value *v,
                                    wf_item *const *from, size_t n)
 {
-    if (fake_seg_may_act(s, "seg_push"))
-        fake_put(s->fake, port, v, from, n, NULL);
+    if (!fake_seg_may_act(s, "seg_push"))
+        return;
+    fake_put(s->fake, port, v, from, n, NULL);
+    struct fake_output *out = s->fake->outputs.at[s->fake->outputs.n - 1];
+    out->parts = n ? from[0]->parts : NULL;
 }
 
 static inline void fake_h_seg_pass(wf_segment *s, unsigned port, wf_item *it)

@@ -49,7 +49,9 @@
  * Looking
  *   fake_ended(it), fake_why(it), fake_fault(it), fake_retry_ms(it)
  *   fake_outputs(f, port), fake_output(f, port, i), fake_output_json(f, port, i)
- *   fake_requests(f), fake_request(f, i); fake_messages, fake_message; fake_rows, fake_row;
+ *   fake_requests(f), fake_request(f, i), fake_sent(request): its body, also an upload;
+ *   fake_blob(blob): its bytes, fake_output_part(output, name): the blob of a part;
+ *   fake_messages, fake_message; fake_rows, fake_row;
  *   fake_answers, fake_answer; fake_logs, fake_log; fake_metric(f, index); fake_header(list, name)
  *   fake_problem(f)               what the plugin did wrong, or NULL: a forgotten item, one ended
  *                                 twice, a port that is not there ... Reading it clears it.
@@ -386,6 +388,27 @@ static inline void fake_run_segments(struct fake *f)
         f->node->process_segments(&f->host, all, n);
 }
 
+/* What the engine makes of a reply: too large, or a blob where one was asked for. */
+static inline wf_reply fake_make_reply(const struct fake_request *request, const wf_reply *canned)
+{
+    static const wf_pair none = { NULL, NULL };
+    wf_reply reply = *canned;
+    size_t len = reply.download ? reply.download->len : reply.body.len;
+    reply.url = request->url;
+    if (reply.status && request->max_bytes && len > request->max_bytes)
+        return (wf_reply){ .size = sizeof reply,
+                           .body = { "", 0 },
+                           .headers = &none,
+                           .flags = WF_REPLY_MAYBE_SENT,
+                           .error = "the reply is larger than max_bytes",
+                           .url = request->url };
+    if (reply.status && request->flags & WF_REQ_DOWNLOAD && !reply.download) {
+        reply.download = fake_h_of_bytes(request->item, reply.body.ptr, reply.body.len);
+        reply.body = (wf_str){ "", 0 };
+    }
+    return reply;
+}
+
 static inline int fake_answer_requests(struct fake *f)
 {
     for (size_t i = 0; i < f->requests.n; i++) {
@@ -397,9 +420,9 @@ static inline int fake_answer_requests(struct fake *f)
             request->answered = canned->used = 1;
             if (!request->item->is_parked)
                 continue;
-            canned->reply.url = request->url;
+            wf_reply reply = fake_make_reply(request, &canned->reply);
             fake_stop_waiting(request->item);
-            request->fn(&f->host, request->item, &canned->reply);
+            request->fn(&f->host, request->item, &reply);
             return 1;
         }
     }
@@ -560,6 +583,25 @@ static inline const char *fake_output_json(const struct fake *f, unsigned port, 
         return i < f->array.n ? f->array.at[i] : NULL;                                             \
     }
 FAKE_LOOK(fake_requests, fake_request, struct fake_request, requests)
+
+static inline wf_str fake_blob(const wf_blob *blob)
+{
+    return blob && blob->ptr ? (wf_str){ blob->ptr, blob->len } : (wf_str){ "", 0 };
+}
+
+static inline wf_str fake_sent(const struct fake_request *request)
+{
+    return request->upload ? fake_blob(request->upload) : request->body;
+}
+
+static inline const wf_blob *fake_output_part(const struct fake_output *out, const char *name)
+{
+    for (const struct fake_part *part = out ? out->parts : NULL; part; part = part->next)
+        if (!strcmp(part->name, name))
+            return part->blob;
+    return NULL;
+}
+
 FAKE_LOOK(fake_messages, fake_message, struct fake_message, messages)
 FAKE_LOOK(fake_rows, fake_row, struct fake_row, rows)
 FAKE_LOOK(fake_answers, fake_answer, struct fake_answer, answers)

@@ -27,18 +27,56 @@ static inline int fake_h_commit_row(wf_item *it, const char *table, const wf_val
     return 0;
 }
 
+static inline wf_blob *fake_new_blob(struct fake *f)
+{
+    wf_blob *blob = fake_alloc(&f->heap, sizeof *blob);
+    *blob = (wf_blob){ .heap = &f->heap };
+    return blob;
+}
+
+static inline int fake_h_blob_write(wf_blob *blob, const void *ptr, size_t len)
+{
+    if (blob->len + len > blob->size) {
+        blob->size = (blob->len + len) * 2;
+        char *larger = fake_alloc(blob->heap, blob->size);
+        if (blob->len)
+            memcpy(larger, blob->ptr, blob->len);
+        blob->ptr = larger;
+    }
+    if (len)
+        memcpy(blob->ptr + blob->len, ptr, len);
+    blob->len += len;
+    return 0;
+}
+
 static inline wf_blob *fake_h_of_bytes(wf_item *it, const void *ptr, size_t len)
 {
-    wf_blob *blob = fake_alloc(&it->fake->heap, sizeof *blob);
-    *blob = (wf_blob){ fake_str(&it->fake->heap, ptr, len).ptr, len };
+    wf_blob *blob = fake_new_blob(it->fake);
+    fake_h_blob_write(blob, ptr, len);
     return blob;
+}
+
+static inline wf_blob *fake_h_blob_create(wf_item *it) { return fake_new_blob(it->fake); }
+
+static inline uint64_t fake_h_blob_length(const wf_blob *blob) { return blob ? blob->len : 0; }
+
+static inline int64_t fake_h_blob_read(const wf_blob *blob, uint64_t at, void *to, size_t n)
+{
+    if (!blob)
+        return -1;
+    if (at >= blob->len)
+        return 0;
+    if (n > blob->len - at)
+        n = (size_t)(blob->len - at);
+    memcpy(to, blob->ptr + at, n);
+    return (int64_t)n;
 }
 
 static inline int fake_h_blob_bytes(const wf_blob *blob, const void **ptr, size_t *len)
 {
     if (!blob)
         return -1;
-    *ptr = blob->ptr;
+    *ptr = blob->ptr ? blob->ptr : "";
     *len = blob->len;
     return 0;
 }
@@ -66,19 +104,24 @@ static inline struct fake_part *fake_new_part(struct fake *f, const char *name, 
     return part;
 }
 
+/* As the engine: the parts of the next output are the item's own, with one set or removed. */
 static inline void fake_h_attach(wf_item *it, const char *name, wf_blob *blob, wf_str mime_type,
                                  wf_str file_name)
 {
-    struct fake_part **at = &it->attached;
-    while (*at && strcmp((*at)->name, name) != 0)
-        at = &(*at)->next;
-    struct fake_part *rest = *at ? (*at)->next : NULL;
-    if (!blob) {
-        *at = rest;
-        return;
+    struct fake_part *old = it->is_attached ? it->attached : it->parts, *parts = NULL,
+                     **end = &parts;
+    for (; old; old = old->next) {
+        if (!strcmp(old->name, name))
+            continue;
+        *end = fake_alloc(&it->fake->heap, sizeof **end);
+        **end = *old;
+        (*end)->next = NULL;
+        end = &(*end)->next;
     }
-    *at = fake_new_part(it->fake, name, blob, mime_type, file_name);
-    (*at)->next = rest;
+    if (blob)
+        *end = fake_new_part(it->fake, name, blob, mime_type, file_name);
+    it->attached = parts;
+    it->is_attached = 1;
 }
 
 static inline int fake_h_respond(wf_item *it, int status, const wf_pair *headers, wf_str body)
@@ -136,8 +179,9 @@ struct fake_named {
 static inline const void *fake_h_service(const char *name)
 {
     static const wf_ledger ledger = { sizeof ledger, fake_h_commit_row };
-    static const wf_blobs blobs = { sizeof blobs, fake_h_of_bytes, fake_h_blob_bytes, fake_h_part,
-                                    fake_h_attach };
+    static const wf_blobs blobs = { sizeof blobs,      fake_h_of_bytes,    fake_h_blob_bytes,
+                                    fake_h_part,       fake_h_attach,      fake_h_blob_create,
+                                    fake_h_blob_write, fake_h_blob_length, fake_h_blob_read };
     static const wf_webhook webhook = { sizeof webhook, fake_h_respond };
     static const wf_memory memory = { sizeof memory,       fake_h_memory_get, fake_h_memory_set,
                                       fake_h_memory_items, fake_h_memory_add, fake_h_memory_clear };

@@ -17,7 +17,9 @@ static void add_binary(struct strbuf *b, const struct parts *parts)
             strbuf_addc(b, ',');
         strbuf_add_json(b, m->key.s, m->key.len);
         strbuf_adds(b, ":{\"data\":\"");
-        base64_add(b, parts->blobs[i]->bytes, parts->blobs[i]->len);
+        wf_str bytes;
+        if (blob_whole(parts->blobs[i], &bytes))
+            base64_add(b, bytes.ptr, bytes.len);
         strbuf_addc(b, '"');
         for (uint32_t k = 0; k < m->value.len; k++) {
             strbuf_addc(b, ',');

@@ -23,6 +23,8 @@ static void set_limits(struct engine_limits *l)
         l->evict_after_ms = 5000;
     if (!l->park_timeout_ms)
         l->park_timeout_ms = 300000;
+    if (!l->blob_memory)
+        l->blob_memory = 1u << 20;
 }
 
 struct engine *engine_create(const struct engine_config *config)

@@ -62,6 +62,9 @@ struct engine_io {
     void (*lane_lost)(void *ctx, struct lane *lane);
     /* A channel and connection the outputs may use? NULL: everything. */
     bool (*knows_output)(void *ctx, const char *channel, const char *connection);
+    /* An empty file of its own for binary data, gone when it is closed. -1 with *err. NULL: not
+     * offered, all stays in memory. */
+    int (*blob_file)(void *ctx, struct err *err);
     /* service "loop/1" for plugins; NULL: not offered. Its wf_watch and wf_timer begin with a
      * pointer to this very table; engine_inst_ctx gives io.ctx of an instance. */
     const wf_loop *loop;
@@ -79,6 +82,7 @@ struct engine_limits {
     uint32_t max_items;      /* items one node may emit for one execution; 0: 1,000,000 */
     int64_t evict_after_ms;  /* parked longer than this: written and dropped; 0: 5,000 */
     int64_t park_timeout_ms; /* park() without a timeout; 0: 300,000 */
+    uint64_t blob_memory;    /* a blob larger than that lies in a file; 0: 1 MiB */
 };
 
 struct engine_config {
@@ -191,6 +195,19 @@ bool engine_idle(
 int64_t engine_next_timer(const struct engine *en);
 /* Fires timers that are due. */
 void engine_tick(struct engine *en);
+
+/* --- binary data ------------------------------------------------------------------------------ */
+
+/* Bytes beside the JSON (plugin.h, "blob/1"), for who carries them in and out: HTTP bodies. Made
+ * with one reference, its maker's; whoever needs it longer takes one more. */
+wf_blob *engine_blob_create(struct engine *en);
+wf_blob *engine_blob_ref(wf_blob *blob);
+void engine_blob_unref(wf_blob *blob); /* may be NULL */
+/* Appends; not once it was handed on. -1: no file for it, or no room in it. */
+int engine_blob_write(wf_blob *blob, const void *ptr, size_t len, struct err *err);
+uint64_t engine_blob_size(const wf_blob *blob);
+/* Up to n bytes from `at`: how many, 0 at its end, -1 when they cannot be read. */
+int64_t engine_blob_read(const wf_blob *blob, uint64_t at, void *to, size_t n);
 
 /* --- answers to io ---------------------------------------------------------------------------- */
 

@@ -31,11 +31,23 @@ struct item_vec {
     uint32_t n;
 };
 
+/* Counted bytes (blob.c). */
 struct wf_blob {
-    uint32_t refs, unused;
-    size_t len;
-    unsigned char bytes[];
+    struct engine *en;
+    uint32_t refs;
+    int fd;       /* of its file; -1: in memory */
+    bool is_lost; /* too large for the saved state it comes from: only its length is known */
+    uint64_t len;
+    unsigned char *bytes; /* in memory; of a file: mapped, or NULL */
+    size_t size;          /* of that memory */
 };
+/* All bytes. False: they are lost, or cannot be mapped. */
+bool blob_whole(const struct wf_blob *blob, wf_str *bytes);
+/* One more reference, which the execution gives back at its end. */
+struct wf_blob *blob_keep(struct exec *e, struct wf_blob *blob);
+struct wf_blob *blob_lost(struct exec *e, uint64_t len);
+/* Binary data of an execution above it is not part of its saved state. */
+enum { BLOB_SAVE_BYTES = 16 << 20 };
 
 /* Binary parts of an item: meta is {name: {mimeType, fileName, fileExtension, fileSize}}. */
 struct parts {
@@ -483,6 +495,7 @@ const struct kept_state *memory_to_save(const struct exec *e, const struct kept 
 void host_init(struct engine_host *host, struct engine *en);
 const void *service_find(const char *name);
 extern const wf_scripts script_service;
+extern const wf_blobs blob_service;
 void script_ticket_due(struct ticket *t);
 void script_drop(struct ticket *t);
 void script_reply(struct ticket *t, const wf_reply *reply);

@@ -208,8 +208,11 @@ static void answer_binary(struct exec *e, const struct parts *parts)
     strbuf_init(&headers, 1u << 16);
     wf_str type = json_str(JSON_GET(&parts->meta.members[0].value, "mimeType"));
     store_headers_add(&headers, STR("content-type"), type);
-    const struct wf_blob *blob = parts->blobs[0];
-    turn_answer(e, 200, strbuf_str(&headers), (wf_str){ (const char *)blob->bytes, blob->len });
+    wf_str bytes;
+    if (blob_whole(parts->blobs[0], &bytes))
+        turn_answer(e, 200, strbuf_str(&headers), bytes);
+    else
+        turn_answer(e, 500, no_str(), STR(TURN_FAILURE_BODY));
     strbuf_fini(&headers);
 }
 

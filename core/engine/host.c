@@ -296,6 +296,8 @@ void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
     const struct exec *e = t->e;
     wf_reply_fn *fn = t->on_reply;
     ticket_free(t);
+    if (reply->download)
+        blob_keep(it->e, reply->download);
     fn(&en->host.h, it, reply);
     fail_forgotten(e, it);
 }

@@ -11,9 +11,11 @@
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
  * version never changes. The node an execution stands at is the top of the stack, with its whole
- * input: what it had not finished runs again, with the same keys. Raw memory that a
- * node keeps between runs holds pointers and is not saved: such an execution starts again from its
- * trigger items, and what it asked for before it failed does not leave (turn_add_ended).
+ * input: what it had not finished runs again, with the same keys. Raw memory that a node keeps
+ * between runs holds pointers and is not saved: such an execution starts again from its trigger
+ * items, and what it asked for before it failed does not leave (turn_add_ended). So does one that
+ * holds much binary data (BLOB_SAVE_BYTES); a trigger item's own part that is larger comes back as
+ * lost.
  *
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
  * do it twice. `outputIndex` is what its next output is called, so that no two that leave share a
@@ -133,8 +135,13 @@ static void add_binary(struct strbuf *b, const struct parts *parts)
         strbuf_addc(b, ':');
         json_add(b, &m->value);
         b->len--; /* open the object again */
+        wf_str bytes;
+        if (parts->blobs[i]->len > BLOB_SAVE_BYTES || !blob_whole(parts->blobs[i], &bytes)) {
+            strbuf_addf(b, ",\"lost\":%llu}", (unsigned long long)parts->blobs[i]->len);
+            continue;
+        }
         strbuf_adds(b, ",\"data\":\"");
-        base64_add(b, parts->blobs[i]->bytes, parts->blobs[i]->len);
+        base64_add(b, bytes.ptr, bytes.len);
         strbuf_adds(b, "\"}");
     }
     strbuf_addc(b, '}');
@@ -337,6 +344,18 @@ static void add_progress(struct saver *s, const struct exec *e)
     add_outputs(s->b, e);
 }
 
+/* More binary data than a row of the store should hold. */
+static bool holds_large(const struct saver *s)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct parts *parts = s->items[i]->parts;
+        for (uint32_t k = 0; parts && k < parts->meta.len; k++)
+            bytes += parts->blobs[k]->len;
+    }
+    return bytes > BLOB_SAVE_BYTES;
+}
+
 int64_t exec_wakes_us(const struct exec *e)
 {
     int64_t due_us = e->sleep ? e->sleep->due_us : 0;
@@ -366,10 +385,17 @@ void exec_save(struct strbuf *b, const struct exec *e)
 {
     struct saver s = { .b = b };
     map_init(&s.numbers);
-    if (e->memory)
-        number_vec(&s, &e->trigger);
-    else
+    bool anew = e->memory;
+    if (!anew)
         number_all(&s, e);
+    if (!anew && holds_large(&s)) {
+        anew = true;
+        map_fini(&s.numbers);
+        map_init(&s.numbers);
+        s.n = 0;
+    }
+    if (anew)
+        number_vec(&s, &e->trigger);
     strbuf_adds(b, "{\"v\":1,\"items\":[");
     for (uint32_t i = 0; i < s.n; i++) {
         if (i)
@@ -378,7 +404,7 @@ void exec_save(struct strbuf *b, const struct exec *e)
     }
     strbuf_adds(b, "],\"trigger\":");
     add_vec(&s, &e->trigger);
-    if (!e->memory && e->trigger.n)
+    if (!anew && e->trigger.n)
         add_progress(&s, e);
     add_times(b, e);
     if (e->n_outputs)
@@ -442,6 +468,13 @@ static void load_parts(struct loader *l, struct wf_item *it, const struct json *
     for (uint32_t i = 0; i < v->len; i++) {
         const struct json *part = &v->members[i].value;
         wf_str data = json_str(JSON_GET(part, "data")), bytes, key = json_str(&v->members[i].key);
+        int64_t lost;
+        if (json_int(JSON_GET(part, "lost"), &lost)) {
+            blobs->attach(it, arena_str(&l->e->arena, key.ptr, key.len).ptr,
+                          blob_lost(l->e, (uint64_t)lost), json_str(JSON_GET(part, "mimeType")),
+                          json_str(JSON_GET(part, "fileName")));
+            continue;
+        }
         if (!base64_decode(&l->e->arena, data.ptr, data.len, &bytes)) {
             l->bad = true;
             return;

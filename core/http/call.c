@@ -30,11 +30,20 @@ static int fail(struct http_pending *p, const char *format, const char *what)
 static size_t on_read_body(char *to, size_t size, size_t n, void *arg)
 {
     struct http_pending *p = OBJ(http_pending, arg);
-    size_t left = p->body.len - p->body_at, len = size * n < left ? size * n : left;
+    uint64_t left = p->body_bytes - p->body_at;
+    size_t len = size * n < left ? size * n : (size_t)left;
     if (p->body_at == 0)
         p->has_reply = false; /* what came before was for the request before */
-    if (len)
+    if (p->source.read && len) {
+        int64_t got = p->source.read(p->source.ctx, p->body_at, to, len);
+        if (got <= 0) {
+            snprintf(p->trouble, sizeof p->trouble, "the request's body cannot be read");
+            return CURL_READFUNC_ABORT;
+        }
+        len = (size_t)got;
+    } else if (len) {
         memcpy(to, p->body.ptr + p->body_at, len);
+    }
     p->body_at += len;
     return len;
 }
@@ -42,11 +51,11 @@ static size_t on_read_body(char *to, size_t size, size_t n, void *arg)
 static int on_rewind(void *arg, curl_off_t offset, int origin)
 {
     struct http_pending *p = OBJ(http_pending, arg);
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > p->body.len)
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > p->body_bytes)
         return CURL_SEEKFUNC_FAIL;
     if (!p->is_idempotent && !p->has_reply)
         return CURL_SEEKFUNC_FAIL;
-    p->body_at = (size_t)offset;
+    p->body_at = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -107,10 +116,12 @@ static int set_headers(struct http_pending *p, const struct http_call *call)
 
 static void set_body_source(struct http_pending *p, const struct http_call *call)
 {
-    if (call->is_body_borrowed)
-        p->body = call->body;
+    p->source = call->source;
+    if (call->source.read || call->is_body_borrowed)
+        p->body = call->source.read ? (wf_str){ "", 0 } : call->body;
     else
         p->body = arena_str(&p->arena, call->body.ptr, call->body.len);
+    p->body_bytes = call->source.read ? call->source.bytes : p->body.len;
     curl_easy_setopt(p->easy, CURLOPT_READFUNCTION, on_read_body);
     curl_easy_setopt(p->easy, CURLOPT_READDATA, p);
     curl_easy_setopt(p->easy, CURLOPT_SEEKFUNCTION, on_rewind);
@@ -126,22 +137,22 @@ static int set_method(struct http_pending *p, const struct http_call *call)
     set_body_source(p, call);
     if (!strcmp(p->method, "HEAD")) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-        p->body.len = 0;
+        p->body_bytes = 0;
         return 0;
     }
     if (is_put) {
         curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)p->body.len);
+        curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)p->body_bytes);
         return 0;
     }
-    if (is_post || p->body.len || !strcmp(p->method, "PATCH")) {
+    if (is_post || p->body_bytes || !strcmp(p->method, "PATCH")) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.len);
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body_bytes);
     }
     /* A POST keeps its name by itself, and becomes a GET by itself after a 302. */
-    if (!is_post && (p->body.len || strcmp(p->method, "GET") != 0))
+    if (!is_post && (p->body_bytes || strcmp(p->method, "GET") != 0))
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, p->method);
-    if (!p->is_idempotent && !p->body.len)
+    if (!p->is_idempotent && !p->body_bytes)
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     return 0;
 }
@@ -191,8 +202,19 @@ static void set_transport(struct http_pending *p, const struct http_call *call)
 static size_t on_body(char *ptr, size_t size, size_t n, void *arg)
 {
     struct http_pending *p = OBJ(http_pending, arg);
-    strbuf_add(&p->reply, ptr, size * n);
-    return p->reply.failed ? 0 : size * n;
+    struct err err;
+    size_t len = size * n;
+    p->reply_bytes += len;
+    p->is_over = p->reply_bytes > p->max_bytes;
+    if (p->is_over)
+        return 0;
+    if (!p->sink.write) {
+        strbuf_add(&p->reply, ptr, len);
+    } else if (p->sink.write(p->sink.ctx, ptr, len, &err) != 0) {
+        snprintf(p->trouble, sizeof p->trouble, "the reply cannot be kept: %s", err.text);
+        return 0;
+    }
+    return len;
 }
 
 static void add_header(struct http_pending *p, wf_str name, wf_str value)
@@ -303,7 +325,9 @@ static const char *failure_text(struct http_pending *p, CURLcode code, const cha
 {
     wf_str host = host_of(url);
     const char *why = p->error[0] ? p->error : curl_easy_strerror(code);
-    if (p->reply.failed || code == CURLE_FILESIZE_EXCEEDED)
+    if (p->trouble[0])
+        why = p->trouble;
+    else if (p->is_over || code == CURLE_FILESIZE_EXCEEDED)
         why = arena_printf(&p->arena, "the reply is larger than %llu bytes",
                            (unsigned long long)p->max_bytes)
                   .ptr;

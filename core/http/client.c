@@ -121,7 +121,7 @@ static void finish(struct http_pending *p, CURLcode code)
     struct http_client *c = p->client;
     struct http_reply reply;
     call_reply(p, code, &reply);
-    c->stats.bytes_in += reply.body.len;
+    c->stats.bytes_in += p->reply_bytes;
     c->stats.failed += reply.status == 0;
     c->stats.timeouts += code == CURLE_OPERATION_TIMEDOUT;
     detach(p);
@@ -192,6 +192,7 @@ struct http_pending *http_call_start(struct http_client *c, const struct http_ca
     p->max_bytes = call->max_bytes ? call->max_bytes : 16 << 20;
     arena_init(&p->arena, NULL, 0);
     strbuf_init(&p->reply, p->max_bytes < SIZE_MAX ? (size_t)p->max_bytes : SIZE_MAX);
+    p->sink = call->sink;
     p->method = upper(&p->arena, call->method ? call->method : "GET");
     p->is_idempotent = is_idempotent(p->method);
     list_append(&c->calls, &p->link);

@@ -27,18 +27,23 @@ struct http_pending {
     struct arena arena;       /* texts of call and reply */
     const char *method;
     wf_str body; /* of the request */
-    size_t body_at;
+    struct http_source source;
+    uint64_t body_bytes, body_at;
     bool is_idempotent;
     bool is_tunnelled; /* https through a proxy: the CONNECT is not the request */
     bool has_reply;    /* header lines came since the request was last sent */
     bool has_head;     /* the empty line behind the reply's headers came */
     bool is_header_over;
     uint64_t max_bytes;
+    uint64_t reply_bytes;
+    bool is_over; /* the reply's body is larger than that */
     struct strbuf reply;
+    struct http_sink sink;
     wf_pair *headers;
     unsigned n_headers;
     size_t header_bytes;
     char error[CURL_ERROR_SIZE];
+    char trouble[640]; /* of a source or a sink; says more than curl's words */
 };
 
 struct http_client {

@@ -232,6 +232,22 @@ struct http_client_config {
     const char *user_agent; /* NULL: "catalyst" */
 };
 
+/* Bodies in pieces, so that no body must be in memory as a whole. Called on the loop's thread while
+ * curl is at work: they may not call into the client. */
+struct http_source {
+    uint64_t bytes; /* of the body */
+    /* Up to n bytes from `at`: how many, -1 when they cannot be read. A body is read again from 0
+     * when it must be sent again. NULL: the body is http_call.body. */
+    int64_t (*read)(void *ctx, uint64_t at, char *to, size_t n);
+    void *ctx;
+};
+struct http_sink {
+    /* The next piece of the reply's body, uncompressed. -1 with *err: the call fails with these
+     * words. NULL: the body is gathered for http_reply.body. */
+    int (*write)(void *ctx, const char *ptr, size_t n, struct err *err);
+    void *ctx;
+};
+
 /* wf_request of the SDK, with authentication spelled out. All text is copied by http_call_start. */
 struct http_call {
     const char *method, *url; /* NULL method: GET; any case; http and https only */
@@ -241,10 +257,12 @@ struct http_call {
     const char *user, *password; /* basic authentication; or NULL */
     const char *bearer;          /* token; or NULL */
     const char *proxy;
-    unsigned max_redirects; /* 0: none are followed */
-    bool is_insecure;       /* the TLS certificate is not verified */
-    bool is_body_borrowed;  /* the body is not copied and lives until done or cancel */
-    uint64_t max_bytes;     /* of the reply's body, uncompressed: 16 MiB */
+    unsigned max_redirects;    /* 0: none are followed */
+    bool is_insecure;          /* the TLS certificate is not verified */
+    bool is_body_borrowed;     /* the body is not copied and lives until done or cancel */
+    uint64_t max_bytes;        /* of the reply's body, uncompressed: 16 MiB */
+    struct http_source source; /* the body in pieces, instead of `body` */
+    struct http_sink sink;     /* the reply's body in pieces; http_reply.body is empty then */
 };
 
 /* wf_reply of the SDK; lives for the time of the callback. */

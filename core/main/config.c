@@ -82,6 +82,11 @@ static const struct setting settings[] = {
       "Executions in memory, per worker, before triggers wait", 16, 100000000, false },
     { "accept-batch", INT, AT(accept_batch), "256", "N",
       "Messages taken between two rounds of frames", 1, 1024, false },
+    { "blob-memory", BYTES, AT(blob_memory_bytes), "1M", "BYTES",
+      "Binary data of one part above it lies in a file instead of memory", 1, INT64_MAX, false },
+    { "blob-dir", TEXT, AT(blob_dir), NULL, "DIR",
+      "Private folder of these files; default: catalyst-<user id> in $TMPDIR or /var/tmp", 0, 0,
+      false },
     { "drain", MS, AT(drain_ms), "20s", "TIME", "How long a stop waits for what runs", 0, 86400000,
       false },
 };

@@ -115,7 +115,7 @@ static int execute(struct run *r, struct plan *plan, uint32_t start)
 
 int cmd_run(struct config *c, const char **args, int n_args)
 {
-    struct run r = { .config = c, .code = EXIT_INTERNAL };
+    struct run r = { .config = c, .code = EXIT_INTERNAL, .out = { .blob_dir = -1 } };
     struct err err;
     const char *input = arg_value(args, &n_args, "--input");
     r.output = arg_value(args, &n_args, "--output");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void io_commit(void *ctx, const struct store_turn *record)
 {
@@ -106,6 +107,8 @@ int run_open(struct run *r, struct err *err)
     if (!offload)
         return -1;
     outside_init(&r->out, loop, offload);
+    if (blob_dir_open(c->blob_dir, &r->out.blob_dir, err) != 0)
+        return -1;
     r->lua = expr_lua_create(
         &(struct expr_limits){ (uint64_t)c->lua_steps, (size_t)c->lua_memory_bytes }, c->lua_dir,
         err);
@@ -119,6 +122,7 @@ int run_open(struct run *r, struct err *err)
                                             .answer = io_answer,
                                             .lane_lost = io_lane_lost,
                                             .ended = io_ended },
+                                    .limits = { .blob_memory = (uint64_t)c->blob_memory_bytes },
                                     .lua = r->lua,
                                     .log = io_log };
     outside_io(&config.io);
@@ -148,6 +152,8 @@ void run_close(struct run *r)
         outside_cancel_all(&r->out);
         http_client_destroy(r->out.client);
     }
+    if (r->out.blob_dir >= 0)
+        close(r->out.blob_dir);
     if (r->out.offload)
         offload_destroy(r->out.offload);
     if (r->lua)

@@ -8,6 +8,7 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "worker/outside.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ static int start_workers(struct server *s, struct err *err)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t n = c->workers ? (uint32_t)c->workers : cores > 0 ? (uint32_t)cores : 1;
     s->workers = xcalloc(n, sizeof *s->workers);
-    if (http_config(s, err) != 0)
+    if (http_config(s, err) != 0 || blob_dir_open(c->blob_dir, &s->blob_dir, err) != 0)
         return -1;
     struct worker_config config = { .n_workers = n,
                                     .store = s->store,
@@ -128,7 +129,9 @@ static int start_workers(struct server *s, struct err *err)
                                     .offload = s->offload,
                                     .kafka = &s->kafka,
                                     .http = c->http_port >= 0 ? &s->http : NULL,
-                                    .limits = { .max_live = (uint32_t)c->max_live },
+                                    .limits = { .max_live = (uint32_t)c->max_live,
+                                                .blob_memory = (uint64_t)c->blob_memory_bytes },
+                                    .blob_dir = s->blob_dir,
                                     .lua = { (uint64_t)c->lua_steps, (size_t)c->lua_memory_bytes },
                                     .lua_dir = c->lua_dir,
                                     .save_inputs = c->save_inputs,
@@ -356,6 +359,8 @@ static void stop(struct server *s)
         loop_shut(s->loop);
         loop_destroy(s->loop);
     }
+    if (s->blob_dir >= 0)
+        close(s->blob_dir);
     definitions_fini(&s->definitions);
     if (s->instance)
         store_instance_leave(s->store, s->instance, &err);
@@ -365,7 +370,7 @@ static void stop(struct server *s)
 
 int cmd_serve(struct config *c, const char **args, int n_args)
 {
-    struct server s = { .config = c };
+    struct server s = { .config = c, .blob_dir = -1 };
     struct err err = { 0 };
     if (args_done(args, n_args) != EXIT_OK)
         return EXIT_USAGE;

@@ -28,6 +28,7 @@ struct server {
     struct kafka_embedded *embedded;
     struct http_server_config http;
     struct worker_config worker_config;
+    int blob_dir;
     struct worker **workers;
     uint32_t n_workers;
     struct link running;

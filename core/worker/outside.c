@@ -17,7 +17,15 @@ struct request {
     struct outside *o;
     wf_ticket ticket;
     struct http_pending *pending;
+    wf_blob *upload, *download; /* or NULL; each with a reference of ours */
 };
+
+static void request_free(struct request *r)
+{
+    engine_blob_unref(r->upload);
+    engine_blob_unref(r->download);
+    free(r);
+}
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -56,10 +64,11 @@ static void on_reply(void *arg, const struct http_reply *reply)
                      .flags = reply->is_maybe_sent ? WF_REPLY_MAYBE_SENT : 0,
                      .error = reply->error,
                      .url = reply->url };
-    wf_ticket ticket = r->ticket;
+    if (reply->status)
+        out.download = r->download;
     list_remove(&r->link);
-    free(r);
-    engine_reply(o->engine, ticket, &out);
+    engine_reply(o->engine, r->ticket, &out);
+    request_free(r);
     loop_wake_soon(o->loop);
 }
 
@@ -85,6 +94,29 @@ static const wf_pair *add_auth(struct http_call *call, const struct wf_cred *cre
     return headers;
 }
 
+static int64_t upload_read(void *ctx, uint64_t at, char *to, size_t n)
+{
+    return engine_blob_read(ctx, at, to, n);
+}
+
+static int download_write(void *ctx, const char *ptr, size_t n, struct err *err)
+{
+    return engine_blob_write(ctx, ptr, n, err);
+}
+
+/* Large bodies do not pass through memory: they are read from a blob, and written to one. */
+static void add_blobs(struct request *r, struct http_call *call, const wf_request *request)
+{
+    if (request->upload) {
+        r->upload = engine_blob_ref(request->upload);
+        call->source = (struct http_source){ engine_blob_size(r->upload), upload_read, r->upload };
+    }
+    if (request->flags & WF_REQ_DOWNLOAD) {
+        r->download = engine_blob_create(r->o->engine);
+        call->sink = (struct http_sink){ download_write, r->download };
+    }
+}
+
 static void io_request(void *ctx, wf_ticket ticket, const wf_request *request)
 {
     struct outside *o = ctx;
@@ -102,6 +134,7 @@ static void io_request(void *ctx, wf_ticket ticket, const wf_request *request)
                               .max_bytes = request->max_bytes };
     call.headers =
         add_auth(&call, request->cred, request->headers, room, sizeof room / sizeof *room);
+    add_blobs(r, &call, request);
     r->pending = http_call_start(o->client, &call, on_reply, r);
 }
 
@@ -120,7 +153,7 @@ static void request_drop(struct request *r)
 {
     http_call_cancel(r->pending);
     list_remove(&r->link);
-    free(r);
+    request_free(r);
 }
 
 static void io_cancel(void *ctx, wf_ticket ticket)
@@ -209,6 +242,14 @@ static int io_wake(void *ctx, wf_ticket ticket, wf_wake_fn *fn, wf_str data)
     return -1;
 }
 
+/* --- binary data ------------------------------------------------------------------------------ */
+
+static int io_blob_file(void *ctx, struct err *err)
+{
+    struct outside *o = ctx;
+    return blob_file_open(o->blob_dir, err);
+}
+
 /* --- service loop/1 --------------------------------------------------------------------------- */
 
 static const wf_loop loop_table;
@@ -294,6 +335,7 @@ void outside_init(struct outside *o, struct loop *loop, struct offload *offload)
     o->loop = loop;
     o->offload = offload;
     list_init(&o->requests);
+    o->blob_dir = -1;
     offload_owner_init(offload, &o->owner, 1024, 0);
 }
 
@@ -306,5 +348,7 @@ void outside_io(struct engine_io *io)
     io->cancel = io_cancel;
     io->offload = io_offload;
     io->wake = io_wake;
+    const struct outside *o = io->ctx;
+    io->blob_file = o->blob_dir >= 0 ? io_blob_file : NULL;
     io->loop = &loop_table;
 }

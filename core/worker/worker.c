@@ -154,6 +154,7 @@ struct worker *worker_start(const struct worker_config *config, struct err *err)
     if (!w->out.loop)
         goto fail_loop;
     outside_init(&w->out, w->out.loop, config->offload);
+    w->out.blob_dir = config->blob_dir;
     if (make_engine(w, err) != 0 || make_clients(w, err) != 0 || make_server(w, err) != 0)
         goto fail;
     make_host(w);

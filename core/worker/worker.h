@@ -21,6 +21,7 @@ struct worker_config {
     const struct http_server_config *http; /* address, port, TLS, limits; NULL: no webhooks */
     struct http_client_config client;
     struct engine_limits limits;
+    int blob_dir; /* of blob_dir_open; the owner's. -1: binary data stays in memory */
     struct expr_limits lua;
     const char *lua_dir; /* for require; or NULL */
     bool save_inputs;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * catalyst/plugin.h - all that a plugin may see. Needs libc only and links against nothing.
- * SDK 1.0: from here on it is append-only.
+ * SDK 1.1: since 1.0 it is append-only.
  *
  * A plugin is a shared object with one exported symbol, `wf_plugin_entry` (WF_PLUGIN makes it). It
  * offers nodes. A node is called with a frame: up to 1,024 items of many executions that stand at
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define WF_ABI          1u /* grows only when old plugins cannot work any more */
-#define WF_SDK_VERSION  0x010000u /* 1.0.0: for reading, never for checks */
+#define WF_SDK_VERSION  0x010100u /* 1.1.0: for reading, never for checks */
 #define WF_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 typedef struct wf_host wf_host;       /* the engine, as a table of functions                */
@@ -377,6 +377,11 @@ typedef struct {
     wf_blob *(*part)(wf_item *, const char *name, wf_str *mime_type, wf_str *file_name); /* [w] or NULL */
     /* [w] Adds a part to what the next emit/push of this item gives; NULL blob removes it there. */
     void (*attach)(wf_item *, const char *name, wf_blob *, wf_str mime_type, wf_str file_name);
+    /* Since 1.1, where `size` says so: in pieces. Large blobs lie in files, and bytes() maps the whole. */
+    wf_blob *(*create)(wf_item *);                             /* [w] an empty one, to be written */
+    int (*write)(wf_blob *, const void *ptr, size_t len);      /* [w] appends, before it is attached or sent; -1: no room */
+    uint64_t (*length)(const wf_blob *);                       /* [w] */
+    int64_t (*read)(const wf_blob *, uint64_t at, void *to, size_t n); /* [w] how many; 0: the end; -1: not readable */
 } wf_blobs;
 
 /* service "script/1": Lua under the engine's limits. Compile in open(); run in process. */

@@ -230,6 +230,97 @@ static void test_reply_too_large(void **state)
     assert_int_equal(r.reply.body.len, BIG);
 }
 
+/* --- bodies in pieces ------------------------------------------------------------------------- */
+
+struct pieces {
+    uint64_t bytes, fail_at; /* of what is sent or taken; 0: never */
+    uint64_t sum, taken, reads, reads_from_0;
+};
+
+static int64_t piece_read(void *ctx, uint64_t at, char *to, size_t n)
+{
+    struct pieces *p = ctx;
+    p->reads++;
+    p->reads_from_0 += at == 0;
+    if (p->fail_at && at >= p->fail_at)
+        return -1;
+    size_t len = n < p->bytes - at ? n : (size_t)(p->bytes - at);
+    memset(to, 'a' + (int)(at % 7), len);
+    return (int64_t)len;
+}
+
+static int piece_write(void *ctx, const char *ptr, size_t n, struct err *e)
+{
+    struct pieces *p = ctx;
+    if (p->fail_at && p->taken + n > p->fail_at)
+        return err_set(e, ERR_LIMIT, "no room");
+    for (size_t i = 0; i < n; i++)
+        p->sum += (unsigned char)ptr[i];
+    p->taken += n;
+    return 0;
+}
+
+static struct http_call up(struct pieces *p, const char *method)
+{
+    return (struct http_call){ .method = method, .source = { p->bytes, piece_read, p } };
+}
+
+static void test_upload_in_pieces(void **state)
+{
+    (void)state;
+    static const char *const methods[] = { "POST", "PUT", "PATCH" };
+    for (size_t i = 0; i < 3; i++) {
+        struct pieces p = { .bytes = 300000 };
+        struct result r = { 0 };
+        call(&r, up(&p, methods[i]), "/head/content-length");
+        assert_string_equal(r.error, "");
+        assert_string_equal(r.body, "300000");
+        assert_true(p.reads > 1);
+    }
+    struct pieces none = { .bytes = 0 };
+    struct result r = { 0 };
+    call(&r, up(&none, "POST"), "/echo?a=b");
+    assert_string_equal(r.body, "POST /echo ?a=b ");
+    struct pieces broken = { .bytes = 300000, .fail_at = 1 };
+    call(&r, up(&broken, "POST"), "/echo");
+    assert_int_equal(r.reply.status, 0);
+    assert_non_null(strstr(r.error, "the request's body cannot be read"));
+    assert_true(r.reply.is_maybe_sent);
+}
+
+static void test_upload_follows_a_redirect(void **state)
+{
+    (void)state;
+    struct pieces p = { .bytes = 100 };
+    struct result r = { 0 };
+    struct http_call c = up(&p, "PUT");
+    c.max_redirects = 3;
+    call(&r, c, "/to/head/content-length");
+    assert_string_equal(r.body, "100");
+    assert_true(p.reads_from_0 >= 2);
+}
+
+static void test_download_in_pieces(void **state)
+{
+    (void)state;
+    struct pieces p = { .bytes = 0 };
+    struct result r = { 0 };
+    struct http_call c = { .sink = { piece_write, &p } };
+    call(&r, c, "/big");
+    assert_int_equal(r.reply.status, 200);
+    assert_int_equal(r.reply.body.len, 0);
+    assert_int_equal(p.taken, BIG);
+    p = (struct pieces){ .fail_at = 100000 };
+    call(&r, c, "/big");
+    assert_int_equal(r.reply.status, 0);
+    assert_non_null(strstr(r.error, "the reply cannot be kept: no room"));
+    p = (struct pieces){ .bytes = 0 };
+    c.max_bytes = BIG - 1;
+    call(&r, c, "/big");
+    assert_int_equal(r.reply.status, 0);
+    assert_non_null(strstr(r.error, "larger than"));
+}
+
 static void test_timeout(void **state)
 {
     (void)state;
@@ -419,6 +510,9 @@ int main(void)
         TEST(test_status_and_headers),
         TEST(test_redirects),
         TEST(test_reply_too_large),
+        TEST(test_upload_in_pieces),
+        TEST(test_upload_follows_a_redirect),
+        TEST(test_download_in_pieces),
         TEST(test_timeout),
         TEST(test_never_sent),
         TEST(test_many_calls_on_few_connections),

@@ -60,6 +60,21 @@ static void on_wake(const wf_host *h, wf_item *it, wf_str data)
         gone++;
 }
 
+static void on_download(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    const wf_blobs *blobs = h->service("blob/1");
+    char text[3] = "";
+    if (!r->status) {
+        (h->fail)(it, "%s", r->error); /* cmocka has a macro of that name */
+        return;
+    }
+    assert_int_equal(r->body.len, 0);
+    assert_int_equal(blobs->read(r->download, 4, text, 2), (int64_t)blobs->length(r->download) - 4);
+    assert_int_equal(blobs->read(r->download, 6, text, 2), 0);
+    blobs->attach(it, "file", r->download, (wf_str){ "text/plain", 10 }, (wf_str){ "", 0 });
+    h->emit(it, 0, h->build(it, "{s:s}", "tail", text));
+}
+
 static void act_more(const wf_host *h, wf_item *it, const char *what)
 {
     wf_error error = {
@@ -77,6 +92,20 @@ static void act_more(const wf_host *h, wf_item *it, const char *what)
         wf_blob *part = blobs->part(it, "in", &mime, &file);
         blobs->attach(it, "copy", part, mime, file);
         h->emit(it, 0, h->build(it, "{}"));
+    } else if (!strcmp(what, "drop")) {
+        blobs->attach(it, "in", NULL, (wf_str){ NULL, 0 }, (wf_str){ NULL, 0 });
+        h->pass(it, 0);
+    } else if (!strcmp(what, "transfer")) {
+        wf_blob *up = blobs->create(it);
+        assert_int_equal(blobs->write(up, "ab", 2), 0);
+        assert_int_equal(blobs->write(up, "cd", 2), 0);
+        h->request(it,
+                   &(wf_request){ .method = "PUT",
+                                  .url = "http://x/",
+                                  .upload = up,
+                                  .flags = WF_REQ_DOWNLOAD,
+                                  .max_bytes = 6 },
+                   on_download);
     } else if (!strcmp(what, "answer")) {
         assert_int_equal(webhook->respond(it, 204, NULL, (wf_str){ "", 0 }), 0);
         assert_int_equal(webhook->respond(it, 204, NULL, (wf_str){ "", 0 }), -1);
@@ -360,11 +389,42 @@ static void records_what_leaves(void **state)
     assert_int_equal(fake_fault(slow)->fault, WF_THROTTLE);
     assert_string_equal(fake_fault(slow)->scope, "chat:1");
     const struct fake_part *part = fake_output(f, 0, 0)->parts;
-    assert_string_equal(part->name, "copy");
-    assert_string_equal(part->file_name.ptr, "f.txt");
+    assert_string_equal(part->name, "in"); /* its own go along, as with the engine */
+    assert_string_equal(part->next->name, "copy");
+    assert_string_equal(part->next->file_name.ptr, "f.txt");
+    assert_null(part->next->next);
     assert_null(f->host.service("loop/1"));
     fake_service(f, "ledger/1", NULL);
     assert_null(f->host.service("ledger/1"));
+    fake_destroy(f);
+}
+
+static void bodies_are_blobs(void **state)
+{
+    (void)state;
+    struct fake *f = fake_create(&wf_plugin_entry, "test.item");
+    assert_int_equal(fake_start(f, "{}"), 0);
+    wf_item *it = fake_item(f, "{\"do\":\"transfer\"}"),
+            *large = fake_item(f, "{\"do\":\"transfer\"}"),
+            *drop = fake_item(f, "{\"do\":\"drop\"}");
+    fake_part(it, "old", "o", 1, "text/plain", "");
+    fake_part(drop, "in", "x", 1, "text/plain", "");
+    fake_part(drop, "kept", "k", 1, "text/plain", "");
+    fake_reply(f, 200, "answer");
+    fake_reply(f, 200, "too long");
+    fake_run(f);
+    assert_string_equal(fake_sent(fake_request(f, 0)).ptr ? "yes" : "no", "yes");
+    assert_int_equal(fake_sent(fake_request(f, 0)).len, 4);
+    assert_memory_equal(fake_sent(fake_request(f, 0)).ptr, "abcd", 4);
+    const struct fake_output *passed = fake_output(f, 0, 0), *out = fake_output(f, 0, 1);
+    assert_ptr_equal(passed->item, drop);
+    assert_null(fake_output_part(passed, "in"));
+    assert_non_null(fake_output_part(passed, "kept"));
+    assert_string_equal(out->json, "{\"tail\":\"er\"}");
+    assert_memory_equal(fake_blob(fake_output_part(out, "file")).ptr, "answer", 6);
+    assert_non_null(fake_output_part(out, "old"));
+    assert_int_equal(fake_ended(large), FAKE_FAILED);
+    assert_string_equal(fake_why(large), "the reply is larger than max_bytes");
     fake_destroy(f);
 }
 
@@ -468,6 +528,7 @@ int main(void)
         cmocka_unit_test(runs_jobs_and_parks),
         cmocka_unit_test(wakes_from_other_threads),
         cmocka_unit_test(records_what_leaves),
+        cmocka_unit_test(bodies_are_blobs),
         cmocka_unit_test(makes_segments),
         cmocka_unit_test(an_older_engine),
         cmocka_unit_test(reads_and_writes_json),
