@@ -70,7 +70,8 @@ struct engine_io {
     const wf_loop *loop;
     /* An execution ended; valid during the call. NULL: nobody asks. */
     void (*ended)(void *ctx, struct exec *e, enum store_status status);
-    /* A failed execution's error workflow or another start: see engine_start. NULL: not offered. */
+    /* Starts the error workflow of a failed execution, once its failure is durable; borrowed during
+     * the call. An engine that dies in between does not start it. NULL: not offered. */
     void (*start)(void *ctx, const char *workflow, wf_str item_json);
 };
 

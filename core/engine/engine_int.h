@@ -349,6 +349,13 @@ struct turn_reply {
     bool of_accept; /* says no more than that the event was taken */
 };
 
+/* An error workflow that starts then. */
+struct turn_start {
+    const char *workflow; /* id */
+    wf_str item;          /* JSON */
+    struct exec_id exec;  /* that failed */
+};
+
 struct turn {
     uint32_t index; /* 0 or 1 */
     bool in_flight;
@@ -361,7 +368,9 @@ struct turn {
     struct exec_id *ended;
     struct store_row *rows;
     struct turn_reply *replies;
-    uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size;
+    struct turn_start *starts;
+    uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size,
+        n_starts, starts_size;
     uint32_t n_done;  /* executions that ended in it */
     size_t bytes;     /* inputs and outputs */
     struct link held; /* executions that go on when it is durable */
@@ -469,6 +478,7 @@ void turn_fini(struct turn *t);
 void turn_add_ended(struct exec *e, enum store_status status);
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
 void turn_answer_accept(struct exec *e, int status);
+void turn_start_workflow(struct exec *e, const char *workflow, wf_str item);
 bool turn_answers_lane(const struct turn *t, const struct lane *lane);
 bool turn_full(const struct engine *en); /* nothing more may end before it is committed */
 void columns_init(struct columns *c, size_t cap);

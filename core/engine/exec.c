@@ -276,7 +276,7 @@ static void start_error_workflow(struct exec *e)
     strbuf_adds(&b, ",\"name\":");
     strbuf_add_json(&b, p->name, strlen(p->name));
     strbuf_adds(&b, "}}");
-    e->en->io.start(e->en->io.ctx, p->settings.error_workflow, strbuf_str(&b));
+    turn_start_workflow(e, p->settings.error_workflow, strbuf_str(&b));
     strbuf_fini(&b);
 }
 

@@ -213,6 +213,14 @@ void turn_answer(struct exec *e, int status, wf_str headers, wf_str body)
     answer(e, status, headers, body, false);
 }
 
+void turn_start_workflow(struct exec *e, const char *workflow, wf_str item)
+{
+    struct turn *t = e->en->gather;
+    struct turn_start *s = array_next(&t->starts, &t->n_starts, &t->starts_size, sizeof *s);
+    *s = (struct turn_start){ arena_strdup(&t->arena, workflow),
+                              arena_str(&t->arena, item.ptr, item.len), e->id };
+}
+
 void turn_answer_accept(struct exec *e, int status) { answer(e, status, no_str(), no_str(), true); }
 
 /* --- a turn's life ---------------------------------------------------------------------------- */
@@ -227,7 +235,7 @@ void turn_init(struct turn *t, uint32_t index)
 
 static void turn_clear(struct turn *t)
 {
-    t->n_execs = t->n_ended = t->n_rows = t->n_replies = t->n_lanes = t->n_done = 0;
+    t->n_execs = t->n_ended = t->n_rows = t->n_replies = t->n_starts = t->n_lanes = t->n_done = 0;
     t->bytes = 0;
     t->in_flight = false;
     arena_clear(&t->arena);
@@ -243,6 +251,7 @@ void turn_fini(struct turn *t)
     free(t->ended);
     free(t->rows);
     free(t->replies);
+    free(t->starts);
 }
 
 /* Executions that have not ended get a row, so that the position may pass them. */
@@ -371,6 +380,8 @@ static void turn_release(struct engine *en, struct turn *t)
     }
     for (uint32_t i = 0; i < t->n_replies; i++)
         en->io.answer(en->io.ctx, &t->replies[i].out);
+    for (uint32_t i = 0; i < t->n_starts; i++)
+        en->io.start(en->io.ctx, t->starts[i].workflow, t->starts[i].item);
 }
 
 static void let_held_go(struct turn *t)
@@ -411,7 +422,8 @@ bool engine_commit(struct engine *en)
     save_live(en, t);
     gather_lanes(en, t);
     fill_record(t);
-    if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && list_empty(&t->held)) {
+    if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && !t->n_starts &&
+        list_empty(&t->held)) {
         turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room
                           again */
         return false;
@@ -479,6 +491,11 @@ void turn_forget_lane(struct turn *t, struct lane *lane)
         if (!of_lane(t->rows[i].exec, lane))
             t->rows[n++] = t->rows[i];
     t->n_rows = n;
+    n = 0;
+    for (uint32_t i = 0; i < t->n_starts; i++)
+        if (!of_lane(t->starts[i].exec, lane))
+            t->starts[n++] = t->starts[i];
+    t->n_starts = n;
     n = 0;
     uint32_t journaled = 0;
     for (uint32_t i = 0; i < t->n_lanes; i++)

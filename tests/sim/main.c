@@ -71,7 +71,7 @@ static const char definition[] =
     "],\"connections\":{"
     EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE("Book", "Send") ","
     EDGE("Send", "Act") ",\"Act\":{\"main\":[" TO("Late") "%s]}," EDGE("Late", "Again")
-    "},\"settings\":{\"executionOrder\":\"v1\",\"durability\":\"%s\"}}";
+    "},\"settings\":{\"executionOrder\":\"v1\",\"durability\":\"%s\",\"errorWorkflow\":\"alarm\"}}";
 /* clang-format on */
 
 static struct plan *compile(const struct plugin_set *plugins, const char *durability, bool lenient)

@@ -42,6 +42,7 @@ struct message {
     struct {
         int64_t mono_us, wall_us;
     } retried[3][4]; /* by waiting node and attempt: when it first asked for another try */
+    unsigned alarms; /* error workflows that were started for it */
     unsigned succeeded, failed;              /* columns of blocks that name it */
     unsigned rows_kept[ITEMS_MAX][ROWS_MAX]; /* ledger rows in the store */
     bool has_exec;                           /* its row in the store */

@@ -157,6 +157,22 @@ static void io_lane_lost(void *ctx, struct lane *lane)
             s->lane = NULL;
 }
 
+/* An error workflow tells of a failure that stands in the store, once for each. */
+static void io_start(void *ctx, const char *workflow, wf_str item)
+{
+    (void)ctx;
+    unsigned source, partition;
+    unsigned long long position;
+    const char *id = strstr(item.ptr, "\"id\":\"");
+    if (strcmp(workflow, "alarm") != 0 || !id ||
+        sscanf(id + 6, "%u-%u-%llu", &source, &partition, &position) != 3)
+        sim_fail("workflow %s is started with %s", workflow, item.ptr);
+    struct message *m = sim_message(partition, position);
+    if (++m->alarms > m->failed)
+        sim_fail("%u-%llu failed %u times and raised %u alarms", partition, position, m->failed,
+                 m->alarms);
+}
+
 static void io_log(void *ctx, int level, const char *event, const char *text)
 {
     (void)ctx;
@@ -179,7 +195,8 @@ void unit_start(struct unit *u)
                                             .request = io_request,
                                             .cancel = io_cancel,
                                             .offload = io_offload,
-                                            .lane_lost = io_lane_lost },
+                                            .lane_lost = io_lane_lost,
+                                            .start = io_start },
                                     .limits = world.limits,
                                     .save_inputs = true,
                                     .log = io_log };

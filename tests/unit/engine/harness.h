@@ -34,6 +34,7 @@ static struct {
     struct strbuf answers;      /* "handle:status:body " */
     struct strbuf acknowledged; /* "source@position " */
     struct strbuf lost;         /* "source " */
+    struct strbuf started;      /* "workflow:item " */
     struct strbuf log;
     wf_ticket requests[MAX_REQUESTS];
     unsigned n_requests, n_canceled;
@@ -116,6 +117,12 @@ static void rig_lane_lost(void *ctx, struct lane *lane)
         rig.lane = NULL;
 }
 
+static void rig_start(void *ctx, const char *workflow, wf_str item)
+{
+    (void)ctx;
+    strbuf_addf(&rig.started, "%s:%.*s ", workflow, STR_ARG(item));
+}
+
 static void rig_ended(void *ctx, struct exec *e, enum store_status status)
 {
     (void)ctx;
@@ -147,7 +154,8 @@ static inline void rig_engine(void)
                                             .request = rig_request,
                                             .cancel = rig_cancel,
                                             .lane_lost = rig_lane_lost,
-                                            .ended = rig_ended },
+                                            .ended = rig_ended,
+                                            .start = rig_start },
                                     .limits = rig.limits,
                                     .lua = rig.lua,
                                     .save_inputs = true,
@@ -162,8 +170,8 @@ static inline int rig_setup(void **state)
     struct err err;
     memset(&rig, 0, sizeof rig);
     memset(&seen, 0, sizeof seen);
-    struct strbuf *all[] = { &rig.released, &rig.answers, &rig.acknowledged,
-                             &rig.lost,     &rig.log,     &seen.text };
+    struct strbuf *all[] = { &rig.released, &rig.answers, &rig.acknowledged, &rig.lost,
+                             &rig.log,      &rig.started, &seen.text };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         strbuf_init(all[i], 1u << 20);
         strbuf_adds(all[i], ""); /* a text from the start */
@@ -193,6 +201,7 @@ static inline int rig_teardown(void **state)
     strbuf_fini(&rig.acknowledged);
     strbuf_fini(&rig.lost);
     strbuf_fini(&rig.log);
+    strbuf_fini(&rig.started);
     strbuf_fini(&seen.text);
     return 0;
 }

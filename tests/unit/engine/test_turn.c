@@ -641,6 +641,39 @@ static void back_pressure(void **state)
     assert_int_equal(engine_room(rig.en), 2);
 }
 
+/* It tells of a failure that is kept: never of one that another engine may not see. */
+static void error_workflow_starts_with_the_commit(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"errorWorkflow\":\"alarm\"", N("A", "fail", 1, 0, P("\"field\":\"bad\"")),
+             E("In", TO1("A")));
+    send_message("{\"bad\":1}");
+    assert_int_equal(failed(), 1);
+    assert_true(commit_start());
+    assert_string_equal(rig.started.ptr, "");
+    commit_ok();
+    assert_non_null(strstr(rig.started.ptr, "alarm:{\"execution\":{\"id\":\"1-0-0\""));
+    assert_non_null(strstr(rig.started.ptr, "\"lastNodeExecuted\":\"A\""));
+    clear_text(&rig.started);
+    commit();
+    assert_string_equal(rig.started.ptr, "");
+}
+
+static void error_workflow_of_a_lost_lane_does_not_start(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"errorWorkflow\":\"alarm\"", N("A", "fail", 1, 0, P("\"field\":\"bad\"")),
+             E("In", TO1("A")));
+    send_message("{\"bad\":1}");
+    assert_true(commit_start());
+    rig.turn = NULL;
+    engine_committed(rig.en, &(struct store_commit_result){ .result = STORE_FENCED });
+    assert_string_equal(rig.lost.ptr, "1 ");
+    assert_string_equal(rig.started.ptr, "");
+    assert_false(commit_start());
+    assert_string_equal(rig.started.ptr, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -679,6 +712,8 @@ int main(void)
         TEST(idle_lane_is_gone_at_once),
         TEST(draining_lane_without_journal_goes_when_all_is_sent),
         TEST(back_pressure),
+        TEST(error_workflow_starts_with_the_commit),
+        TEST(error_workflow_of_a_lost_lane_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
