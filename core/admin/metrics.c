@@ -36,6 +36,8 @@
       "Output messages handed to the broker client")                                               \
     X(ACKED, "catalyst_outputs_acknowledged_total", "counter", "Output messages acknowledged")     \
     X(WAITING, "catalyst_outputs_waiting", "gauge", "Output messages not acknowledged yet")        \
+    X(TRANSACTIONS, "catalyst_kafka_transactions_total", "counter",                                \
+      "Kafka transactions with outputs, by outcome")                                               \
     X(HTTP, "catalyst_http_requests_total", "counter", "Requests of the webhook server")           \
     X(REJECTED, "catalyst_http_rejected_total", "counter",                                         \
       "Requests the webhook server refused by itself")                                             \
@@ -211,6 +213,10 @@ void *metrics_collect(struct worker *w)
         plain(p, M_SENT, (double)kafka->sent);
         plain(p, M_ACKED, (double)kafka->acknowledged);
         plain(p, M_WAITING, (double)kafka->waiting);
+        sample(p, M_TRANSACTIONS, "", (double)kafka->transactions_committed, "outcome", "committed",
+               NULL, NULL);
+        sample(p, M_TRANSACTIONS, "", (double)kafka->transactions_aborted, "outcome", "aborted",
+               NULL, NULL);
     }
     plain(p, M_LUA, (double)worker_lua_bytes(w));
     plain(p, M_UP, worker_trouble(w) ? 0 : 1);

@@ -32,6 +32,10 @@ static const struct setting settings[] = {
     { "kafka-property", LIST, AT(kafka_properties), NULL, "NAME=VALUE",
       "A setting handed to librdkafka (security.protocol, sasl.password ..); may be repeated", 0, 0,
       true },
+    { "kafka-transactions", BOOL, AT(kafka_transactions), "false", "BOOL",
+      "Outputs and consumer offsets go in Kafka transactions: a read_committed consumer sees each "
+      "output once",
+      0, 0, false },
     { "kafka-partitions", INT, AT(kafka_partitions), "4", "N",
       "Partitions of topics of the embedded cluster", 1, 1000, false },
     { "http-address", TEXT, AT(http_address), "127.0.0.1", "ADDRESS", "Address webhooks listen on",

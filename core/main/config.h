@@ -17,7 +17,8 @@ struct config {
     const char *store;
     const char *kafka;             /* brokers, or "embedded"; NULL: none */
     const char **kafka_properties; /* "name=value" */
-    int64_t kafka_partitions;      /* of topics made by the embedded cluster */
+    bool kafka_transactions;
+    int64_t kafka_partitions; /* of topics made by the embedded cluster */
     const char *http_address;
     int64_t http_port; /* 0: any; -1: no webhooks */
     const char *tls_cert, *tls_key;

@@ -72,6 +72,7 @@ static int start_kafka(struct server *s, struct err *err)
     if (!s->config->kafka)
         return 0;
     s->kafka.brokers = s->config->kafka;
+    s->kafka.transactions = s->config->kafka_transactions;
     if (strcmp(s->config->kafka, "embedded") != 0)
         return read_properties(s, err);
     struct arena a;

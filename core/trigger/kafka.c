@@ -45,7 +45,8 @@ static struct kafka_lane *lane_of(struct kafka_trigger *k, const rd_kafka_messag
         return kl;
     LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
     {
-        if (kl->partition == m->partition && !strcmp(kl->topic, topic)) {
+        /* One that was taken away may still end its commit beside the one that came after it. */
+        if (!kl->gone && kl->partition == m->partition && !strcmp(kl->topic, topic)) {
             k->latest = kl;
             return kl;
         }
@@ -104,12 +105,24 @@ static size_t take(struct trigger *t, size_t room)
     return n;
 }
 
+/* Positions of turns without outputs: for those who look at the group's lag. */
+static void move_offsets(struct kafka_trigger *k)
+{
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (kl->lane && kl->ready && kl->generation && kl->position > kl->moved)
+            kafka_sink_move(k->t.host->sink, kl);
+    }
+}
+
 /* librdkafka does not wake us for everything that its callbacks are due for (a broker that came
  * back, a rebalance behind an error): once a second we look anyway. */
 static void on_poll(void *arg)
 {
     struct kafka_trigger *k = arg;
     k->more = true;
+    move_offsets(k);
     timer_start(k->t.host->loop, &k->poll_timer, POLL_US);
     k->t.host->poke(k->t.host->ctx);
 }
@@ -127,14 +140,58 @@ static void on_readable(void *arg, int events)
 
 /* --- assignment ------------------------------------------------------------------------------- */
 
+static void finish_stop(struct kafka_trigger *k);
+
 static void lane_free(struct kafka_lane *kl)
 {
+    struct kafka_trigger *k = kafka_of(kl->trigger);
     list_remove(&kl->link);
+    k->canceled -= kl->canceled;
+    kafka_generation_unref(kl->generation);
     free(kl->topic);
     free(kl);
+    if (k->stopping)
+        finish_stop(k);
 }
 
 static void on_lane_dropped(void *user) { lane_free(user); }
+
+/* Given up before it was open. The pool may still ask the consumer for its first offset. */
+static void lane_cancel(struct kafka_trigger *k, struct kafka_lane *kl)
+{
+    list_remove(&kl->link);
+    k->opening--;
+    if (!kl->opening) { /* the group was asked first */
+        kafka_generation_unref(kl->generation);
+        free(kl->topic);
+        free(kl);
+        return;
+    }
+    kl->canceled = true;
+    k->canceled++;
+    lane_open_cancel(kl->opening); /* frees it, maybe later */
+}
+
+struct kafka_generation *kafka_generation_ref(struct kafka_generation *g)
+{
+    g->refs++;
+    return g;
+}
+
+void kafka_generation_unref(struct kafka_generation *g)
+{
+    if (!g || --g->refs)
+        return;
+    rd_kafka_consumer_group_metadata_destroy(g->metadata);
+    free(g);
+}
+
+struct kafka_lane *kafka_lane_of(struct lane *lane)
+{
+    struct trigger *t = lane_trigger(lane);
+    struct kafka_lane *kl = t->kind == &kafka_trigger_kind ? lane_user(lane) : NULL;
+    return kl && kl->generation ? kl : NULL;
+}
 
 /* Tells librdkafka what we read and from where, once every lane of the assignment is open. */
 static void assign_now(struct kafka_trigger *k)
@@ -170,6 +227,7 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
         lane_free(kl);
     } else if (has_journal(k)) {
         kl->start = (int64_t)lane_id(lane).position;
+        kl->position = kl->moved = (uint64_t)kl->start;
     }
     if (--k->opening == 0 && k->assigning)
         assign_now(k);
@@ -205,49 +263,195 @@ static uint32_t lane_number(const struct kafka_trigger *k, const char *topic, in
     return (uint32_t)((h >> 20 & 0x7fff) << 16) | (uint32_t)(partition & 0xffff);
 }
 
+/* What the store and the group's mark tell of the lane. */
+static void on_lane_assigned(void *user, const struct store_lane *at)
+{
+    struct kafka_lane *kl = user;
+    kl->source = at->source;
+    kl->epoch = at->epoch;
+    kl->released = kl->seq = kafka_mark_released(&kl->found, at);
+    kl->position = kl->moved = at->position;
+}
+
+static void open_lane(struct kafka_trigger *k, struct kafka_lane *kl)
+{
+    struct lane_open_config config = { .trigger = &k->t,
+                                       .partition = lane_number(k, kl->topic, kl->partition),
+                                       .user = kl,
+                                       .first_position = has_journal(k) ? first_position : NULL,
+                                       .assigned = on_lane_assigned,
+                                       .ready = on_lane_ready,
+                                       .dropped = on_lane_dropped };
+    struct lane_open *opening = lane_open_start(&config);
+    if (opening)
+        kl->opening = opening;
+}
+
+/* Lanes that were added by the assignment and wait to be opened. */
+static void open_lanes(struct kafka_trigger *k)
+{
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (!kl->gone && !kl->opening && !kl->lane)
+            open_lane(k, kl);
+    }
+}
+
+/* Whether outputs of its lanes move the group's offsets: they must be of one cluster. */
+static bool has_transactions(const struct kafka_trigger *k)
+{
+    return has_journal(k) && k->t.host->sink && kafka_sink_transactions(k->t.host->sink) &&
+           !k->own_cluster;
+}
+
+/* The generation that the assignment belongs to. NULL: the group has forgotten us already, and a
+ * rebalance is on its way. */
+static struct kafka_generation *generation_now(struct kafka_trigger *k)
+{
+    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(k->rk);
+    char *member = rd_kafka_memberid(k->rk);
+    bool is_member = metadata && member && *member;
+    if (member)
+        rd_kafka_mem_free(k->rk, member);
+    if (!is_member) {
+        if (metadata)
+            rd_kafka_consumer_group_metadata_destroy(metadata);
+        return NULL;
+    }
+    struct kafka_generation *g = xcalloc(1, sizeof *g);
+    *g = (struct kafka_generation){ .refs = 1, .metadata = metadata };
+    return g;
+}
+
+static void ask_settled(struct kafka_trigger *k);
+
+static void on_settled(void *ctx, struct kafka_settle *s,
+                       const rd_kafka_topic_partition_list_t *found, const char *why)
+{
+    struct kafka_trigger *k = ctx;
+    struct kafka_lane *kl;
+    k->settling--;
+    if (k->stopping)
+        finish_stop(k);
+    if (k->settle != s)
+        return; /* of an assignment that is gone; k may be, too */
+    k->settle = NULL;
+    if (!found) {
+        snprintf(k->trouble, sizeof k->trouble, "kafka: %s", why);
+        log_warn("kafka", "trigger.settle", "%s", why);
+        timer_start(k->t.host->loop, &k->settle_timer, POLL_US);
+        return;
+    }
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        const rd_kafka_topic_partition_t *p =
+            kl->gone || kl->lane ? NULL
+                                 : rd_kafka_topic_partition_list_find(
+                                       (rd_kafka_topic_partition_list_t *)(uintptr_t)found,
+                                       kl->topic, kl->partition);
+        if (p)
+            kafka_mark_parse(p->metadata, p->metadata_size, &kl->found);
+    }
+    k->trouble[0] = 0;
+    open_lanes(k);
+}
+
+static void on_settle_timer(void *arg) { ask_settled(arg); }
+
+/* Asks the group what has left of the lanes that were added. */
+static void ask_settled(struct kafka_trigger *k)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (!kl->gone && !kl->opening && !kl->lane)
+            rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition);
+    }
+    struct kafka_settle_config config = { .host = k->t.host,
+                                          .rk = k->rk,
+                                          .group = k->group,
+                                          .partitions = list,
+                                          .owner = kafka_sink_transactions(k->t.host->sink),
+                                          .from_beginning = k->config->from_beginning,
+                                          .ctx = k,
+                                          .done = on_settled };
+    k->settle_timer = (struct timer){ .fn = on_settle_timer, .arg = k };
+    k->settle = kafka_settle_start(&config);
+    if (k->settle)
+        k->settling++;
+    else
+        timer_start(k->t.host->loop, &k->settle_timer, POLL_US);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void add_lane(struct kafka_trigger *k, const rd_kafka_topic_partition_t *at,
+                     struct kafka_generation *generation)
+{
+    struct kafka_lane *kl = xcalloc(1, sizeof *kl);
+    *kl = (struct kafka_lane){ .trigger = &k->t,
+                               .topic = xstrdup(at->topic),
+                               .partition = at->partition,
+                               .start = RD_KAFKA_OFFSET_STORED };
+    if (generation)
+        kl->generation = kafka_generation_ref(generation);
+    list_append(&k->lanes, &kl->link);
+}
+
 static void on_assign(struct kafka_trigger *k, const rd_kafka_topic_partition_list_t *list)
 {
+    struct kafka_generation *generation = NULL;
+    if (has_transactions(k) && !(generation = generation_now(k))) {
+        rd_kafka_assign(k->rk, NULL);
+        return;
+    }
     k->assigning = true;
     k->opening += (unsigned)list->cnt;
-    for (int i = 0; i < list->cnt; i++) {
-        struct kafka_lane *kl = xcalloc(1, sizeof *kl);
-        *kl = (struct kafka_lane){ .trigger = &k->t,
-                                   .topic = xstrdup(list->elems[i].topic),
-                                   .partition = list->elems[i].partition,
-                                   .start = RD_KAFKA_OFFSET_STORED };
-        list_append(&k->lanes, &kl->link);
-        struct lane_open_config config = { .trigger = &k->t,
-                                           .partition = lane_number(k, kl->topic, kl->partition),
-                                           .user = kl,
-                                           .first_position = has_journal(k) ? first_position : NULL,
-                                           .ready = on_lane_ready,
-                                           .dropped = on_lane_dropped };
-        struct lane_open *opening = lane_open_start(&config);
-        if (opening)
-            kl->opening = opening;
-    }
+    for (int i = 0; i < list->cnt; i++)
+        add_lane(k, &list->elems[i], generation);
     if (!list->cnt)
         assign_now(k);
+    else if (generation)
+        ask_settled(k);
+    else
+        open_lanes(k);
+    kafka_generation_unref(generation);
+}
+
+static void give_up_lanes(struct kafka_trigger *k, bool drain)
+{
+    struct kafka_lane *kl;
+    k->latest = NULL;
+    k->settle = NULL;
+    timer_stop(k->t.host->loop, &k->settle_timer);
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        kl->ready = false;
+        if (kl->opening || !kl->lane)
+            lane_cancel(k, kl);
+        else
+            engine_lane_drop(k->t.host->engine, kl->lane, drain);
+    }
 }
 
 static void on_revoke(struct kafka_trigger *k)
 {
     struct kafka_lane *kl;
-    k->latest = NULL;
     k->assigning = false;
-    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
-    {
-        kl->gone = true;
-        kl->ready = false;
-        if (kl->opening) {
-            list_remove(&kl->link);
-            lane_open_cancel(kl->opening); /* frees it, maybe later */
-            k->opening--;
-        } else if (kl->lane) {
-            engine_lane_drop(k->t.host->engine, kl->lane, false);
-        }
-    }
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link) { kl->gone = true; }
+    give_up_lanes(k, false);
     rd_kafka_assign(k->rk, NULL);
+}
+
+void kafka_trigger_reopen(struct kafka_trigger *k)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (k->stopping || rd_kafka_assignment(k->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    on_revoke(k);
+    on_assign(k, list);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
@@ -270,6 +474,10 @@ static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
 {
     struct kafka_lane *kl = lane_user(lane);
     struct kafka_trigger *k = kafka_of(t);
+    if (kl->generation) { /* moved by transactions */
+        kl->position = position;
+        return;
+    }
     if (!position || kl->gone)
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -277,8 +485,6 @@ static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
     rd_kafka_offsets_store(k->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
-
-static void finish_stop(struct kafka_trigger *k);
 
 static void lane_lost(struct trigger *t, struct lane *lane)
 {
@@ -296,8 +502,6 @@ static void lane_lost(struct trigger *t, struct lane *lane)
         rd_kafka_pause_partitions(k->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     lane_free(kl);
-    if (k->stopping)
-        finish_stop(k);
 }
 
 static int64_t lag(struct trigger *t)
@@ -380,13 +584,13 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
 {
     const struct plan *plan = engine_plan_get(k->t.ep);
     const struct plan_node *node = &plan->nodes[k->t.node];
-    char group[256];
     if (k->config->group.len)
-        snprintf(group, sizeof group, "%s", k->config->group.ptr);
+        snprintf(k->group, sizeof k->group, "%s", k->config->group.ptr);
     else
-        snprintf(group, sizeof group, "catalyst-%s-%s", plan->id, node->id);
+        snprintf(k->group, sizeof k->group, "catalyst-%s-%s", plan->id, node->id);
+    k->own_cluster = cred_get(k->config->credential, "brokers").len > 0;
     const char *const ours[][2] = {
-        { "group.id", group },
+        { "group.id", k->group },
         { "enable.auto.commit", "true" },
         { "auto.commit.interval.ms", "1000" },
         { "enable.auto.offset.store", "false" },
@@ -537,7 +741,7 @@ static void on_close_timer(void *arg)
 
 static void finish_stop(struct kafka_trigger *k)
 {
-    if (!list_empty(&k->lanes) || k->closing)
+    if (!list_empty(&k->lanes) || k->canceled || k->settling || k->closing)
         return;
     k->closing = true;
     k->close_timer = (struct timer){ .fn = on_close_timer, .arg = k };
@@ -550,21 +754,10 @@ static void finish_stop(struct kafka_trigger *k)
 static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *ctx)
 {
     struct kafka_trigger *k = kafka_of(t);
-    struct kafka_lane *kl;
     k->gone = gone;
     k->gone_ctx = ctx;
     k->stopping = true;
-    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
-    {
-        kl->ready = false;
-        if (kl->opening) {
-            list_remove(&kl->link);
-            lane_open_cancel(kl->opening); /* frees it, maybe later */
-            k->opening--;
-        } else if (kl->lane) {
-            engine_lane_drop(t->host->engine, kl->lane, drain);
-        }
-    }
+    give_up_lanes(k, drain);
     finish_stop(k);
 }
 

@@ -158,6 +158,8 @@ static void on_assigned(void *ctx, const struct store_lane *lane, const struct e
         return;
     }
     o->at = *lane;
+    if (o->config.assigned)
+        o->config.assigned(o->config.user, lane);
     if (!lane->fresh || !o->config.first_position) {
         add_lane(o);
         return;

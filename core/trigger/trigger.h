@@ -30,6 +30,7 @@ struct kafka_settings {
     const char *brokers;                     /* NULL: no Kafka is configured */
     const struct kafka_property *properties; /* n of them; secrets are hidden in logs */
     size_t n_properties;
+    bool transactions; /* outputs and consumer offsets go in Kafka transactions */
 };
 
 /* What a worker gives its triggers. */
@@ -109,6 +110,8 @@ struct lane_open_config {
     /* Only for a lane that is new in the store: its first position, asked for on a pool thread
      * because it may block. NULL: 0. */
     uint64_t (*first_position)(void *user);
+    /* On the loop: the lane as the store has it, before anything of it is resent. May be NULL. */
+    void (*assigned)(void *user, const struct store_lane *at);
     /* On the loop: the lane is ready, its past resent and restored; or NULL with *err. */
     void (*ready)(void *user, struct lane *lane, const struct err *err);
     /* After lane_open_cancel: `user` is not needed any more. Where the lane was with the engine
@@ -128,9 +131,11 @@ void lane_open_lost(struct lane_open *o);
 
 /* --- kafka sink: outputs to Kafka, one producer per worker and connection --------------------- */
 
-/* NULL with *err. `released` is engine_released. */
-struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine,
+/* NULL with *err. `released` is engine_released. The settings stay. */
+struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine, uint32_t worker,
                                      const struct kafka_settings *settings, struct err *err);
+/* The transactional.id of its producer; NULL: outputs do not go in transactions. */
+const char *kafka_sink_transactions(const struct kafka_sink *sink);
 /* Waits up to grace_ms for what is under way. */
 void kafka_sink_destroy(struct kafka_sink *sink, int64_t grace_ms);
 /* Sends the kafka outputs of a block; engine_released follows when all are acknowledged. Copies. */
@@ -141,6 +146,7 @@ void kafka_sink_forget(struct kafka_sink *sink, struct lane *lane);
 struct kafka_sink_stats {
     uint64_t sent, acknowledged, failed, bytes;
     uint64_t waiting; /* now */
+    uint64_t transactions_committed, transactions_aborted;
 };
 const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *sink);
 /* A sentence while the broker does not answer; NULL: all is well. */

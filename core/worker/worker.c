@@ -67,7 +67,7 @@ static int make_clients(struct worker *w, struct err *err)
         return -1;
     if (!w->config.kafka || !w->config.kafka->brokers)
         return 0;
-    w->sink = kafka_sink_create(w->out.loop, w->out.engine, w->config.kafka, err);
+    w->sink = kafka_sink_create(w->out.loop, w->out.engine, w->config.number, w->config.kafka, err);
     return w->sink ? 0 : -1;
 }
 

@@ -135,7 +135,18 @@ static void send(const wf_host *h, wf_item *const *items, size_t n)
 static const char send_docs[] =
     "The message leaves when the execution's turn is durable. A reader that must see each message "
     "once drops those\n"
-    "whose `catalyst-id` header it has seen: a resend after a crash has the same one.\n";
+    "whose `catalyst-id` header it has seen: a resend after a crash has the same one.\n\n"
+    "With the setting `kafka-transactions` messages leave in Kafka transactions, together with the "
+    "offsets of the\n"
+    "triggers they come from. A reader with `isolation.level=read_committed` then sees each "
+    "message "
+    "of an execution\n"
+    "that a Kafka trigger started exactly once, also after a crash of the engine (durability "
+    "`exactly_once` or\n"
+    "`each_step`). Of executions that a webhook or a schedule started it never sees those of a "
+    "turn "
+    "in part; after a\n"
+    "crash it may see them again, with the same `catalyst-id`.\n";
 
 static const char *const ports[] = { "main", NULL };
 static const char *const trigger_aliases[] = { "n8n-nodes-base.kafkaTrigger", NULL };

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kafka-transactions: a reader with isolation.level=read_committed sees each output once, whatever
+happens to the engine. Without the setting the same drill shows repeats (test_crash.py), each with
+the id and body it had before."""
+import collections
+import json
+import random
+import signal
+import struct
+import threading
+import time
+
+import pytest
+
+import kafka_wire
+import kcat
+from pipes import Setting, message, until
+
+MESSAGES, KILLS = 40000, 8
+ON = ("--kafka-transactions", "true")
+
+
+@pytest.fixture
+def setting(catalyst, kafka, postgres, unique, tmp_path):
+    one = Setting(catalyst, kafka, postgres, unique, tmp_path)
+    yield one
+    one.close()
+
+
+def committed(s):
+    """What a reader of committed transactions sees: how often each id, and which messages."""
+    found = kcat.consume(s.kafka.url(), s.sink, "-X", "isolation.level=read_committed")
+    ids = collections.Counter(m["headers"]["catalyst-id"] for m in found)
+    return ids, sorted(json.loads(m["payload"])["n"] for m in found)
+
+
+def each_once(s, count, done=None):
+    until(lambda: len(committed(s)[1]) >= count, 60, why=lambda: f"{len(committed(s)[1])} of {count}")
+    ids, numbers = committed(s)
+    twice = [one for one, times in ids.items() if times > 1]
+    assert not twice, f"{len(twice)} ids more than once, {twice[:3]}"
+    assert numbers == list(range(count))
+    assert sum(s.statuses().values()) == (done or count)
+
+
+def all_done(s, count, *engines):
+    until(lambda: sum(s.statuses().values()) == count, 90,
+          why=lambda: f"{s.statuses()}\n" + "".join(one.log()[-2000:] for one in engines))
+    until(lambda: all(one.metric("catalyst_outputs_waiting") == 0 for one in engines), 60,
+          why=lambda: "".join(one.log()[-2000:] for one in engines))
+
+
+def transactions(engine, outcome):
+    return sum(float(line.split()[-1]) for line in engine.get("/metrics")[1].splitlines()
+               if line.startswith("catalyst_kafka_transactions_total") and f'"{outcome}"' in line)
+
+
+def test_kill_9_under_load(setting):
+    s = setting
+    s.produce([message(n) for n in range(MESSAGES // 2)])
+    late = threading.Thread(target=lambda: [
+        (s.produce([message(n) for n in range(at, at + 1000)]), time.sleep(0.7))
+        for at in range(MESSAGES // 2, MESSAGES, 1000)])
+    late.start()
+    dice = random.Random(5)
+    engine = s.engine("--workers", 2, *ON, start=False)
+    for _ in range(KILLS):
+        engine.start()
+        until(lambda: engine.done() > 0, 60, why=engine.log)
+        time.sleep(dice.uniform(0, 0.3))
+        engine.kill()
+    assert sum(s.statuses().values()) < MESSAGES, "it was killed when all was done"
+    late.join()
+    engine.start()
+    all_done(s, MESSAGES, engine)
+    assert transactions(engine, "committed") > 0
+    assert engine.stop() == 0
+    each_once(s, MESSAGES)
+
+
+def test_partitions_move_between_engines(setting):
+    """Engines come and go while messages pass: a worker that lost a partition cannot commit for it."""
+    s = setting
+    count = 20000
+    late = threading.Thread(target=lambda: [
+        (s.produce([message(n) for n in range(at, at + 500)]), time.sleep(0.25))
+        for at in range(0, count, 500)])
+    late.start()
+    first = s.engine("--workers", 1, *ON, name="first")
+    second = s.engine("--workers", 1, *ON, name="second", start=False)
+    for _ in range(3):
+        second.start()
+        until(lambda: second.done() > 0, 30, why=second.log)
+        time.sleep(0.3)
+        assert second.stop() == 0
+    third = s.engine("--workers", 2, *ON, name="third")
+    late.join()
+    all_done(s, count, first, third)
+    assert first.stop() == 0 and third.stop() == 0
+    each_once(s, count)
+
+
+def test_engine_that_sleeps_through_a_rebalance(setting):
+    """SIGSTOP in the middle of transactions, longer than the session: another engine sends what was
+    left, and what the sleeper had begun is not committed when it wakes."""
+    s = setting
+    s.produce([message(n) for n in range(20000)])
+    sleeper = s.engine("--workers", 1, *ON, name="sleeper")
+    until(lambda: sleeper.done() > 0, why=sleeper.log)
+    sleeper.signal(signal.SIGSTOP)
+    other = s.engine("--workers", 1, *ON, name="other")
+    s.produce([message(n) for n in range(20000, 22000)])
+    all_done(s, 22000, other)
+    sleeper.signal(signal.SIGCONT)
+    time.sleep(2)
+    s.produce([message(n) for n in range(22000, 24000)])
+    until(lambda: sum(s.statuses().values()) == 24000, 60,
+          why=lambda: sleeper.log() + other.log())
+    sleeper.stop()
+    other.stop()
+    each_once(s, 24000)
+
+
+def group_offsets(broker, group, topic, partitions=4):
+    """{partition: (offset, metadata)} of a group: OffsetFetch."""
+    numbers = kafka_wire._array([struct.pack(">i", n) for n in range(partitions)])
+    reply = kafka_wire._call(broker, 9, 5, kafka_wire._text(group) + kafka_wire._array(
+        [kafka_wire._text(topic) + numbers]))
+    reply.take("i")
+    (_, rows), = reply.array(lambda: (reply.text(), reply.array(
+        lambda: (*reply.take("iqi"), reply.text(), reply.take("h")))))
+    return {number: (offset, text) for number, offset, _, text, _ in rows}
+
+
+def test_offset_of_the_group_is_what_was_released(setting):
+    """It moves with transactions, and without outputs too; and carries the mark."""
+    s = setting
+    group = f"catalyst-{s.name}-in"
+    ends = lambda: kafka_wire.offsets(s.kafka.url(), s.source)
+    found = lambda: group_offsets(s.kafka.url(), group, s.source)
+    there = lambda: {number: offset for number, (offset, _) in found().items()}
+    s.produce([message(n) for n in range(1000)])
+    with s.engine("--workers", 1, *ON, start=False) as engine:
+        all_done(s, 1000, engine)
+        until(lambda: there() == ends(), why=lambda: f"{there()} {ends()}")
+        s.produce([message(n, text="") for n in range(1000, 1100)])  # ends at the first node
+        all_done(s, 1100, engine)
+        until(lambda: there() == ends(), why=lambda: f"{there()} {ends()}")
+        assert transactions(engine, "committed") > 1
+    each_once(s, 1000, 1100)
+    released = s.sql("SELECT source, epoch, block_seq, partition FROM source_position")
+    for source, epoch, seq, number in (row.split("|") for row in released.splitlines()):
+        mark = found()[int(number)][1].split()
+        assert mark[:3] == ["catalyst1", source, epoch], (mark, released)
+        assert int(mark[3]) <= int(seq) and mark[4].startswith("catalyst-")
+
+
+def test_refused_output_aborts_until_it_is_taken(setting):
+    """A message too large for its topic: the transaction is aborted, and the next one, until a person
+    raises the limit. Nothing of the others is seen twice."""
+    s = setting
+    limit = lambda size: kafka_wire._call(s.kafka.url(), 33, 1, kafka_wire._array(
+        [struct.pack(">b", 2) + kafka_wire._text(s.sink) + kafka_wire._array(
+            [kafka_wire._text("max.message.bytes") + kafka_wire._text(str(size))])]) + b"\0")
+    limit(20000)
+    time.sleep(0.5)
+    s.produce([message(n) for n in range(100)] + [message(100, text="x" * 60000)])
+    engine = s.engine("--workers", 1, *ON, "--kafka-property", "compression.codec=none")
+    until(lambda: transactions(engine, "aborted") > 1, why=engine.log)
+    assert "too large" in engine.log()
+    limit(1000000)
+    all_done(s, 101, engine)
+    assert engine.stop() == 0
+    each_once(s, 101)
