@@ -56,25 +56,54 @@ int say_error(int code, const char *format, ...)
     return code;
 }
 
-static int unknown_flag(const char *word)
+enum { OWN_FLAGS_MAX = 8 };
+
+/* The nearest of the command's own flags, else of the settings. */
+static const char *nearest_flag(const char *name, char *flags)
 {
-    char name[64];
+    const char *names[OWN_FLAGS_MAX];
+    size_t n = 0;
+    char *rest = flags;
+    for (char *one; n < OWN_FLAGS_MAX && (one = strtok_r(rest, " ", &rest));)
+        names[n++] = one;
+    const char *near = str_nearest(name, names, n);
+    return near ? near : config_nearest(name);
+}
+
+static int unknown_flag(const char *word, const char *flags)
+{
+    char name[64], own[128];
     const char *start = word + strspn(word, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
-    const char *near = config_nearest(name);
+    snprintf(own, sizeof own, "%s", flags ? flags : "");
+    const char *near = nearest_flag(name, own);
+    if (near && !strcmp(near, name)) /* it was not taken */
+        return say_error(EXIT_USAGE, "--%s is given twice, or its value is missing", name);
     if (near)
         return say_error(EXIT_USAGE, "unknown flag '%s'; did you mean '--%s'?", word, near);
     return say_error(EXIT_USAGE, "unknown flag '%s'; 'catalyst help settings' lists the settings",
                      word);
 }
 
-int args_done(const char **args, int n_args)
+int args_done(const char **args, int n_args, const char *flags)
 {
     if (!n_args)
         return EXIT_OK;
     if (args[0][0] == '-')
-        return unknown_flag(args[0]);
+        return unknown_flag(args[0], flags);
     return say_error(EXIT_USAGE, "unexpected word '%s'", args[0]);
+}
+
+int exit_of(const struct err *err)
+{
+    return err->code == ERR_INVALID ? EXIT_USAGE : EXIT_UNREACHABLE;
+}
+
+int setting_err(const char *name, struct err *err)
+{
+    err->code = ERR_INVALID;
+    err->retryable = false;
+    return err_context(err, "%s", name);
 }
 
 static FILE *open_input(const char *path, struct err *err)

@@ -25,20 +25,33 @@ const struct command commands[] = {
     { "check", "check WORKFLOW..", "Find all mistakes of workflow files",
       "  --plan   print the compiled plan\n\nExit code 1: there were mistakes.\n", cmd_check },
     { "deploy", "deploy WORKFLOW..",
-      "Put workflow files into the store; running engines take them within a second", NULL,
+      "Put workflow files into the store; running engines take them within a second",
+      "A file's id (or its name, when it has none) says which workflow it is; a changed text makes "
+      "a new version.\n"
+      "Exit code 1: a file had mistakes or could not be read; the others are deployed.\n"
+      "Example:\n"
+      "  catalyst deploy workflows/hello.json --store postgresql://catalyst@db/catalyst\n",
       cmd_deploy },
-    { "activate", "activate ID", "Let a deployed workflow run", NULL, cmd_activate },
-    { "deactivate", "deactivate ID", "Stop a deployed workflow; what runs ends", NULL,
+    { "activate", "activate ID", "Let a deployed workflow run",
+      "ID is what 'catalyst list' shows. Exit code 1: there is no such workflow.\n", cmd_activate },
+    { "deactivate", "deactivate ID", "Stop a deployed workflow; what runs ends",
+      "ID is what 'catalyst list' shows. Exit code 1: there is no such workflow.\n",
       cmd_deactivate },
     { "list", "list", "List deployed workflows", NULL, cmd_list },
     { "nodes", "nodes [TYPE]", "List node types, or tell about one",
       "  --schema   JSON Schema: of the whole workflow format, or of one node's parameters\n"
-      "  --docs     manual pages in Markdown\n",
+      "  --docs     manual pages in Markdown\n\n"
+      "TYPE may be an alias or without \"catalyst.\". Exit code 1: there is no such type.\n"
+      "Example:\n"
+      "  catalyst nodes httpRequest\n",
       cmd_nodes },
     { "executions", "executions list|show ID|retry ID", "Look at executions; run failed ones again",
       "  list --workflow ID --status success|error|waiting|canceled --limit N\n"
       "  show ID    input, outputs, error and state\n"
-      "  retry ID   from the node that failed\n",
+      "  retry ID   from the node that failed\n\n"
+      "ID is what 'catalyst executions list' shows, such as 1-0-4711. Exit code 1: there is no "
+      "such "
+      "execution.\n",
       cmd_executions },
     { "credentials", "credentials set|list|delete",
       "Keep credentials, sealed with the key of the settings",
@@ -50,7 +63,8 @@ const struct command commands[] = {
       "catalyst.key\n",
       cmd_credentials },
     { "migrate", "migrate", "Bring the store's schema up to date",
-      "  --check   only look; exit code 1: it is behind\n", cmd_migrate },
+      "  --check   only look; exit code 1: it is behind; 3: it is newer than this catalyst\n",
+      cmd_migrate },
     { "version", "version", "Print the version", NULL, cmd_version },
     { 0 },
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { FILE_CAP = 1 << 20 };
 enum kind { TEXT = 1, LIST, INT, BYTES, MS, BOOL };
 
 struct setting {
@@ -224,9 +225,9 @@ static int set_json(struct config *c, const struct setting *s, const json_t *val
     char number[64];
     if (json_is_string(value))
         return set(c, s, json_string_value(value), where, err);
-    if (json_is_boolean(value))
+    if (json_is_boolean(value) && s->kind == BOOL)
         return set(c, s, json_is_true(value) ? "true" : "false", where, err);
-    if (json_is_integer(value)) {
+    if (json_is_integer(value) && s->kind != TEXT && s->kind != LIST && s->kind != BOOL) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return set(c, s, number, where, err);
     }
@@ -243,13 +244,22 @@ static int set_json(struct config *c, const struct setting *s, const json_t *val
         }
         return 0;
     }
-    return err_set(err, ERR_INVALID, "%s: '%s' has a value of the wrong type", where, s->name);
+    static const char *const wanted[] = { [TEXT] = "a text",
+                                          [LIST] = "a text or a list of texts",
+                                          [INT] = "a whole number",
+                                          [BYTES] = "a number of bytes or a text like \"64k\"",
+                                          [MS] = "a text like \"500ms\" or \"20s\"",
+                                          [BOOL] = "true or false" };
+    return err_set(err, ERR_INVALID, "%s: '%s' must be %s", where, s->name, wanted[s->kind]);
 }
 
 static int read_file(struct config *c, const char *path, struct err *err)
 {
     json_error_t why;
-    json_t *doc = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    wf_str text;
+    if (file_read(&c->arena, path, FILE_CAP, &text, err) != 0)
+        return setting_err("settings", err);
+    json_t *doc = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &why);
     if (!doc)
         return err_set(err, ERR_INVALID, "%s:%d:%d: %s", path, why.line, why.column, why.text);
     const char *key;

@@ -58,4 +58,11 @@ void config_docs(struct strbuf *b);
 int64_t config_bytes(const char *text);
 int64_t config_ms(const char *text);
 
+/* --- args.c ----------------------------------------------------------------------------------- */
+
+/* Whole file, NUL-ended, in the arena; "-" is standard input. 0, or -1 with *err. */
+int file_read(struct arena *a, const char *path, size_t cap, wf_str *out, struct err *err);
+/* *err, which came from what a setting names, with the setting's name before it; returns -1. */
+int setting_err(const char *name, struct err *err);
+
 #endif

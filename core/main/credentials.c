@@ -130,7 +130,7 @@ static int add_file(struct credentials *cs, const char *path, struct err *err)
     struct json doc;
     struct json_error why;
     if (file_read(&cs->arena, path, FILE_CAP, &text, err) != 0)
-        return -1;
+        return setting_err("credentials", err);
     if (json_parse(&cs->arena, text.ptr, text.len, 0, &doc, &why) != 0)
         return err_set(err, ERR_INVALID, "%s: byte %zu: %s", path, why.offset, why.reason);
     if (doc.type != JSON_OBJECT)

@@ -7,6 +7,28 @@
 #include <string.h>
 #include <time.h>
 
+/* The files that the words name; NULL: *code, and it was told why. A folder without any is most
+ * likely the wrong one. */
+static const char **files_of(struct arena *a, const char **args, int *code)
+{
+    struct err err;
+    const char **all = NULL;
+    for (const char **one = args; *one; one++) {
+        const char *alone[] = { *one, NULL };
+        const char **files = workflow_files(a, alone, &err);
+        if (!files)
+            *code = say_error(EXIT_FAILED, "%s", err.text);
+        else if (!*files)
+            *code = say_error(EXIT_FAILED, "%s: this folder holds no *.json files", *one);
+        if (!files || !*files)
+            return NULL;
+    }
+    all = workflow_files(a, args, &err);
+    if (!all)
+        *code = say_error(EXIT_FAILED, "%s", err.text);
+    return all;
+}
+
 /* --- check ------------------------------------------------------------------------------------ */
 
 static int check_file(struct definitions *d, const char *path, bool show_plan)
@@ -49,7 +71,7 @@ int cmd_check(struct config *c, const char **args, int n_args)
         return say_error(EXIT_USAGE, "check: name a workflow file or folder");
     for (int i = 0; i < n_args; i++)
         if (args[i][0] == '-' && args[i][1])
-            return args_done(args + i, 1);
+            return args_done(args + i, 1, "plan");
     int code = EXIT_OK;
     struct arena a;
     arena_init(&a, NULL, 0);
@@ -57,9 +79,7 @@ int cmd_check(struct config *c, const char **args, int n_args)
         code = say_error(EXIT_USAGE, "%s", err.text);
         goto done;
     }
-    const char **files = workflow_files(&a, args, &err);
-    if (!files)
-        code = say_error(EXIT_FAILED, "%s", err.text);
+    const char **files = files_of(&a, args, &code);
     for (; files && *files; files++)
         if (check_file(&d, *files, show_plan) != EXIT_OK)
             code = EXIT_FAILED;
@@ -78,7 +98,7 @@ struct store *store_for(const struct config *c, int *code)
                                    .retention_days = (uint32_t)c->retention_days,
                                    .save_inputs = c->save_inputs };
     struct store *s = store_open(&config, c->migrate, &err);
-    *code = s ? EXIT_OK : say_error(EXIT_UNREACHABLE, "%s", err.text);
+    *code = s ? EXIT_OK : say_error(exit_of(&err), "%s", err.text);
     return s;
 }
 
@@ -106,6 +126,9 @@ int cmd_deploy(struct config *c, const char **args, int n_args)
     int code;
     if (!n_args)
         return say_error(EXIT_USAGE, "deploy: name a workflow file or folder");
+    for (int i = 0; i < n_args; i++)
+        if (args[i][0] == '-' && args[i][1])
+            return args_done(args + i, 1, NULL);
     struct store *s = store_for(c, &code);
     if (!s)
         return code;
@@ -114,9 +137,7 @@ int cmd_deploy(struct config *c, const char **args, int n_args)
         code = say_error(EXIT_USAGE, "%s", err.text);
         goto done;
     }
-    const char **files = workflow_files(&a, args, &err);
-    if (!files)
-        code = say_error(EXIT_FAILED, "%s", err.text);
+    const char **files = files_of(&a, args, &code);
     for (; files && *files; files++)
         if (deploy_file(s, &d, *files) != EXIT_OK)
             code = EXIT_FAILED;
@@ -127,18 +148,51 @@ done:
     return code;
 }
 
+struct search {
+    const char *wanted;
+    char nearest[300];
+    unsigned distance;
+};
+
+static void on_near(void *ctx, const struct store_workflow *w)
+{
+    struct search *search = ctx;
+    char id[300];
+    snprintf(id, sizeof id, "%.*s", STR_ARG(w->id));
+    unsigned distance = str_distance(search->wanted, id, search->distance);
+    if (distance >= search->distance)
+        return;
+    search->distance = distance;
+    snprintf(search->nearest, sizeof search->nearest, "%s", id);
+}
+
+/* There is no such workflow: says so, with the nearest there is. */
+static int say_no_workflow(struct store *s, const char *id)
+{
+    struct err err;
+    struct search search = { .wanted = id, .distance = (unsigned)strlen(id) / 3 + 2 };
+    if (store_workflows(s, on_near, &search, &err) == 0 && search.nearest[0])
+        return say_error(EXIT_FAILED, "there is no workflow '%s'; did you mean '%s'?", id,
+                         search.nearest);
+    return say_error(EXIT_FAILED, "there is no workflow '%s'; 'catalyst list' shows all by id", id);
+}
+
 static int set_active(struct config *c, const char **args, int n_args, bool active)
 {
     int code;
     struct err err;
-    if (n_args != 1)
-        return say_error(EXIT_USAGE, "%s: name one workflow by its id",
-                         active ? "activate" : "deactivate");
+    if (n_args != 1 || args[0][0] == '-')
+        return n_args && args[0][0] == '-'
+                   ? args_done(args, n_args, NULL)
+                   : say_error(EXIT_USAGE,
+                               "%s: name one workflow by its id; 'catalyst list' shows them",
+                               active ? "activate" : "deactivate");
     struct store *s = store_for(c, &code);
     if (!s)
         return code;
     if (store_set_active(s, str_of(args[0]), active, &err) != 0)
-        code = say_error(EXIT_FAILED, "%s", err.text);
+        code = err.code == ERR_NOT_FOUND ? say_no_workflow(s, args[0])
+                                         : say_error(EXIT_UNREACHABLE, "%s", err.text);
     else
         printf("%s is %s\n", args[0], active ? "active" : "not active");
     store_close(s);
@@ -172,7 +226,7 @@ int cmd_list(struct config *c, const char **args, int n_args)
     int code;
     struct err err;
     unsigned n = 0;
-    if (args_done(args, n_args) != EXIT_OK)
+    if (args_done(args, n_args, NULL) != EXIT_OK)
         return EXIT_USAGE;
     struct store *s = store_for(c, &code);
     if (!s)
@@ -227,14 +281,17 @@ int cmd_nodes(struct config *c, const char **args, int n_args)
 {
     struct err err;
     bool schema = arg_flag(args, &n_args, "--schema"), docs = arg_flag(args, &n_args, "--docs");
+    bool named = n_args && args[0][0] != '-';
+    if (args_done(args + named, n_args - named, "schema docs") != EXIT_OK)
+        return EXIT_USAGE;
+    if (schema && docs)
+        return say_error(EXIT_USAGE, "nodes: choose one of --schema and --docs");
     struct plugin_set *set = plugins_load(c, &err);
     if (!set)
         return say_error(EXIT_USAGE, "%s", err.text);
     int code = EXIT_OK;
-    if (n_args && args[0][0] != '-') {
+    if (n_args) {
         code = print_node(set, args[0], schema, docs);
-    } else if (n_args) {
-        code = args_done(args, n_args);
     } else if (schema) {
         struct strbuf b;
         strbuf_init(&b, 64u << 20);

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { VARS_MAX = 1 << 20 };
@@ -14,11 +15,11 @@ static int read_vars(struct definitions *d, const char *path, struct err *err)
     wf_str text;
     struct json_error why;
     if (file_read(&d->arena, path, VARS_MAX, &text, err) != 0)
-        return -1;
+        return setting_err("vars", err);
     if (json_parse(&d->arena, text.ptr, text.len, 0, &d->vars, &why) != 0)
-        return err_set(err, ERR_INVALID, "%s: byte %zu: %s", path, why.offset, why.reason);
+        return err_set(err, ERR_INVALID, "vars: %s: byte %zu: %s", path, why.offset, why.reason);
     if (d->vars.type != JSON_OBJECT)
-        return err_set(err, ERR_INVALID, "%s: must be a JSON object", path);
+        return err_set(err, ERR_INVALID, "vars: %s: must be a JSON object", path);
     d->has_vars = true;
     return 0;
 }
@@ -28,6 +29,9 @@ int definitions_init(struct definitions *d, const struct config *c, struct store
 {
     *d = (struct definitions){ .env_allow = (const char *const *)c->env_allow };
     arena_init(&d->arena, NULL, 0);
+    struct stat st;
+    if (c->lua_dir && (stat(c->lua_dir, &st) != 0 || !S_ISDIR(st.st_mode)))
+        return err_set(err, ERR_INVALID, "lua-dir: %s: there is no such folder", c->lua_dir);
     d->plugins = plugins_load(c, err);
     if (!d->plugins || (c->vars_file && read_vars(d, c->vars_file, err) != 0))
         return -1;

@@ -3,6 +3,7 @@
  */
 #include "main/main.h"
 #include "base/log.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,10 +87,14 @@ static int print_help(const struct command *c)
 
 static int unknown_command(const char *name)
 {
+    if (name[0] == '-')
+        return say_error(EXIT_USAGE,
+                         "the command comes first, then its flags: catalyst COMMAND %s ..", name);
     const char *names[64];
     size_t n = 0;
     for (const struct command *c = commands; c->name; c++)
         names[n++] = c->name;
+    names[n++] = "help";
     const char *near = str_nearest(name, names, n);
     if (near)
         return say_error(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
@@ -100,10 +105,17 @@ static int help(const char **args, int n_args)
 {
     if (!n_args)
         return print_overview(stdout);
-    if (!strcmp(args[0], "settings"))
-        return print_settings(n_args > 1 && !strcmp(args[1], "--docs"));
     const struct command *c = command_find(args[0]);
-    return c ? print_help(c) : unknown_command(args[0]);
+    bool settings = !strcmp(args[0], "settings"), docs = false;
+    if (!c && !settings)
+        return unknown_command(args[0]);
+    args++;
+    n_args--;
+    if (settings)
+        docs = arg_flag(args, &n_args, "--docs");
+    if (args_done(args, n_args, settings ? "docs" : NULL) != EXIT_OK)
+        return EXIT_USAGE;
+    return c ? print_help(c) : print_settings(docs);
 }
 
 static int setup_log(const struct config *c)
@@ -121,6 +133,15 @@ static int setup_log(const struct config *c)
                          c->log_format);
     log_setup(level, format);
     return EXIT_OK;
+}
+
+/* What was printed counts when it arrived: a full disk is no success. */
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    say_error(EXIT_FAILED, "standard output cannot be written: %s", strerror(errno));
+    return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
 int main(int argc, char **argv)
@@ -152,5 +173,5 @@ int main(int argc, char **argv)
         config_free(&config);
     }
     free(args);
-    return code;
+    return finish_output(code);
 }

@@ -43,15 +43,17 @@ const char *arg_value(const char **args, int *n_args, const char *name);
 bool arg_flag(const char **args, int *n_args, const char *name);
 /* Says "catalyst: text" on stderr and returns `code`. */
 int say_error(int code, const char *format, ...) WF_PRINTF(2, 3);
-/* EXIT_USAGE with a message when words are left over that no one took. */
-int args_done(const char **args, int n_args);
+/* EXIT_USAGE with a message when words are left over that no one took. `flags`: those the command
+ * has of its own, by which a misspelt one is told: "status limit"; or NULL. */
+int args_done(const char **args, int n_args, const char *flags);
 
 /* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told
  * why. */
 struct store *store_for(const struct config *c, int *code);
 
-/* Whole file, NUL-ended, in the arena; "-" is standard input. 0, or -1 with *err. */
-int file_read(struct arena *a, const char *path, size_t cap, wf_str *out, struct err *err);
+/* EXIT_USAGE for what the settings say wrong, EXIT_UNREACHABLE for all else. */
+int exit_of(const struct err *err);
+
 /* The *.json of folders and the files among `paths`, in name order; NULL-ended. */
 const char **workflow_files(struct arena *a, const char *const *paths, struct err *err);
 

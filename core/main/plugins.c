@@ -47,6 +47,7 @@ struct plugin_set *plugins_load(const struct config *c, struct err *err)
             goto fail;
     return set;
 fail:
+    err->code = ERR_INVALID;
     plugin_set_destroy(set);
     return NULL;
 }

@@ -126,7 +126,9 @@ int cmd_run(struct config *c, const char **args, int n_args)
         return say_error(EXIT_USAGE, "--output must be items, json or none, got \"%s\"", r.output);
     if (n_args < 1)
         return say_error(EXIT_USAGE, "run: name a workflow file");
-    if (args_done(args + 1, n_args - 1) != EXIT_OK)
+    if (args[0][0] == '-' && args[0][1])
+        return args_done(args, n_args, "input output");
+    if (args_done(args + 1, n_args - 1, "input output") != EXIT_OK)
         return EXIT_USAGE;
     arena_init(&r.arena, NULL, 0);
     struct plan *plan = NULL;

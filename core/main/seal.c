@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NONCE = 12, TAG = 16, KEY_FILE_MAX = 4096 };
 
@@ -21,6 +21,12 @@ static bool hex_key(wf_str text, unsigned char key[SEAL_KEY_BYTES])
     return hex_decode(text, key, SEAL_KEY_BYTES);
 }
 
+/* Rather a file's name than digits. */
+static bool is_path(const char *text)
+{
+    return strlen(text) < 2 * SEAL_KEY_BYTES - 8 || strchr(text, '/') || strchr(text, '.');
+}
+
 int seal_key(const char *text, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
     if (hex_key(str_of(text), key))
@@ -29,15 +35,20 @@ int seal_key(const char *text, unsigned char key[SEAL_KEY_BYTES], struct err *er
     wf_str content;
     arena_init(&a, NULL, 0);
     int result = -1;
-    if (access(text, R_OK) != 0)
-        err_set(err, ERR_INVALID,
-                "credentials-key: must be 64 hex digits or a file that holds them");
-    else if (file_read(&a, text, KEY_FILE_MAX, &content, err) == 0) {
-        result =
-            hex_key(content, key)
-                ? 0
-                : err_set(err, ERR_INVALID, "credentials-key: %s holds no 64 hex digits", text);
+    if (file_read(&a, text, KEY_FILE_MAX, &content, err) == 0) {
+        result = hex_key(content, key)
+                     ? 0
+                     : err_set(err, ERR_INVALID,
+                               "credentials-key: %s holds no key: 64 hex digits, as 'openssl rand "
+                               "-hex 32' makes them",
+                               text);
         explicit_bzero((char *)content.ptr, content.len);
+    } else { /* what is no path is perhaps most of a key, and not to be shown */
+        char why[400];
+        snprintf(why, sizeof why, "%.300s; it ", is_path(text) ? err->text : "");
+        err_set(err, ERR_INVALID,
+                "credentials-key: %smust be 64 hex digits or a file that holds them",
+                is_path(text) ? why : "");
     }
     arena_fini(&a);
     return result;

@@ -8,6 +8,7 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include <errno.h>
 #include "worker/outside.h"
 #include <signal.h>
 #include <stdio.h>
@@ -113,7 +114,9 @@ static int http_config(struct server *s, struct err *err)
                                                        .max_connections =
                                                            (unsigned)c->http_connections } };
     /* Workers share the port, which would hide that somebody else has it. */
-    return c->http_port > 0 ? http_port_check(c->http_address, (int)c->http_port, err) : 0;
+    if (c->http_port > 0 && http_port_check(c->http_address, (int)c->http_port, err) != 0)
+        return err_context(err, "http-port, http-address");
+    return 0;
 }
 
 static int start_workers(struct server *s, struct err *err)
@@ -302,7 +305,15 @@ static int start_admin(struct server *s, struct err *err)
                                    .workers = s->workers,
                                    .n_workers = s->n_workers };
     s->admin = admin_start(&config, err);
-    return s->admin ? 0 : -1;
+    return s->admin ? 0 : err_context(err, "admin-port, admin-address");
+}
+
+static int check_file(const char *setting, const char *path, struct err *err)
+{
+    if (!path || access(path, R_OK) == 0)
+        return 0;
+    err_set(err, ERR_INVALID, "%s: %s", path, strerror(errno));
+    return setting_err(setting, err);
 }
 
 /* A path that is not there is told at once: later it would only be a line in the log. */
@@ -312,10 +323,12 @@ static int check_paths(const struct config *c, struct err *err)
     arena_init(&a, NULL, 0);
     bool there = workflow_files(&a, (const char *const *)c->workflows, err) != NULL;
     arena_fini(&a);
-    if (there)
-        return 0;
-    err->code = ERR_INVALID;
-    return err_context(err, "workflows");
+    if (!there)
+        return setting_err("workflows", err);
+    if (c->tls_key && !c->tls_cert)
+        return err_set(err, ERR_INVALID, "tls-key: is of no use without tls-cert");
+    return check_file("tls-cert", c->tls_cert, err) == 0 ? check_file("tls-key", c->tls_key, err)
+                                                         : -1;
 }
 
 static int start(struct server *s, struct err *err)
@@ -324,8 +337,7 @@ static int start(struct server *s, struct err *err)
     gethostname(name, sizeof name - 16);
     snprintf(name + strlen(name), 16, ":%d", (int)getpid());
     s->loop = loop_create(err);
-    if (!s->loop || check_paths(s->config, err) != 0 ||
-        definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
+    if (!s->loop || definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
         store_instance(s->store, str_of(name), &s->instance, err) != 0)
         return -1;
     s->offload = offload_create(BLOCKING_THREADS, err);
@@ -373,14 +385,16 @@ int cmd_serve(struct config *c, const char **args, int n_args)
 {
     struct server s = { .config = c, .blob_dir = -1 };
     struct err err = { 0 };
-    if (args_done(args, n_args) != EXIT_OK)
+    if (args_done(args, n_args, NULL) != EXIT_OK)
         return EXIT_USAGE;
     list_init(&s.running);
+    if (check_paths(c, &err) != 0)
+        return say_error(EXIT_USAGE, "%s", err.text);
     if (open_store(&s, &err) != 0)
-        return say_error(EXIT_UNREACHABLE, "%s", err.text);
+        return say_error(exit_of(&err), "%s", err.text);
     int code = EXIT_OK;
     if (start(&s, &err) != 0) {
-        code = say_error(err.code == ERR_INVALID ? EXIT_USAGE : EXIT_UNREACHABLE, "%s", err.text);
+        code = say_error(exit_of(&err), "%s", err.text);
     } else {
         print_banner(&s);
         log_ready(&s);

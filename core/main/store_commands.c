@@ -41,6 +41,16 @@ static enum store_status status_of(const char *name)
     return STORE_STATUS_NONE;
 }
 
+enum { LIMIT_MAX = 1000000 };
+
+static bool parse_limit(const char *text, uint32_t *limit)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    *limit = (uint32_t)n;
+    return *text && !*end && n >= 1 && n <= LIMIT_MAX;
+}
+
 static int executions_list(struct store *s, const char **args, int n_args)
 {
     struct err err;
@@ -48,14 +58,15 @@ static int executions_list(struct store *s, const char **args, int n_args)
     const char *status = arg_value(args, &n_args, "--status"),
                *limit = arg_value(args, &n_args, "--limit");
     struct store_filter filter = { .workflow = arg_value(args, &n_args, "--workflow") };
-    if (args_done(args, n_args) != EXIT_OK)
+    if (args_done(args, n_args, "status limit workflow") != EXIT_OK)
         return EXIT_USAGE;
     if (status && !(filter.status = status_of(status)))
         return say_error(
             EXIT_USAGE, "--status must be success, error, canceled, waiting or retried, got \"%s\"",
             status);
-    if (limit && (filter.limit = (uint32_t)atoi(limit)) == 0)
-        return say_error(EXIT_USAGE, "--limit must be a number from 1, got \"%s\"", limit);
+    if (limit && !parse_limit(limit, &filter.limit))
+        return say_error(EXIT_USAGE, "--limit must be a number from 1 to %d, got \"%s\"", LIMIT_MAX,
+                         limit);
     if (store_executions(s, &filter, print_line, &n, &err) != 0)
         return say_error(EXIT_UNREACHABLE, "%s", err.text);
     if (!n)
@@ -178,17 +189,24 @@ static void print_step(void *ctx, int version, const char *name)
     printf("schema %d: %s\n", version, name);
 }
 
+/* Of a store that could not be opened: `migrate` helps. */
+static bool is_behind(const struct err *err)
+{
+    return (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) &&
+           strstr(err->text, "catalyst migrate");
+}
+
 int cmd_migrate(struct config *c, const char **args, int n_args)
 {
     struct err err;
     bool check = arg_flag(args, &n_args, "--check");
     int applied, newest;
-    if (args_done(args, n_args) != EXIT_OK)
+    if (args_done(args, n_args, "check") != EXIT_OK)
         return EXIT_USAGE;
     struct store_config config = { .url = c->store };
     struct store *s = store_open(&config, !check, &err);
     if (!s)
-        return say_error(check && !err.retryable ? EXIT_FAILED : EXIT_UNREACHABLE, "%s", err.text);
+        return say_error(check && is_behind(&err) ? EXIT_FAILED : exit_of(&err), "%s", err.text);
     int code = EXIT_OK;
     if (store_migrate(s, false, print_step, NULL, &applied, &newest, &err) != 0)
         code = say_error(EXIT_UNREACHABLE, "%s", err.text);
@@ -201,7 +219,7 @@ int cmd_migrate(struct config *c, const char **args, int n_args)
 int cmd_version(struct config *c, const char **args, int n_args)
 {
     (void)c;
-    if (args_done(args, n_args) != EXIT_OK)
+    if (args_done(args, n_args, NULL) != EXIT_OK)
         return EXIT_USAGE;
     printf("catalyst %s (plugin SDK %d.%d, ABI %u)\n", CATALYST_VERSION, WF_SDK_VERSION >> 16,
            WF_SDK_VERSION >> 8 & 255, WF_ABI);
@@ -315,6 +333,8 @@ int cmd_credentials(struct config *c, const char **args, int n_args)
         return say_error(EXIT_USAGE, "credentials: '%s' is none of set, list, delete", verb);
     if (delete &&n_args != 2)
         return say_error(EXIT_USAGE, "credentials delete: name one credential");
+    if (list && n_args > 1)
+        return args_done(args + 1, n_args - 1, NULL);
     struct store *s = store_for(c, &code);
     if (!s)
         return code;

@@ -143,6 +143,14 @@ void sq_get_exec(sqlite3_stmt *q, struct store_exec *out)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* A path that is wrong stays wrong, a full disk does not. */
+static int open_err(struct err *err, const char *path, const char *why, bool is_weather)
+{
+    err_set(err, ERR_IO, "store: open %s: %s", path, why);
+    err->retryable = is_weather;
+    return -1;
+}
+
 /* The log and its index take the file's mode. */
 static int make_file(const char *path, bool create, struct err *err)
 {
@@ -151,7 +159,8 @@ static int make_file(const char *path, bool create, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "store: there is no file %s: run `catalyst migrate`",
                        path);
     if (fd < 0)
-        return err_set(err, ERR_IO, "store: open %s: %s", path, strerror(errno));
+        return open_err(err, path, strerror(errno),
+                        errno == ENOSPC || errno == EMFILE || errno == ENFILE || errno == EINTR);
     close(fd);
     return 0;
 }
@@ -161,7 +170,7 @@ sqlite3 *sq_open(const char *path, struct err *err)
     sqlite3 *db = NULL;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK) {
-        err_set(err, ERR_IO, "store: open %s: %s", path, db ? sqlite3_errmsg(db) : "out of memory");
+        open_err(err, path, db ? sqlite3_errmsg(db) : "out of memory", true);
         goto fail;
     }
     sqlite3_busy_timeout(db, BUSY_MS);
@@ -173,6 +182,8 @@ sqlite3 *sq_open(const char *path, struct err *err)
                 "PRAGMA journal_size_limit = 67108864",
                 path, err) == 0)
         return db;
+    if (sqlite3_errcode(db) == SQLITE_NOTADB || sqlite3_errcode(db) == SQLITE_READONLY)
+        err->retryable = false;
 fail:
     sqlite3_close(db);
     return NULL;

@@ -3,7 +3,11 @@
 import json
 import os
 import re
+import shutil
+import socket
+import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -139,6 +143,59 @@ def test_settings_are_documented(cli):
     assert page.read_text() == docs, f"{page} is stale: build the target docs"
 
 
+@pytest.mark.parametrize("content,text", [
+    ({"store": 5}, "'store' must be a text"), ({"workers": 1.5}, "'workers' must be a whole number"),
+    ({"workers": True}, "'workers' must be a whole number"),
+    ({"migrate": 1}, "'migrate' must be true or false"),
+    ({"plugins": {}}, "'plugins' must be a text or a list of texts"),
+    ({"plugins": [1]}, "'plugins' must be a list of texts"),
+    ({"http-body": None}, "'http-body' must be a number of bytes"), ([1], "must be a JSON object"),
+])
+def test_wrong_types_in_a_file(cli, write, content, text):
+    done = cli("list", "--config", write("c.json", content))
+    assert done.returncode == 2 and f"c.json: {text}" in done.stderr
+
+
+def test_a_settings_file_that_cannot_be_read(cli, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name, text in (("nowhere.json", "settings: nowhere.json: No such file or directory"),
+                       ("folder", "settings: folder: is a folder")):
+        for done in (cli("list", "--config", name), cli("list", env={"CATALYST_CONFIG": name})):
+            assert done.returncode == 2 and done.stderr == f"catalyst: {text}\n"
+
+
+@pytest.mark.parametrize("words,text", [
+    (["run", "f.json", "--ouput", "json"], "unknown flag '--ouput'; did you mean '--output'?"),
+    (["run", "f.json", "--input"], "--input is given twice, or its value is missing"),
+    (["run", "--inptu"], "did you mean '--input'?"),
+    (["check", "f.json", "--plann"], "did you mean '--plan'?"),
+    (["nodes", "--shema"], "did you mean '--schema'?"),
+    (["nodes", "--schema", "--docs"], "choose one of --schema and --docs"),
+    (["nodes", "if", "set"], "unexpected word 'set'"),
+    (["migrate", "--chek"], "did you mean '--check'?"),
+    (["deploy", "f.json", "--stor", "x"], "did you mean '--store'?"),
+    (["activate", "--stor", "x"], "did you mean '--store'?"),
+    (["executions", "list", "--limt", "3", "--store", "memory:"], "did you mean '--limit'?"),
+    (["credentials", "list", "more", "--store", "memory:"], "unexpected word 'more'"),
+    (["help", "settings", "--doc"], "did you mean '--docs'?"),
+    (["help", "list", "more"], "unexpected word 'more'"),
+    (["--store", "memory:", "list"], "the command comes first"),
+    (["hepl"], "did you mean 'help'?"),
+])
+def test_misspelt_words(cli, words, text):
+    done = cli(*words)
+    assert done.returncode == 2 and text in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("words", [["list", "--store", "memory:"], ["nodes"], ["help"], ["version"]])
+def test_a_full_disk_under_the_output_is_a_failure(catalyst, words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([catalyst, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60)
+    assert done.returncode == 1
+    assert "standard output cannot be written: No space left on device" in done.stderr
+
+
 # --- check --------------------------------------------------------------------------------------
 
 def test_check_finds_everything_with_place_and_suggestion(cli, write):
@@ -199,6 +256,55 @@ def test_check_of_good_files_and_folders(cli, write, tmp_path):
     assert "Set" in cli("check", "flows/a.json", "--plan").stdout
     assert cli("check").returncode == 2
     assert cli("check", "nowhere.json").returncode == 1
+
+
+@pytest.mark.parametrize("command", ["check", "deploy"])
+def test_a_folder_without_workflows_is_the_wrong_one(cli, write, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    write("f.json", small())
+    done = cli(command, "f.json", "empty", "--store", "memory:")
+    assert done.returncode == 1 and "empty: this folder holds no *.json files" in done.stderr
+
+
+@pytest.fixture
+def stranger(catalyst):
+    """stranger(folder, "check", ...) runs the binary as somebody who may not read everything."""
+    folder = Path(tempfile.mkdtemp(prefix="catalyst-cli-"))
+    folder.chmod(0o755)
+    as_root = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+
+    def run(*words):
+        try:
+            return subprocess.run([str(catalyst), *words], cwd=folder, capture_output=True,
+                                  text=True, timeout=60, **as_root)
+        except PermissionError:
+            pytest.skip(f"{catalyst} is out of reach for another user")
+    run.folder = folder
+    yield run
+    for path in folder.iterdir():
+        path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_what_may_not_be_read_is_told(stranger):
+    (stranger.folder / "flows").mkdir(mode=0o000)
+    (stranger.folder / "f.json").write_text(json.dumps(small()))
+    (stranger.folder / "f.json").chmod(0o000)
+    (stranger.folder / "catalyst.key").write_text(KEY)
+    (stranger.folder / "catalyst.key").chmod(0o000)
+    for words, code, text in (
+            (("check", "flows"), 1, "flows: Permission denied"),
+            (("check", "f.json"), 1, "f.json: Permission denied"),
+            (("run", "f.json"), 1, "f.json: Permission denied"),
+            (("list", "--config", "f.json"), 2, "settings: f.json: Permission denied"),
+            (("nodes", "--plugins", "flows"), 2, "plugins: folder 'flows': Permission denied"),
+            (("serve", "--workflows", "flows", "--store", "memory:"), 2,
+             "workflows: flows: Permission denied"),
+            (("serve", "--credentials-key", "catalyst.key", "--store", "memory:"), 2,
+             "credentials-key: catalyst.key: Permission denied"),
+            (("list", "--store", "sqlite:flows/x.db"), 3, "open flows/x.db: Permission denied")):
+        done = stranger(*words)
+        assert (done.returncode, text in done.stderr) == (code, True), (words, done.stderr)
 
 
 # --- run ----------------------------------------------------------------------------------------
@@ -290,7 +396,8 @@ def test_credentials(cli, store, tmp_path):
     assert "none yet" in cli("credentials", "list", "--store", store).stdout
 
 
-def test_credentials_wrong(cli, store):
+def test_credentials_wrong(cli, store, write):
+    write("bad.key", "no key at all")
     key = ("--store", store, "--credentials-key", KEY)
     for words, text in (
             (("set", "c", "kafka", "pasword=x", *key), "did you mean 'password'?"),
@@ -299,10 +406,15 @@ def test_credentials_wrong(cli, store):
             (("set", "c", "kafka", "password=x", "--store", store), "credentials-key is not set"),
             (("set", "c", *key), "NAME TYPE FIELD=VALUE"),
             (("set", "c", "kafka", "a=b", "--store", store, "--credentials-key", "short"), "64 hex"),
+            (("set", "c", "kafka", "a=b", "--store", store, "--credentials-key", "no.key"),
+             "no.key: No such file or directory; it must be 64 hex digits or a file"),
+            (("set", "c", "kafka", "a=b", "--store", store, "--credentials-key", "bad.key"),
+             "bad.key holds no key: 64 hex digits, as 'openssl rand -hex 32' makes them"),
+            (("set", "c", "kafka", "a=b", "--store", store, "--credentials-key", KEY[:-1]), "64 hex"),
             (("steal", *key), "none of set, list, delete")):
         done = cli("credentials", *words)
         assert done.returncode in (1, 2) and text in done.stderr, (words, done.stderr)
-        no_secret(done, KEY)
+        no_secret(done, KEY, KEY[:-1])
 
 
 def test_credentials_of_file_and_environment(cli, write):
@@ -339,7 +451,9 @@ def test_deploy_list_activate(cli, store, write):
     assert cli("deactivate", "small", *at).returncode == 0
     assert re.search(r"^small +- +2 ", cli("list", *at).stdout, re.M)
     assert cli("activate", "small", *at).returncode == 0
-    assert cli("activate", "smal", *at).returncode == 1
+    done = cli("activate", "smal", *at)
+    assert done.returncode == 1 and "no workflow 'smal'; did you mean 'small'?" in done.stderr
+    assert "'catalyst list' shows all" in cli("deactivate", "otherwise", *at).stderr
 
 
 def test_deploy_refuses_mistakes(cli, store, write):
@@ -355,6 +469,7 @@ def test_executions_of_an_empty_store(cli, store):
     assert cli("executions", "list", *at).stdout == "(none)\n"
     for words, code in ((("show", "1-0-1"), 1), (("show", "x"), 2), (("retry", "1-0-1"), 1),
                         (("list", "--status", "odd"), 2), (("list", "--limit", "0"), 2),
+                        (("list", "--limit", "-1"), 2), (("list", "--limit", "5x"), 2),
                         (("show",), 2), (("forget",), 2)):
         done = cli("executions", *words, *at)
         assert done.returncode == code and done.stderr, words
@@ -368,6 +483,61 @@ def test_migrate(cli, store, tmp_path):
     assert fresh.returncode in (1, 3), fresh.stdout
 
 
+def test_a_store_of_a_newer_catalyst(cli, store):
+    with sqlite3.connect(store.removeprefix("sqlite:")) as db:
+        db.execute("INSERT INTO schema_version (version, name) VALUES (1000, 'future')")
+    for words in (["list"], ["migrate"], ["migrate", "--check"], ["serve"], ["executions"],
+                  ["credentials"]):
+        done = cli(*words, "--store", store)
+        assert done.returncode == 3, words
+        assert re.search(r"schema is at version 1000, newer than the \d+ .*start a newer catalyst",
+                         done.stderr)
+
+
+def test_a_store_that_is_behind(cli, store):
+    with sqlite3.connect(store.removeprefix("sqlite:")) as db:
+        db.execute("DELETE FROM schema_version")
+    done = cli("migrate", "--check", "--store", store)
+    assert done.returncode == 1 and "run `catalyst migrate`" in done.stderr
+    done = cli("list", "--migrate=false", "--store", store)
+    assert done.returncode == 3 and "run `catalyst migrate`" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "serve", "migrate"])
+@pytest.mark.parametrize("path,text", [
+    ("nowhere/x.db", "open nowhere/x.db: No such file or directory"),
+    ("folder", "open folder: Is a directory"), ("junk.db", "junk.db: file is not a database"),
+])
+def test_a_path_that_is_no_store(cli, write, tmp_path, command, path, text):
+    (tmp_path / "folder").mkdir()
+    write("junk.db", "this is text and no database at all " * 50)
+    done = cli(command, "--store", f"sqlite:{path}")
+    assert done.returncode == 3 and f"catalyst: store: {text}" in done.stderr
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system on which nothing fits any more."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+    if not mounted or mounted.returncode != 0:
+        pytest.skip("a file system of its own cannot be had here")
+    try:
+        (folder / "fill").write_bytes(b"x" * 65536)
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_under_the_store(cli, write, full_disk):
+    write("f.json", small())
+    for words in (["list"], ["migrate"], ["deploy", "f.json"]):
+        done = cli(*words, "--store", f"sqlite:{full_disk}/x.db")
+        assert done.returncode == 3 and re.search(r"x\.db: .*(full|No space)", done.stderr), words
+
+
 @pytest.mark.parametrize("url", ["postgresql://catalyst@127.0.0.1:1/nowhere",
                                  "sqlite:/nowhere/at/all.db"])
 def test_a_store_that_cannot_be_had(cli, url):
@@ -375,5 +545,43 @@ def test_a_store_that_cannot_be_had(cli, url):
     assert done.returncode in (2, 3) and "store" in done.stderr
 
 
-def test_an_unknown_kind_of_store(cli):
-    assert "postgresql://" in cli("list", "--store", "mysql://x").stderr
+@pytest.mark.parametrize("command", ["list", "serve", "migrate"])
+def test_an_unknown_kind_of_store(cli, command):
+    done = cli(command, "--store", "mysql://x")
+    assert done.returncode == 2 and "postgresql://" in done.stderr
+    done = cli(command, "--store", "sqlite:")
+    assert done.returncode == 2 and "needs the path of a file" in done.stderr
+
+
+# --- serve that cannot start --------------------------------------------------------------------
+
+@pytest.mark.parametrize("words,code,text", [
+    (["--workflows", "nowhere.json"], 2, "workflows: nowhere.json: No such file or directory"),
+    (["--vars", "nowhere.json"], 2, "vars: nowhere.json: No such file or directory"),
+    (["--vars", "list.json"], 2, "vars: list.json: must be a JSON object"),
+    (["--credentials", "nowhere.json"], 2, "credentials: nowhere.json: No such file or directory"),
+    (["--plugins", "nowhere"], 2, "plugins: folder 'nowhere': No such file or directory"),
+    (["--lua-dir", "nowhere"], 2, "lua-dir: nowhere: there is no such folder"),
+    (["--tls-cert", "nowhere.pem"], 2, "tls-cert: nowhere.pem: No such file or directory"),
+    (["--tls-key", "list.json"], 2, "tls-key: is of no use without tls-cert"),
+    (["--http-address", "nonsense"], 2, "http-port, http-address: http: listen on nonsense:"),
+    (["--http-port", "70000"], 2, "'http-port' must be from -1 to 65535, got 70000"),
+    (["--kafka", "embedded", "--kafka-property", "x"], 2, "\"x\" is not NAME=VALUE"),
+    (["more"], 2, "unexpected word 'more'"),
+])
+def test_serve_with_wrong_settings(cli, write, words, code, text):
+    write("list.json", [])
+    done = cli("serve", "--store", "memory:", "--admin-port", "0", *words)
+    assert done.returncode == code and text in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("flag,other", [("http-port", "admin-port"), ("admin-port", "http-port")])
+def test_serve_names_the_port_that_is_taken(cli, flag, other):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = cli("serve", "--store", "memory:", f"--{flag}", port, f"--{other}", 0)
+    assert done.returncode == 3
+    assert re.search(rf"^catalyst: {flag}, .*127\.0\.0\.1:{port}: address already in use",
+                     done.stderr, re.M)
