@@ -360,5 +360,9 @@ const struct js_method js_array_ext[] = {
     { "intersection", intersection },
     { "append", append },
     { "toJsonString", js_to_json_string },
+    { "toInt", js_no_value },
+    { "toFloat", js_no_value },
+    { "toBoolean", js_no_value },
+    { "toDateTime", js_no_value },
     { NULL, NULL },
 };

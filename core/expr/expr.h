@@ -168,8 +168,8 @@ int expr_eval(struct expr_lua *lua, struct expr_loaded *loaded, const struct exp
  * first(), last(), all(), item; workflow, execution, vars, env, prevNode, parameter, runIndex;
  * now() in milliseconds; null, array{}, json_encode, json_decode, log, print, require; string,
  * table, math, utf8; and what waits: http.request{url=...}, kafka.send{topic=...},
- * redis.call(command, ...), sleep(ms). JSON is read where it lies and copied where it is written
- * to; null is `null`, a missing field nil.
+ * redis.call(command, ...), sleep(ms), and call("vendor.name", ...) for functions of plugins. JSON
+ * is read where it lies and copied where it is written to; null is `null`, a missing field nil.
  *
  * What it returns. Per item: nil the item as edited; false nothing; a table with a json field that
  * item; any other table the json itself. Over all items: a list of these, one of them, or nil for
@@ -202,7 +202,7 @@ struct script_run {
     void (*log)(void *ctx, wf_str text);
     void *ctx; /* of emit and log */
     /* Set with SCRIPT_WAITS: what the script asked for, {op:"sleep", ms}, {op:"http", ...},
-     * {op:"kafka", ...}, {op:"redis", ...}: do it, then script_resume with the answer. */
+     * {op:"kafka", ...}, {op:"call", name, args}: do it, then script_resume with the answer. */
     struct json wait;
     void *thread;   /* the script's own while it waits; NULL before and after */
     struct err err; /* set with SCRIPT_FAILED: "line N: reason" */

@@ -211,6 +211,10 @@ int js_base64_encode(lua_State *L);
 int js_base64_decode(lua_State *L);
 int js_hash(lua_State *L);
 int js_to_json_string(lua_State *L);
+int js_string_normalize(lua_State *L); /* accents.c */
+int js_string_locale_compare(lua_State *L);
+uint32_t js_change_case(uint32_t code, bool upper);
+int js_no_value(lua_State *L);            /* undefined */
 bool js_is_nothing(lua_State *L, int at); /* null, "", [], {} */
 
 /* --- globals.c, numbers.c, objects.c ---------------------------------------------------------- */

@@ -404,21 +404,38 @@ static int kafka_send(lua_State *L)
     return wait_for(L, "kafka", fields);
 }
 
-static int redis_call(lua_State *L)
+/* A function of a plugin, with the arguments from `first` on. */
+static int wait_for_call(lua_State *L, struct json name, int first)
 {
     struct arena *a = script_running(L)->run->scope.arena;
+    int n = lua_gettop(L) - first + 1;
+    struct json *args, list = json_array(a, (size_t)n, &args);
+    struct json_member *m;
+    struct json object = json_object(a, 2, &m);
+    for (int i = 0; i < n; i++)
+        args[i] = script_json(L, first + i);
+    m[0] = (struct json_member){ json_of_str_borrow(STR("name")), name };
+    m[1] = (struct json_member){ json_of_str_borrow(STR("args")), list };
+    return wait_for(L, "call", object);
+}
+
+static int lib_call(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    return wait_for_call(L, script_json(L, 1), 2);
+}
+
+static int redis_call(lua_State *L)
+{
     int n = lua_gettop(L);
-    struct json *args, list = json_array(a, (size_t)n, &args),
-                       object = json_object(a, 0, &(struct json_member *){ 0 });
     if (!n)
         return luaL_error(L, "redis.call takes a command");
     for (int i = 1; i <= n; i++) {
         if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER)
             return luaL_error(L, "redis.call takes strings and numbers, not a %s",
                               luaL_typename(L, i));
-        args[i - 1] = script_json(L, i);
     }
-    return wait_for(L, "redis", json_set_key(a, &object, STR("args"), &list));
+    return wait_for_call(L, json_of_str_borrow(STR("redis.call")), 1);
 }
 
 static int lib_sleep(lua_State *L)
@@ -618,20 +635,11 @@ static int write_global(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "type", lib_type },
-    { "next", lib_next },
-    { "setmetatable", lib_setmetatable },
-    { "pcall", lib_pcall },
-    { "node", lib_node },
-    { "sleep", lib_sleep },
-    { "now", lib_now },
-    { "log", lib_log },
-    { "print", lib_log },
-    { "array", lib_array },
-    { "json_encode", lib_encode },
-    { "json_decode", lib_decode },
-    { "require", lib_require },
-    { NULL, NULL },
+    { "type", lib_type },          { "next", lib_next },       { "setmetatable", lib_setmetatable },
+    { "pcall", lib_pcall },        { "node", lib_node },       { "sleep", lib_sleep },
+    { "call", lib_call },          { "now", lib_now },         { "log", lib_log },
+    { "print", lib_log },          { "array", lib_array },     { "json_encode", lib_encode },
+    { "json_decode", lib_decode }, { "require", lib_require }, { NULL, NULL },
 };
 static const luaL_Reg input_functions[] = {
     { "all", input_all }, { "first", input_first }, { "last", input_last }, { NULL, NULL }

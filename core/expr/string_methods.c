@@ -222,7 +222,7 @@ static int string_repeat(lua_State *L)
 
 /* Case by code point with the tables of the C library's UTF-8 locale where it has one; Latin, Greek
  * and Cyrillic are mapped here, so the result does not depend on the locale of the process. */
-static uint32_t change_case(uint32_t c, bool upper)
+uint32_t js_change_case(uint32_t c, bool upper)
 {
     if (c < 0x80)
         return upper ? (c >= 'a' && c <= 'z' ? c - 32 : c) : (c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -282,7 +282,7 @@ void js_push_case(lua_State *L, const char *s, size_t len, bool upper)
             luaL_addlstring(&b, "SS", 2);
             continue;
         }
-        luaL_addlstring(&b, utf8, (size_t)(text_put_utf8(utf8, change_case(c, upper)) - utf8));
+        luaL_addlstring(&b, utf8, (size_t)(text_put_utf8(utf8, js_change_case(c, upper)) - utf8));
     }
     luaL_pushresult(&b);
 }
@@ -338,28 +338,6 @@ static int string_text(lua_State *L)
     return 1;
 }
 
-/* Letters before their capitals, as a reader's alphabet has them: a A b B. */
-static int string_locale_compare(lua_State *L)
-{
-    size_t la, lb;
-    lua_settop(L, 2);
-    const char *b = js_arg_string(L, 2, &lb), *a = self(L, &la);
-    const char *ea = a + la, *eb = b + lb;
-    int tie = 0, order = 0;
-    while (!order && a < ea && b < eb) {
-        uint32_t x = text_get_utf8(&a, ea), y = text_get_utf8(&b, eb);
-        uint32_t fx = change_case(x, false), fy = change_case(y, false);
-        if (fx != fy)
-            order = fx < fy ? -1 : 1;
-        else if (x != y && !tie)
-            tie = x > y ? -1 : 1;
-    }
-    if (!order)
-        order = a < ea ? 1 : b < eb ? -1 : tie;
-    lua_pushnumber(L, order);
-    return 1;
-}
-
 const struct js_method js_string_methods[] = {
     { "slice", string_slice },
     { "substring", string_substring },
@@ -383,9 +361,12 @@ const struct js_method js_string_methods[] = {
     { "toLocaleLowerCase", string_to_lower },
     { "trim", string_trim },
     { "trimStart", string_trim_start },
+    { "trimLeft", string_trim_start },
+    { "trimRight", string_trim_end },
     { "trimEnd", string_trim_end },
     { "toString", string_text },
     { "valueOf", string_text },
-    { "localeCompare", string_locale_compare },
+    { "localeCompare", js_string_locale_compare },
+    { "normalize", js_string_normalize },
     { NULL, NULL },
 };

@@ -143,11 +143,19 @@ const struct js_method js_number_ext[] = {
     { NULL, NULL },
 };
 
+/* Conversions that mean nothing for a list, an object or a boolean give undefined, as in n8n. */
+int js_no_value(lua_State *L)
+{
+    lua_pushnil(L);
+    return 1;
+}
+
 const struct js_method js_boolean_ext[] = {
     { "toBoolean", to_boolean },
     { "toInt", to_int },
     { "toFloat", to_float },
     { "toNumber", to_float },
+    { "toDateTime", js_no_value },
     { "toString", boolean_text },
     { "toJsonString", js_to_json_string },
     { "isEmpty", never },
@@ -280,6 +288,10 @@ const struct js_method js_object_ext[] = {
     { "values", js_object_values },
     { "merge", object_merge },
     { "toJsonString", js_to_json_string },
+    { "toInt", js_no_value },
+    { "toFloat", js_no_value },
+    { "toBoolean", js_no_value },
+    { "toDateTime", js_no_value },
     { NULL, NULL },
 };
 

@@ -278,7 +278,7 @@ static void scripts_wait(void **state)
               true);
     static const char *const waits[] = {
         "{\"body\":{\"x\":1},\"method\":\"POST\",\"url\":\"http://a\",\"op\":\"http\"}",
-        "{\"args\":[\"GET\",\"key\",1],\"op\":\"redis\"}",
+        "{\"name\":\"redis.call\",\"args\":[\"GET\",\"key\",1],\"op\":\"call\"}",
         "{\"key\":\"k\",\"topic\":\"t\",\"value\":" FIRST ",\"op\":\"kafka\"}",
         "{\"ms\":20,\"op\":\"sleep\"}",
     };
