@@ -202,8 +202,20 @@ static uint32_t check_list(const struct link *list, bool saved)
         const struct exec *e = CONTAINER_OF(at, struct exec, lane_link);
         BUG_IF(e->magic != exec_MAGIC);
         BUG_IF(e->saved != saved);
-        BUG_IF(e->state == EXEC_NONE || e->state == EXEC_ENDED || e->state == EXEC_RUNNING);
+        BUG_IF(e->state == EXEC_NONE || e->state == EXEC_ENDED || e->state == EXEC_RUNNING ||
+               e->state == EXEC_DONE);
         BUG_IF(e->state == EXEC_PARKED && e->seg.pending == 0 && !e->sleep);
+    }
+    return n;
+}
+
+static uint32_t check_done(const struct link *list)
+{
+    uint32_t n = 0;
+    for (const struct link *at = list->next; at != list; at = at->next, n++) {
+        const struct exec *e = CONTAINER_OF(at, struct exec, lane_link);
+        BUG_IF(e->magic != exec_MAGIC);
+        BUG_IF(e->state != EXEC_DONE || !e->rows);
     }
     return n;
 }
@@ -213,7 +225,8 @@ void engine_check(const struct engine *en)
     uint32_t live = 0, parked = 0;
     for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
         const struct lane *lane = CONTAINER_OF(at, struct lane, link);
-        uint32_t n = check_list(&lane->unsaved, false) + check_list(&lane->saved, true);
+        uint32_t n = check_list(&lane->unsaved, false) + check_list(&lane->saved, true) +
+                     check_done(&lane->done);
         BUG_IF(n != lane->live);
         BUG_IF(lane->committed > lane->next);
         BUG_IF(lane->released > lane->seq);

@@ -178,6 +178,7 @@ void engine_destroy(struct engine *en)
         struct exec *e;
         LIST_EACH(e, &lane->unsaved, struct exec, lane_link) { exec_drop(e); }
         LIST_EACH(e, &lane->saved, struct exec, lane_link) { exec_drop(e); }
+        LIST_EACH(e, &lane->done, struct exec, lane_link) { exec_drop(e); }
         lane_destroy(lane);
     }
     struct engine_plan *ep;

@@ -125,6 +125,7 @@ struct ticket {
     X(RUNNING) /* the frame being called; no list */                                               \
     X(PARKED)  /* the engine's parked list */                                                      \
     X(HELD)    /* waits for a commit (each_step, full turn); the engine's or a turn's held list */ \
+    X(DONE)    /* ended, but a row that it asked for may be refused; its turn's done list */       \
     X(ENDED)   /* gone in a moment; no list */
 enum exec_state {
     EXEC_NONE,
@@ -229,9 +230,10 @@ struct exec {
     bool answered;  /* its webhook has its answer */
     bool failed;
     bool restored;
+    bool refused;          /* it failed because a row was: nothing of it left */
     uint8_t answer_data;   /* enum answer_data */
     struct link link;      /* of its state */
-    struct link lane_link; /* lane->unsaved or lane->saved */
+    struct link lane_link; /* lane->unsaved, lane->saved or lane->done */
     struct exec *next_free;
     struct engine *en;
     struct engine_plan *ep;
@@ -335,7 +337,7 @@ struct lane {
     enum durability durability;
     bool dropping, in_flight; /* in_flight: part of the turn that is being committed */
     void *user;
-    struct link unsaved, saved; /* executions */
+    struct link unsaved, saved, done; /* executions */
     uint32_t live;
     struct columns columns[2]; /* by turn */
     struct pending_release *pending;
@@ -374,6 +376,7 @@ struct turn {
     uint32_t n_done;  /* executions that ended in it */
     size_t bytes;     /* inputs and outputs */
     struct link held; /* executions that go on when it is durable */
+    struct link done; /* executions that are gone when it is */
 };
 
 struct engine_host {
@@ -416,6 +419,7 @@ struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t pos
 void exec_set_state(struct exec *e, enum exec_state to);
 void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroyed, evicted */
 void exec_end(struct exec *e, enum store_status status);
+void exec_start_error_workflow(struct exec *e, struct turn *t);
 void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_error *error);
 /* Every field is written once, in order: this runs for each item at each node. */
 static inline struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node,
@@ -475,15 +479,21 @@ void ticket_free_slabs(struct engine *en);
 #define TURN_FAILURE_BODY "{\"message\":\"Workflow execution failed\"}"
 void turn_init(struct turn *t, uint32_t index);
 void turn_fini(struct turn *t);
-void turn_add_ended(struct exec *e, enum store_status status);
+bool turn_add_ended(struct exec *e, enum store_status status); /* true: rows of it may be refused */
+void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status);
+void turn_add_dead_letter(struct exec *e, struct columns *c, uint32_t exec);
+void turn_fill_record(struct turn *t);
+bool turn_record_empty(const struct turn *t);
+void turn_done(struct engine *en, struct turn *t);
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
 void turn_answer_accept(struct exec *e, int status);
-void turn_start_workflow(struct exec *e, const char *workflow, wf_str item);
-bool turn_answers_lane(const struct turn *t, const struct lane *lane);
+void turn_start_workflow(struct turn *t, const struct exec *e, const char *workflow, wf_str item);
 bool turn_full(const struct engine *en); /* nothing more may end before it is committed */
 void columns_init(struct columns *c, size_t cap);
 void columns_clear(struct columns *c);
 void columns_fini(struct columns *c);
+/* verdict.c */
+bool turn_answers_lane(const struct turn *t, const struct lane *lane);
 void turn_forget_lane(struct turn *t, struct lane *lane); /* its answers become 503 */
 
 /* lane.c */

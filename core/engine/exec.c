@@ -242,18 +242,32 @@ static void answer_end(struct exec *e, enum store_status status)
     strbuf_fini(&body);
 }
 
+/* It is kept as it is, until the store has taken its rows. */
+static void set_done(struct exec *e, struct turn *t)
+{
+    cancel_waits(e);
+    leave_lone_list(e);
+    exec_set_state(e, EXEC_DONE);
+    list_append(&t->done, &e->link);
+    list_remove(&e->lane_link);
+    list_append(&e->lane->done, &e->lane_link);
+}
+
 void exec_end(struct exec *e, enum store_status status)
 {
+    struct turn *t = e->en->gather;
     count_end(e, status);
     answer_end(e, status);
     if (e->en->io.ended)
         e->en->io.ended(e->en->io.ctx, e, status);
-    turn_add_ended(e, status);
-    exec_drop(e);
+    if (turn_add_ended(e, status))
+        set_done(e, t);
+    else
+        exec_drop(e);
 }
 
 /* {"execution":{...},"workflow":{...}} for the error workflow. */
-static void start_error_workflow(struct exec *e)
+void exec_start_error_workflow(struct exec *e, struct turn *t)
 {
     const struct plan *p = e->ep->plan;
     if (!p->settings.error_workflow || !e->en->io.start ||
@@ -276,7 +290,7 @@ static void start_error_workflow(struct exec *e)
     strbuf_adds(&b, ",\"name\":");
     strbuf_add_json(&b, p->name, strlen(p->name));
     strbuf_adds(&b, "}}");
-    turn_start_workflow(e, p->settings.error_workflow, strbuf_str(&b));
+    turn_start_workflow(t, e, p->settings.error_workflow, strbuf_str(&b));
     strbuf_fini(&b);
 }
 
@@ -289,7 +303,7 @@ void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_e
     e->error_item = item;
     e->failed = true;
     outcome_take_back(e, NULL); /* tried again, the whole node runs again */
-    start_error_workflow(e);
+    exec_start_error_workflow(e, e->en->gather);
     exec_end(e, STORE_ERROR);
 }
 

@@ -25,6 +25,7 @@ struct lane *engine_lane_add(struct engine *en, const struct lane_config *config
     lane->user = config->user;
     list_init(&lane->unsaved);
     list_init(&lane->saved);
+    list_init(&lane->done);
     columns_init(&lane->columns[0], en->limits.max_turn_bytes * 4);
     columns_init(&lane->columns[1], en->limits.max_turn_bytes * 4);
     list_append(&en->lanes, &lane->link);
@@ -111,6 +112,7 @@ void lane_lose(struct lane *lane)
     struct engine *en = lane->en;
     drop_all(&lane->unsaved);
     drop_all(&lane->saved);
+    drop_all(&lane->done);
     turn_forget_lane(en->gather, lane);
     if (en->flight)
         turn_forget_lane(en->flight, lane);

@@ -6,7 +6,7 @@
  * "waiting":[{"n":node, "in":[[..]|null..]}..], "runs":[{"n":node, "i":index, "out":[[..]..]}..],
  * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
  * "memory":[{"n":node, "v":value, "l":[[item..]..]}..],
- * "rows":[[table,row,unique]..], "raw":base64,
+ * "rows":[[table,row,unique,node]..], "raw":base64,
  * "wake":of its next try, "deadline":of its timeout}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
@@ -18,8 +18,8 @@
  * lost.
  *
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
- * do it twice. `outputIndex` is what its next output is called, so that no two that leave share a
- * name.
+ * do it twice. All of one whose row was refused stays, so it is saved. `outputIndex` is what its
+ * next output is called, so that no two that leave share a name.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -285,10 +285,10 @@ static void add_memory(struct saver *s, const struct exec *e)
 }
 
 /* What the node under way asked for it will ask for again; what a failed execution asked for has
- * left. */
+ * left, but for one whose row was refused. */
 static bool keeps_effect(const struct exec *e, const struct asked_by *by)
 {
-    return !e->failed && !outcome_under_way(e, by);
+    return (!e->failed || e->refused) && !outcome_under_way(e, by);
 }
 
 static void add_outputs(struct strbuf *b, const struct exec *e)
@@ -318,7 +318,7 @@ static void add_outputs(struct strbuf *b, const struct exec *e)
         strbuf_add_json(b, r->row.ptr, r->row.len);
         strbuf_addc(b, ',');
         strbuf_add_json(b, r->unique.ptr, r->unique.len);
-        strbuf_addc(b, ']');
+        strbuf_addf(b, ",%u]", r->by.node);
     }
     strbuf_addc(b, ']');
 }
@@ -603,6 +603,7 @@ static void load_outputs(struct loader *l, const struct json *doc)
         r->table = json_str(json_at(&rows->elements[i], 0));
         r->row = json_str(json_at(&rows->elements[i], 1));
         r->unique = json_str(json_at(&rows->elements[i], 2));
+        r->by.node = (uint32_t)int_of(l, json_at(&rows->elements[i], 3), e->ep->plan->n_nodes - 1);
         *last = r;
         last = &r->next;
     }

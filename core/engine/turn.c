@@ -9,9 +9,7 @@
  *
  *   gather --engine_commit--> in flight --engine_committed OK--> outputs, answers, held executions
  * released
- *                                 |--FENCED----> the lane is lost; the rest of the turn is
- * committed again
- *                                 '--BAD_ROWS--> those executions fail; the turn is committed again
+ *                                 '--FENCED, BAD_ROWS--> see verdict.c
  *
  * Lanes without a journal (none, at_least_once) use the columns for their outputs only; these leave
  * when the turn closes, or with the commit when the turn has one.
@@ -107,7 +105,7 @@ static void add_rows(struct turn *t, const struct exec *e)
     }
 }
 
-static void add_exec_row(struct turn *t, struct exec *e, enum store_status status)
+void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
 {
     struct strbuf state;
     strbuf_init(&state, e->en->limits.max_exec_bytes);
@@ -135,7 +133,7 @@ static void add_exec_row(struct turn *t, struct exec *e, enum store_status statu
     }
 }
 
-static void add_dead_letter(struct exec *e, struct columns *c)
+void turn_add_dead_letter(struct exec *e, struct columns *c, uint32_t exec)
 {
     const char *topic = e->ep->plan->settings.dead_letter;
     if (!topic || !e->error)
@@ -148,7 +146,7 @@ static void add_dead_letter(struct exec *e, struct columns *c)
     store_headers_add(&headers, STR("catalyst-workflow"), str_of(e->ep->plan->id));
     store_headers_add(&headers, STR("catalyst-node"), str_of(exec_node(e, e->error_node)->name));
     store_headers_add(&headers, STR("catalyst-reason"), str_of(e->error->message));
-    struct store_output out = { .exec = c->n - 1,
+    struct store_output out = { .exec = exec,
                                 .index = e->n_outputs++,
                                 .partition = -1,
                                 .channel = STR("kafka"),
@@ -161,7 +159,7 @@ static void add_dead_letter(struct exec *e, struct columns *c)
     strbuf_fini(&headers);
 }
 
-void turn_add_ended(struct exec *e, enum store_status status)
+bool turn_add_ended(struct exec *e, enum store_status status)
 {
     struct turn *t = e->en->gather;
     struct columns *c = &e->lane->columns[t->index];
@@ -184,17 +182,19 @@ void turn_add_ended(struct exec *e, enum store_status status)
         c->n_outputs++;
     }
     if (status == STORE_ERROR) {
-        add_dead_letter(e, c);
-        add_exec_row(t, e, status);
+        turn_add_dead_letter(e, c, i);
+        turn_add_exec_row(t, e, status);
     } else if (e->saved) {
         *(struct exec_id *)array_next(&t->ended, &t->n_ended, &t->ended_size, sizeof e->id) = e->id;
     }
     /* Messages that did not fit would be lost; after a restart they come again. */
     BUG_IF(c->outputs.failed);
-    if (e->rows && !begins_again)
+    bool asks_rows = e->rows && !begins_again;
+    if (asks_rows)
         add_rows(t, e);
     t->n_done++;
     t->bytes += c->inputs.len + c->outputs.len - before;
+    return asks_rows;
 }
 
 static void answer(struct exec *e, int status, wf_str headers, wf_str body, bool of_accept)
@@ -213,9 +213,8 @@ void turn_answer(struct exec *e, int status, wf_str headers, wf_str body)
     answer(e, status, headers, body, false);
 }
 
-void turn_start_workflow(struct exec *e, const char *workflow, wf_str item)
+void turn_start_workflow(struct turn *t, const struct exec *e, const char *workflow, wf_str item)
 {
-    struct turn *t = e->en->gather;
     struct turn_start *s = array_next(&t->starts, &t->n_starts, &t->starts_size, sizeof *s);
     *s = (struct turn_start){ arena_strdup(&t->arena, workflow),
                               arena_str(&t->arena, item.ptr, item.len), e->id };
@@ -231,6 +230,7 @@ void turn_init(struct turn *t, uint32_t index)
     t->index = index;
     arena_init(&t->arena, NULL, 0);
     list_init(&t->held);
+    list_init(&t->done);
 }
 
 static void turn_clear(struct turn *t)
@@ -265,7 +265,7 @@ static void save_live(struct engine *en, struct turn *t)
         struct exec *e;
         LIST_EACH(e, &lane->unsaved, struct exec, lane_link)
         {
-            add_exec_row(t, e, STORE_WAITING);
+            turn_add_exec_row(t, e, STORE_WAITING);
             e->saved = true;
             e->dirty = false;
             list_remove(&e->lane_link);
@@ -277,7 +277,7 @@ static void save_live(struct engine *en, struct turn *t)
     LIST_EACH(e, &en->held, struct exec, link)
     {
         if (e->dirty)
-            add_exec_row(t, e, STORE_WAITING);
+            turn_add_exec_row(t, e, STORE_WAITING);
         e->dirty = false;
         list_remove(&e->link);
         list_append(&t->held, &e->link);
@@ -343,7 +343,7 @@ static void gather_lanes(struct engine *en, struct turn *t)
     }
 }
 
-static void fill_record(struct turn *t)
+void turn_fill_record(struct turn *t)
 {
     t->record.blocks = t->blocks;
     t->record.execs = t->execs;
@@ -354,8 +354,9 @@ static void fill_record(struct turn *t)
     t->record.n_rows = t->n_rows;
 }
 
-static bool record_empty(const struct store_turn *r)
+bool turn_record_empty(const struct turn *t)
 {
+    const struct store_turn *r = &t->record;
     return !r->n_blocks && !r->n_execs && !r->n_ended && !r->n_rows;
 }
 
@@ -394,9 +395,11 @@ static void let_held_go(struct turn *t)
     }
 }
 
-static void turn_done(struct engine *en, struct turn *t)
+void turn_done(struct engine *en, struct turn *t)
 {
     turn_release(en, t);
+    struct exec *e;
+    LIST_EACH(e, &t->done, struct exec, link) { exec_drop(e); }
     en->counters.turns++;
     en->last_commit_us = en->now_us;
     if (en->flight == t)
@@ -421,15 +424,15 @@ bool engine_commit(struct engine *en)
     struct turn *t = en->gather;
     save_live(en, t);
     gather_lanes(en, t);
-    fill_record(t);
-    if (!t->n_lanes && record_empty(&t->record) && !t->n_replies && !t->n_starts &&
+    turn_fill_record(t);
+    if (!t->n_lanes && turn_record_empty(t) && !t->n_replies && !t->n_starts &&
         list_empty(&t->held)) {
         turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room
                           again */
         return false;
     }
     en->gather = &en->turns[!t->index];
-    if (record_empty(&t->record)) {
+    if (turn_record_empty(t)) {
         turn_done(en, t);
         return false;
     }
@@ -437,244 +440,4 @@ bool engine_commit(struct engine *en)
     t->in_flight = true;
     en->io.commit(en->io.ctx, &t->record);
     return true;
-}
-
-/* --- trouble ---------------------------------------------------------------------------------- */
-
-static bool of_lane(struct exec_id id, const struct lane *lane)
-{
-    return id.source == lane->source && id.partition == lane->partition;
-}
-
-bool turn_answers_lane(const struct turn *t, const struct lane *lane)
-{
-    for (uint32_t i = 0; i < t->n_replies; i++)
-        if (of_lane(t->replies[i].exec, lane))
-            return true;
-    return false;
-}
-
-/* What these answers tell will not be durable. Their clients would wait for ever without one. */
-static void refuse_answers(struct turn *t, const struct lane *lane)
-{
-    uint32_t n = 0;
-    struct engine *en = lane->en;
-    for (uint32_t i = 0; i < t->n_replies; i++) {
-        struct turn_reply *r = &t->replies[i];
-        if (!of_lane(r->exec, lane)) {
-            t->replies[n++] = *r;
-            continue;
-        }
-        r->out.status = 503;
-        r->out.headers = no_str();
-        r->out.body = STR("{\"error\":\"the engine stops; the outcome is not known\"}");
-        en->io.answer(en->io.ctx, &r->out);
-    }
-    t->n_replies = n;
-}
-
-void turn_forget_lane(struct turn *t, struct lane *lane)
-{
-    refuse_answers(t, lane);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < t->n_execs; i++)
-        if (!of_lane(t->execs[i].id, lane))
-            t->execs[n++] = t->execs[i];
-    t->n_execs = n;
-    n = 0;
-    for (uint32_t i = 0; i < t->n_ended; i++)
-        if (!of_lane(t->ended[i], lane))
-            t->ended[n++] = t->ended[i];
-    t->n_ended = n;
-    n = 0;
-    for (uint32_t i = 0; i < t->n_rows; i++)
-        if (!of_lane(t->rows[i].exec, lane))
-            t->rows[n++] = t->rows[i];
-    t->n_rows = n;
-    n = 0;
-    for (uint32_t i = 0; i < t->n_starts; i++)
-        if (!of_lane(t->starts[i].exec, lane))
-            t->starts[n++] = t->starts[i];
-    t->n_starts = n;
-    n = 0;
-    uint32_t journaled = 0;
-    for (uint32_t i = 0; i < t->n_lanes; i++)
-        if (t->lanes[i] != lane) {
-            journaled += i < t->record.n_blocks;
-            t->lanes[n] = t->lanes[i];
-            t->blocks[n++] = t->blocks[i];
-        }
-    t->n_lanes = n;
-    t->record.n_blocks = journaled;
-    columns_clear(&lane->columns[t->index]);
-}
-
-static void commit_again(struct engine *en, struct turn *t)
-{
-    fill_record(t);
-    if (record_empty(&t->record))
-        turn_done(en, t);
-    else
-        en->io.commit(en->io.ctx, &t->record);
-}
-
-/* The outputs of one execution of a block are taken out. */
-static void drop_outputs(struct columns *c, struct store_block *b, uint32_t exec)
-{
-    struct strbuf kept;
-    strbuf_init(&kept, c->outputs.cap);
-    struct store_output out;
-    size_t at = 0;
-    uint32_t n = 0;
-    wf_str all = strbuf_str(&c->outputs);
-    while (store_output_next(all, &at, &out) == 1)
-        if (out.exec != exec) {
-            store_output_add(&kept, &out);
-            n++;
-        }
-    strbuf_fini(&c->outputs);
-    c->outputs = kept;
-    c->n_outputs = b->n_outputs = n;
-    b->outputs = strbuf_str(&c->outputs);
-}
-
-static void mark_failed(struct engine *en, struct turn *t, struct exec_id id)
-{
-    for (uint32_t i = 0; i < t->n_lanes; i++) {
-        if (!of_lane(id, t->lanes[i]))
-            continue;
-        struct columns *c = &t->lanes[i]->columns[t->index];
-        for (uint32_t k = 0; k < c->n; k++)
-            if (c->positions[k] == id.position) {
-                bool counted = c->statuses[k] == STORE_ERROR;
-                c->statuses[k] = STORE_ERROR;
-                drop_outputs(c, &t->blocks[i], k);
-                struct engine_plan *ep = engine_plan_of(en, c->versions[k]);
-                if (ep && !counted) {
-                    ep->counters.succeeded--;
-                    ep->counters.failed++;
-                }
-            }
-    }
-}
-
-static bool same_exec(struct exec_id a, struct exec_id b)
-{
-    return a.source == b.source && a.partition == b.partition && a.position == b.position;
-}
-
-/* The one row of an execution in the turn: it may have failed before its row was refused, and a row
- * that it left when it was parked must not be removed now. */
-static struct store_exec *failed_row(struct turn *t, struct exec_id id)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < t->n_ended; i++)
-        if (!same_exec(t->ended[i], id))
-            t->ended[n++] = t->ended[i];
-    t->n_ended = n;
-    for (uint32_t i = 0; i < t->n_execs; i++)
-        if (same_exec(t->execs[i].id, id)) {
-            t->execs[i].state =
-                (wf_str){ "", 0 }; /* what it says was sent goes with the refused row */
-            return &t->execs[i];
-        }
-    struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
-    *row = (struct store_exec){ .id = id };
-    return row;
-}
-
-static void answer_failure(struct turn *t, struct exec_id id)
-{
-    for (uint32_t i = 0; i < t->n_replies; i++) {
-        struct turn_reply *r = &t->replies[i];
-        if (!same_exec(r->exec, id) || r->of_accept)
-            continue;
-        r->out.status = 500;
-        r->out.headers = no_str();
-        r->out.body = STR(TURN_FAILURE_BODY);
-    }
-}
-
-/* An execution whose row the database refused fails as a whole: its outputs and other rows go, its
- * error is kept. The others of the turn are not touched. */
-static void fail_bad_row(struct engine *en, struct turn *t, struct exec_id id, const char *table,
-                         const char *reason)
-{
-    mark_failed(en, t, id);
-    answer_failure(t, id);
-    struct strbuf error;
-    strbuf_init(&error, 1u << 16);
-    strbuf_adds(&error, "{\"message\":");
-    wf_str text =
-        arena_printf(&t->arena, "the database refused a row for table '%s': %s", table, reason);
-    strbuf_add_json(&error, text.ptr, text.len);
-    strbuf_adds(&error, ",\"code\":\"row_refused\"}");
-    struct store_exec *row = failed_row(t, id);
-    row->status = STORE_ERROR;
-    row->ended_us = en->now_wall_us;
-    if (!row->started_us)
-        row->started_us = en->now_wall_us;
-    row->error = arena_str(&t->arena, error.ptr, error.len);
-    strbuf_fini(&error);
-    for (uint32_t i = 0; i < t->n_lanes; i++)
-        for (uint32_t k = 0; of_lane(id, t->lanes[i]) && k < t->blocks[i].n; k++)
-            if (t->blocks[i].positions[k] == id.position)
-                row->version = t->blocks[i].versions[k];
-}
-
-static bool is_bad(const struct store_commit_result *result, const struct turn *t,
-                   struct exec_id id)
-{
-    for (uint32_t i = 0; i < result->n_bad; i++) {
-        if (same_exec(t->rows[result->bad[i].row].exec, id))
-            return true;
-    }
-    return false;
-}
-
-static void on_bad_rows(struct engine *en, struct turn *t, const struct store_commit_result *result)
-{
-    en->counters.bad_rows += result->n_bad;
-    for (uint32_t i = 0; i < result->n_bad; i++) {
-        const struct store_row *row = &t->rows[result->bad[i].row];
-        bool done = false; /* by another row of the same execution */
-        for (uint32_t k = 0; k < i && !done; k++)
-            done = same_exec(t->rows[result->bad[k].row].exec, row->exec);
-        if (done)
-            continue;
-        fail_bad_row(en, t, row->exec, row->table.ptr, result->bad[i].reason);
-    }
-    struct store_row *kept = arena_alloc(&t->arena, t->n_rows * sizeof *kept + 1);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < t->n_rows; i++)
-        if (!is_bad(result, t, t->rows[i].exec))
-            kept[n++] = t->rows[i];
-    memcpy(t->rows, kept, n * sizeof *kept);
-    t->n_rows = n;
-    commit_again(en, t);
-}
-
-void engine_committed(struct engine *en, const struct store_commit_result *result)
-{
-    struct turn *t = en->flight;
-    BUG_IF(!t);
-    en->now_us = en->io.mono_us(en->io.ctx);
-    en->now_wall_us = en->io.wall_us(en->io.ctx);
-    en->counters.commit_us_sum += (uint64_t)result->took_us;
-    switch (result->result) {
-    case STORE_OK:
-        en->counters.commits++;
-        turn_done(en, t);
-        return;
-    case STORE_BAD_ROWS:
-        on_bad_rows(en, t, result);
-        return;
-    case STORE_FENCED:
-        en->counters.fenced++;
-        BUG_IF(result->lane >= t->record.n_blocks);
-        lane_lose(t->lanes[result->lane]);
-        commit_again(en, t);
-        return;
-    }
-    BUG_IF("a commit result is one of the three");
 }

@@ -35,6 +35,7 @@ struct message {
     bool malformed, bad_row, unique_row;
     unsigned items, wait, wait_mid, wait_late, rows, outputs;
     bool must_fail, may_fail;
+    bool mended;      /* the store takes its bad row from now on */
     bool marked;      /* to be run again */
     unsigned marks;   /* so often it was */
     uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */

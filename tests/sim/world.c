@@ -134,7 +134,7 @@ static void make_message(struct message *m, unsigned p, unsigned n)
     m->bad_row = m->rows && sim_chance(10);
     m->unique_row = sim_chance(50);
     m->malformed = sim_chance(4);
-    m->must_fail = m->malformed || m->bad_row || m->wait == WAIT_FAIL ||
+    m->must_fail = m->malformed || m->wait == WAIT_FAIL ||
                    (m->wait_mid == WAIT_FAIL && !world.lenient) || m->wait_late == WAIT_FAIL;
     m->may_fail =
         may_fail(m->wait) || (may_fail(m->wait_mid) && !world.lenient) || may_fail(m->wait_late);
@@ -248,10 +248,10 @@ static void mark_some(void)
     struct sim_lane *lane = &world.lanes[sim_below(world.parts)];
     for (unsigned n = 0; n < lane->n; n++) {
         struct message *m = &lane->messages[n];
-        if (!m->has_exec || m->exec.status != STORE_ERROR || m->marked || m->bad_row ||
-            m->malformed || sim_chance(50))
+        if (!m->has_exec || m->exec.status != STORE_ERROR || m->marked || m->malformed ||
+            sim_chance(50))
             continue;
-        m->marked = true;
+        m->marked = m->mended = true;
         m->marks++;
     }
 }

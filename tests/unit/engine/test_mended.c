@@ -358,6 +358,98 @@ static void retry_of_a_node_with_raw_memory_sends_nothing_twice(void **state)
     expect_seen("R B R B ");
 }
 
+/* --- refused rows ------------------------------------------------------------------------------
+ */
+
+static void refuse_row(uint32_t row)
+{
+    struct store_bad_row bad = { row, "amount must be positive" };
+    commit_result(
+        &(struct store_commit_result){ .result = STORE_BAD_ROWS, .bad = &bad, .n_bad = 1 });
+}
+
+/* Nothing of it left, so a retry asks for all of it again, and once. */
+static void refused_row_can_be_tried_again(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"errorWorkflow\":\"alarm\",\"deadLetter\":\"dead\"",
+             N("A", "out", 1, 0, "") "," N("R", "row", 2, 0, "") "," N("Z", "pass", 3, 0, ""),
+             E("In", TO1("A")) "," E("A", TO1("R")) "," E("R", TO1("Z")));
+    send_message("{\"i\":1}");
+    send_message("{\"i\":2}");
+    assert_true(commit_start());
+    refuse_row(1);
+    assert_string_equal(rig.started.ptr, "");
+    assert_int_equal(rig.turn->n_rows, 1);
+    struct store_exec kept = keep_row();
+    assert_int_equal(kept.status, STORE_ERROR);
+    assert_int_equal(kept.id.position, 1);
+    assert_int_equal(kept.version, 1);
+    assert_true(str_eq(rig.turn->execs[0].node, STR("R")));
+    wf_str error = rig.turn->execs[0].error;
+    assert_non_null(
+        strstr(error.ptr, "refused a row for table 'charges': amount must be positive"));
+    assert_non_null(strstr(error.ptr, "\"code\":\"row_refused\""));
+    assert_int_equal(rig.turn->blocks[0].statuses[0], STORE_SUCCESS);
+    assert_int_equal(rig.turn->blocks[0].statuses[1], STORE_ERROR);
+    assert_int_equal(failed(), 1);
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "out={\"i\":1} dead={\"i\":2} ");
+    assert_non_null(strstr(rig.started.ptr, "alarm:{\"execution\":{\"id\":\"1-0-1\""));
+    clear_text(&rig.released);
+    restore(&kept);
+    expect_seen("Z Z ");
+    assert_int_equal(succeeded(), 1);
+    assert_true(commit_start());
+    assert_int_equal(rig.turn->n_rows, 1);
+    assert_int_equal(rig.turn->n_ended, 1);
+    struct store_output out;
+    size_t at = 0;
+    assert_int_equal(store_output_next(rig.turn->blocks[0].outputs, &at, &out), 1);
+    assert_int_equal(out.index, 0); /* the dead letter was 1 */
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "out={\"i\":2} ");
+}
+
+/* It had failed already, and the row was to stay: a retry begins with the failed node. */
+static void refused_row_of_a_failed_execution(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"errorWorkflow\":\"alarm\"",
+             N("A", "out", 1, 0, "") "," N("R", "row", 2, 0, "") "," N("Z", "fail", 3, 0,
+                                                                       P("\"field\":\"bad\"")),
+             E("In", TO1("A")) "," E("A", TO1("R")) "," E("R", TO1("Z")));
+    send_message("{\"bad\":1}");
+    assert_true(commit_start());
+    refuse_row(0);
+    struct store_exec kept = keep_row();
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "");
+    const char *again = strstr(rig.started.ptr + 1, "alarm:");
+    assert_null(again); /* one start, which tells of the row */
+    assert_non_null(strstr(rig.started.ptr, "refused a row"));
+    restore(&kept);
+    expect_seen("Z Z ");
+    assert_true(commit_start());
+    assert_int_equal(rig.turn->n_rows, 1);
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "out={\"bad\":1} ");
+}
+
+static void refused_row_of_a_lane_that_is_lost(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("R", "row", 1, 0, ""), E("In", TO1("R")));
+    send_message("{}");
+    assert_true(commit_start());
+    refuse_row(0);
+    engine_committed(rig.en, &(struct store_commit_result){ .result = STORE_FENCED });
+    rig.turn = NULL;
+    assert_string_equal(rig.lost.ptr, "1 ");
+    assert_int_equal(engine_counters_get(rig.en)->live, 0);
+    rig_run();
+}
+
 static void dead_letter_of_a_restored_execution_has_its_message(void **state)
 {
     (void)state;
@@ -557,6 +649,9 @@ int main(void)
         TEST(items_of_a_run_under_way_send_once),
         TEST(retry_of_a_failed_execution_sends_nothing_twice),
         TEST(retry_of_a_node_with_raw_memory_sends_nothing_twice),
+        TEST(refused_row_can_be_tried_again),
+        TEST(refused_row_of_a_failed_execution),
+        TEST(refused_row_of_a_lane_that_is_lost),
         TEST(dead_letter_of_a_restored_execution_has_its_message),
         TEST(merge_waits_for_the_merge_above_it),
         TEST(nothing_runs_below_a_node_that_never_does),
