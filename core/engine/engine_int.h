@@ -511,6 +511,23 @@ void memory_run_ended(struct exec *e, uint32_t node);
 void memory_take_back(struct exec *e, uint32_t node); /* the run is tried again */
 const struct kept_state *memory_to_save(const struct exec *e, const struct kept *k);
 
+/* function.c: calls of Lua steps to functions of plugins. A call is an item of no node. */
+enum { CALL_NODE = INT32_MAX };
+static inline bool item_is_call(const struct wf_item *it) { return it->node == CALL_NODE; }
+struct function_call;
+struct function_state;
+typedef void function_over_fn(void *ctx);
+/* Starts {name, args}. on_over(ctx) is called when it is over, unless it is so at once. */
+struct function_call *function_start(struct wf_inst *inst, struct function_state **states,
+                                     const struct wf_item *caller, const struct json *op,
+                                     function_over_fn *on_over, void *ctx);
+bool function_is_over(const struct function_call *f);
+const struct json *function_answer(const struct function_call *f, const struct item_error **error);
+void function_drop(struct function_call *f); /* nobody waits for it any more */
+void function_close_all(struct engine *en, struct function_state *states);
+struct wf_item *function_push(struct wf_item *it, const struct json *json);
+void function_finish(struct wf_item *it, const struct item_error *error);
+
 /* host.c, service.c, script.c, view.c, save.c */
 void host_init(struct engine_host *host, struct engine *en);
 const void *service_find(const char *name);

@@ -59,6 +59,8 @@ static struct wf_item *push(struct wf_item *it, unsigned port, const struct json
 
 struct wf_item *outcome_push(struct wf_item *it, unsigned port, const struct json *json)
 {
+    if (item_is_call(it))
+        return function_push(it, json);
     return it->e->seg.n_outs < it->e->en->limits.max_items ? push(it, port, json) : NULL;
 }
 
@@ -76,7 +78,13 @@ static void settled(struct wf_item *it, enum item_state state)
         outcome_settle(e);
 }
 
-void outcome_finish(struct wf_item *it) { settled(it, ITEM_FINISHED); }
+void outcome_finish(struct wf_item *it)
+{
+    if (item_is_call(it))
+        function_finish(it, NULL);
+    else
+        settled(it, ITEM_FINISHED);
+}
 
 void outcome_segment_done(struct wf_segment *seg) { settled(seg->first, ITEM_FINISHED); }
 
@@ -275,6 +283,10 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
 void outcome_fail(struct wf_item *it, const struct item_error *error)
 {
     const struct plan_node *node = it->e->seg.inst->node;
+    if (item_is_call(it)) {
+        function_finish(it, error);
+        return;
+    }
     if (it->attempt < tries_allowed(node, error, false)) {
         int64_t wait =
             error->fault == WF_THROTTLE || error->fault == WF_TRANSIENT ? error->retry_after_ms : 0;
@@ -286,7 +298,9 @@ void outcome_fail(struct wf_item *it, const struct item_error *error)
 
 void outcome_retry(struct wf_item *it, int64_t in_ms, const struct item_error *error)
 {
-    if (it->attempt < tries_allowed(it->e->seg.inst->node, error, true))
+    if (item_is_call(it))
+        function_finish(it, error);
+    else if (it->attempt < tries_allowed(it->e->seg.inst->node, error, true))
         schedule(it, in_ms, error);
     else
         fail_now(it, (struct item_error *)error);

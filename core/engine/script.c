@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * service "script/1": Lua steps over items and segments.
  *
- * A run that ends at once lives on the stack here; one that waits (sleep, http.request, kafka.send)
- * moves to the execution's arena and holds a ticket until its answer is there. Scripts of different
- * items wait side by side; none blocks the worker.
+ * A run that ends at once lives on the stack here; one that waits (sleep, http.request, kafka.send,
+ * functions of plugins) moves to the execution's arena and holds a ticket until its answer is
+ * there. Scripts of different items wait side by side; none blocks the worker.
  */
 #include "engine/engine_int.h"
 #include <stdio.h>
@@ -15,16 +15,21 @@ struct wf_script {
     struct expr_script *script;
     const char *name; /* of the node */
     bool each;
+    struct wf_inst *inst;
+    struct function_state *functions; /* that it has called */
 };
 
 /* A script under way for one item or segment. */
 struct script_call {
     struct script_run run;
     struct wf_script *script;
-    struct wf_item *it;  /* of a segment: its first */
-    bool whole;          /* a segment */
-    bool failed;         /* an output was refused */
-    int64_t deadline_us; /* of the node's timeout, from the first wait on; 0: none */
+    struct wf_item *it;             /* of a segment: its first */
+    bool whole;                     /* a segment */
+    bool failed;                    /* an output was refused */
+    int64_t deadline_us;            /* of the node's timeout, from the first wait on; 0: none */
+    struct function_call *function; /* of a plugin, under way; or NULL */
+    const struct item_error *error; /* that the latest call raised, or NULL */
+    unsigned effects;               /* calls that may have done something outside */
 };
 
 static wf_script *compile(wf_inst *inst, wf_str source, int each, char *why, size_t why_size)
@@ -38,7 +43,7 @@ static wf_script *compile(wf_inst *inst, wf_str source, int each, char *why, siz
         return NULL;
     }
     struct wf_script *s = xcalloc(1, sizeof *s);
-    *s = (struct wf_script){ en, script, inst->node->name, each != 0 };
+    *s = (struct wf_script){ en, script, inst->node->name, each != 0, inst, NULL };
     return s;
 }
 
@@ -46,6 +51,7 @@ static void script_destroy(wf_script *s)
 {
     if (!s)
         return;
+    function_close_all(s->en, s->functions);
     script_free(s->en->config.lua, s->script);
     free(s);
 }
@@ -189,6 +195,8 @@ static const char *send_kafka(struct script_call *call)
                : "kafka.send: no Kafka is configured";
 }
 
+static void on_function(void *ctx);
+
 /* Starts what the script waits for. NULL, or why it cannot be. *at_once: the script goes on right
  * away. */
 static const char *begin_wait(struct script_call *call, struct ticket *t, bool *at_once)
@@ -197,6 +205,13 @@ static const char *begin_wait(struct script_call *call, struct ticket *t, bool *
     *at_once = false;
     if (str_eq(op, STR("sleep"))) {
         wait_sleep(call, t);
+        return NULL;
+    }
+    call->effects++;
+    if (str_eq(op, STR("call"))) {
+        call->function = function_start(call->script->inst, &call->script->functions, call->it,
+                                        &call->run.wait, on_function, call);
+        *at_once = function_is_over(call->function);
         return NULL;
     }
     if (str_eq(op, STR("http")))
@@ -223,6 +238,15 @@ static void limit_wait(struct script_call *call, struct ticket *t)
     t->times_out = true;
 }
 
+static enum script_status take_function(struct script_call *call)
+{
+    static const struct json none = { .type = JSON_MISSING };
+    struct function_call *f = call->function;
+    call->function = NULL;
+    const struct json *answer = function_answer(f, &call->error);
+    return resume(call, answer ? answer : &none, call->error ? call->error->message : NULL);
+}
+
 /* Starts a wait. False: it was over at once, and the script has gone on to *status. */
 static bool park_call(struct script_call *call, enum script_status *status)
 {
@@ -239,8 +263,28 @@ static bool park_call(struct script_call *call, enum script_status *status)
     t->script = NULL;
     ticket_free(t);
     struct json none = { .type = JSON_NULL };
-    *status = resume(call, &none, why);
+    *status = call->function ? take_function(call) : resume(call, &none, why);
     return false;
+}
+
+/* The error of a script. One that its first call raised keeps what it was: the step may be tried
+ * again, for nothing was done before. */
+static struct item_error *script_error(const struct script_call *call)
+{
+    struct exec *e = call->it->e;
+    struct item_error *error = error_create(e, WF_REJECTED, "%s", call->run.err.text);
+    char begin[60] = "";
+    if (call->error)
+        snprintf(begin, sizeof begin, "%s", call->error->message);
+    if (!*begin || !strstr(error->message, begin))
+        return error;
+    if (call->effects == 1 || call->error->fault == WF_ACCOUNT ||
+        call->error->fault == WF_UNKNOWN) {
+        error->fault = call->error->fault;
+        error->code = call->error->code;
+        error->retry_after_ms = call->error->retry_after_ms;
+    }
+    return error;
 }
 
 /* A script may make any number of calls that are over at once: a loop, no recursion. */
@@ -252,7 +296,7 @@ static void go_on(struct script_call *call, enum script_status status)
     if (status == SCRIPT_DONE)
         finish(call);
     else
-        outcome_fail(call->it, error_create(call->it->e, WF_REJECTED, "%s", call->run.err.text));
+        outcome_fail(call->it, script_error(call));
 }
 
 static void start(struct script_call *call)
@@ -279,6 +323,9 @@ static void call_init(struct script_call *call, wf_script *s, struct wf_item *it
     call->whole = !s->each;
     call->failed = false;
     call->deadline_us = 0;
+    call->function = NULL;
+    call->error = NULL;
+    call->effects = 0;
     scope_fill(&call->run.scope, it);
     call->run.items = items;
     call->run.n_items = n;
@@ -333,8 +380,19 @@ void script_ticket_due(struct ticket *t)
     go_on(call, resume(call, &none, NULL));
 }
 
+static void on_function(void *ctx)
+{
+    struct script_call *call = ctx;
+    struct ticket *t = call->it->ticket;
+    t->script = NULL;
+    ticket_free(t);
+    go_on(call, take_function(call));
+}
+
 void script_drop(struct ticket *t)
 {
+    if (t->script && t->script->function)
+        function_drop(t->script->function);
     if (t->script)
         script_cancel(t->script->script->en->config.lua, &t->script->run);
     t->script = NULL;

@@ -43,6 +43,13 @@ static const char *dl_reason(const char *path)
                                                                           : reason;
 }
 
+/* What it offers to Lua steps, when it has such a symbol. */
+static int add_functions(struct plugin_set *set, void *library, struct err *err)
+{
+    const wf_functions *functions = dlsym(library, "wf_functions_entry");
+    return functions ? plugin_set_add_functions(set, functions, err) : 0;
+}
+
 int plugin_set_load(struct plugin_set *set, const char *path, struct err *err)
 {
     struct arena scratch;
@@ -60,7 +67,7 @@ int plugin_set_load(struct plugin_set *set, const char *path, struct err *err)
         result =
             err_set(err, ERR_INVALID,
                     "%s: has no symbol wf_plugin_entry: end its source with WF_PLUGIN(...)", path);
-    else if (plugin_set_add(set, entry, path, err) != 0)
+    else if (plugin_set_add(set, entry, path, err) != 0 || add_functions(set, library, err) != 0)
         result = err_context(err, "%s", path);
     arena_fini(&scratch);
     return result;

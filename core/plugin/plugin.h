@@ -14,11 +14,13 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "json/json.h"
+#include <catalyst/functions.h>
 #include <catalyst/plugin.h>
 
 /* --- the registry ----------------------------------------------------------------------------- */
 
 struct plugin {
+    const struct plugin_set *set;
     const char *name, *version, *path, *docs;
     const struct node_type *nodes; /* n_nodes of them */
     size_t n_nodes;
@@ -69,6 +71,10 @@ const struct node_type *plugin_node_at(const struct plugin_set *set,
                                        size_t i);                       /* NULL past the end */
 const struct plugin *plugin_at(const struct plugin_set *set, size_t i); /* NULL past the end */
 const wf_cred_type *plugin_find_cred(const struct plugin_set *set, const char *type);
+
+/* Functions for Lua steps. plugin_set_load finds them by itself. -1 with *err. */
+int plugin_set_add_functions(struct plugin_set *set, const wf_functions *entry, struct err *err);
+const wf_function *plugin_find_function(const struct plugin_set *set, const char *name);
 
 /* --- parameters ------------------------------------------------------------------------------- */
 

@@ -24,9 +24,10 @@ struct plugin_set {
     size_t n_plugins, plugins_size;
     struct node_type **nodes;
     size_t n_nodes, nodes_size;
-    struct map by_type; /* types and aliases -> struct node_type */
-    struct map by_name; /* plugin names -> struct plugin */
-    struct map creds;   /* credential types -> wf_cred_type */
+    struct map by_type;   /* types and aliases -> struct node_type */
+    struct map by_name;   /* plugin names -> struct plugin */
+    struct map creds;     /* credential types -> wf_cred_type */
+    struct map functions; /* names -> wf_function */
 };
 
 /* Copies what a plugin declares into today's layout, in the set's arena, with all checks but the

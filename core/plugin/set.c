@@ -16,6 +16,7 @@ struct plugin_set *plugin_set_create(void)
     map_init(&set->by_type);
     map_init(&set->by_name);
     map_init(&set->creds);
+    map_init(&set->functions);
     return set;
 }
 
@@ -26,6 +27,7 @@ void plugin_set_destroy(struct plugin_set *set)
     map_fini(&set->by_type);
     map_fini(&set->by_name);
     map_fini(&set->creds);
+    map_fini(&set->functions);
     free(set->plugins);
     free(set->nodes);
     arena_fini(&set->arena);
@@ -113,6 +115,7 @@ int plugin_set_add(struct plugin_set *set, const wf_plugin *entry, const char *p
     struct plugin *p = plugin_copy(&set->arena, entry, path, err);
     if (!p || check_names(set, p, err) != 0)
         return -1;
+    p->set = set;
     enter(set, p);
     return 0;
 }
