@@ -11,6 +11,7 @@
 enum { ALL_ITEMS, EACH_ITEM };
 
 struct config {
+    const wf_cred *redis;
     wf_str code;
     int mode, language;
 };
@@ -30,6 +31,7 @@ static const wf_param params[] = {
       .help = "Language of the script" },
     { WF_P_STR(struct config, code), .flags = WF_REQUIRED | WF_RAW | WF_MULTILINE,
       .help = "The script; what it returns goes on" },
+    { WF_P_CRED(struct config, redis, "redis"), .help = "Server and login of redis.call()" },
     WF_END,
 };
 
@@ -99,10 +101,31 @@ static const char docs[] =
     "`execution`, `vars`,\n"
     "`env`, `now()`, `null`, `array{}`, `json_encode`, `json_decode`, `log(..)`. "
     "`http.request{url=..}`,\n"
-    "`kafka.send{topic=.., value=..}` and `sleep(ms)` wait without holding anybody up.\n"
+    "`kafka.send{topic=.., value=..}`, `redis.call(command, ..)` and `sleep(ms)` wait without "
+    "holding anybody up,\n"
+    "and so do functions of plugins, `call(\"vendor.name\", ..)`. What cannot be done is an error, "
+    "which `pcall`\n"
+    "catches.\n"
+    "\n"
+    "`redis.call` takes any command that does not change the connection for others (no `MULTI`, "
+    "`SELECT`,\n"
+    "`SUBSCRIBE`, `BLPOP` ..; use `EVAL` where several must go together). Numbers and texts come "
+    "as such, lists\n"
+    "as lists, nothing as nil.\n"
+    "\n"
+    "`http.request`, `redis.call` and functions of plugins act at once, not with the commit of the "
+    "turn, also under\n"
+    "`exactly_once`: after a crash, or when the step is tried again, a script runs from its "
+    "beginning and does them\n"
+    "again. `kafka.send` leaves with the commit. A passing error has the step tried again only "
+    "when it was the\n"
+    "script's first call; a command whose answer was lost is never repeated, unless it only reads. "
+    "What must happen\n"
+    "once belongs into a node of its own, with durability `each_step`.\n"
     "\n"
     "```lua\n"
     "item.json.total = item.json.price * item.json.count\n"
+    "item.json.seen = redis.call(\"INCR\", \"seen:\" .. item.json.sku)\n"
     "```\n";
 
 static const char *const ports[] = { "main", NULL };

@@ -295,5 +295,8 @@ void command_send(struct conn *c, wf_item *it)
 {
     const wf_host *h = c->c.h;
     struct command m = { .h = h, .it = it, .c = h->config(it), .conn = c };
-    send_item(&m);
+    if (m.c)
+        send_item(&m);
+    else
+        call_send(c, it);
 }

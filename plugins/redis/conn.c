@@ -205,7 +205,8 @@ static void on_disconnect(wf_conn *base)
 
 static int64_t timeout_ms(wf_conn *c, wf_item *it)
 {
-    return ((const struct config *)c->h->config(it))->timeout_ms;
+    const struct config *config = c->h->config(it);
+    return config ? config->timeout_ms : CALL_TIMEOUT_MS;
 }
 
 static const wf_conn_type conn_type = {

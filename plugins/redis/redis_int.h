@@ -5,6 +5,7 @@
  *   conn.c     one connection per worker and node: hiredis's reader over a socket of the loop
  *   command.c  an item becomes commands
  *   result.c   answers become outputs or failures
+ *   call.c     redis.call() of Lua steps; its items have no config
  */
 #ifndef PLUGIN_REDIS_INT_H
 #define PLUGIN_REDIS_INT_H
@@ -72,6 +73,14 @@ void *conn_create(const wf_host *h, wf_inst *inst, const wf_cred *cred, wf_error
 /* Adds one command to what leaves. With NULL the next job's answer comes after its own. */
 void conn_send(struct conn *c, struct job *job, int argc, const char *const *argv,
                const size_t *lens);
+
+/* --- calls of Lua steps ----------------------------------------------------------------------- */
+
+enum { CALL_TIMEOUT_MS = 10000 };
+
+void call_send(struct conn *c, wf_item *it);
+/* Whether its command may run twice. */
+int call_is_harmless(const wf_host *h, wf_item *it);
 
 /* --- commands, results ------------------------------------------------------------------------ */
 

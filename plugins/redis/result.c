@@ -14,7 +14,12 @@ void result_fail(const wf_host *h, wf_item *it, wf_fault fault, const char *code
 
 void result_lost(const struct conn *c, wf_item *it)
 {
-    int operation = ((const struct config *)c->c.h->config(it))->operation;
+    const struct config *config = c->c.h->config(it);
+    if (!config) {
+        wf_conn_lost_item(&c->c, it, call_is_harmless(c->c.h, it));
+        return;
+    }
+    int operation = config->operation;
     int twice = operation == OP_INCR || operation == OP_POP || operation == OP_PUSH ||
                 operation == OP_PUBLISH || operation == OP_EVAL;
     wf_conn_lost_item(&c->c, it, !twice);
@@ -285,11 +290,26 @@ static void take_simple(const wf_host *h, wf_item *it, const redisReply *r)
     }
 }
 
+/* Nothing is nothing: nil in Lua. */
+static void take_call(const wf_host *h, wf_item *it, const redisReply *r)
+{
+    if (r->type == REDIS_REPLY_ERROR)
+        fail_reply(h, it, r);
+    else if (r->type == REDIS_REPLY_NIL)
+        h->emit(it, 0, h->build(it, "{}"));
+    else
+        h->emit(it, 0, h->build(it, "{s:v}", "value", value_of(h, it, r)));
+}
+
 int result_take(wf_item *it, struct job *job, const redisReply *r)
 {
     const wf_host *h = host_of(job);
     const struct config *c = h->config(it);
     const redisReply *error;
+    if (!c) {
+        take_call(h, it, r);
+        return 0;
+    }
     if (c->operation == OP_GET)
         return take_get(it, job, r);
     if ((error = error_in(r)))

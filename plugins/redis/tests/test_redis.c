@@ -6,6 +6,7 @@
 #include "../conn.c"
 #include "../command.c"
 #include "../result.c"
+#include "../call.c"
 #include "fake_loop.h"
 #include "fake_cases.h"
 
