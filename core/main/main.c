@@ -4,6 +4,7 @@
 #include "main/main.h"
 #include "base/log.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ static int finish_output(int code)
 
 int main(int argc, char **argv)
 {
+    signal(SIGPIPE, SIG_IGN); /* libraries of plugins write to sockets whose other side has gone */
     const char **args = xcalloc((size_t)argc + 1, sizeof *args);
     int n_args = argc - 2;
     for (int i = 0; i < n_args; i++)
