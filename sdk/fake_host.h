@@ -399,7 +399,7 @@ static inline wf_reply fake_make_reply(const struct fake_request *request, const
         return (wf_reply){ .size = sizeof reply,
                            .body = { "", 0 },
                            .headers = &none,
-                           .flags = WF_REPLY_MAYBE_SENT,
+                           .flags = WF_REPLY_MAYBE_SENT | WF_REPLY_TOO_LARGE,
                            .error = "the reply is larger than max_bytes",
                            .url = request->url };
     if (reply.status && request->flags & WF_REQ_DOWNLOAD && !reply.download) {

@@ -367,6 +367,7 @@ void call_reply(struct http_pending *p, CURLcode code, struct http_reply *reply)
     if (code != CURLE_OK || status == 0 || !p->has_head) {
         reply->headers = &none;
         reply->is_maybe_sent = call_is_maybe_sent(p);
+        reply->is_too_large = p->is_over || code == CURLE_FILESIZE_EXCEEDED;
         reply->error = failure_text(p, code, reply->url);
         return;
     }

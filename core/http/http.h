@@ -273,6 +273,7 @@ struct http_reply {
     const wf_pair *headers; /* names in lower case; ends with name NULL */
     bool is_maybe_sent; /* with status 0: part of a request left, the other side may have acted on
                            it */
+    bool is_too_large;  /* with status 0: its body is larger than max_bytes */
     const char *error;  /* with status 0 */
     const char *url;    /* after redirects */
     int64_t time_us;

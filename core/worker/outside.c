@@ -61,7 +61,8 @@ static void on_reply(void *arg, const struct http_reply *reply)
                      .retry_after_ms = reply->retry_after_ms,
                      .body = reply->body,
                      .headers = reply->headers,
-                     .flags = reply->is_maybe_sent ? WF_REPLY_MAYBE_SENT : 0,
+                     .flags = (reply->is_maybe_sent ? WF_REPLY_MAYBE_SENT : 0u) |
+                              (reply->is_too_large ? WF_REPLY_TOO_LARGE : 0u),
                      .error = reply->error,
                      .url = reply->url };
     if (reply->status)

@@ -68,19 +68,14 @@ static int build_form(struct call *call)
     return 0;
 }
 
-/* The bytes of a binary part of the item. -1: call->error. */
-static int part_bytes(struct call *call, const char *name, wf_str *bytes, wf_str *type,
-                      wf_str *file)
+/* A binary part of the item. NULL: call->error. */
+static wf_blob *part_blob(struct call *call, const char *name, wf_str *type, wf_str *file)
 {
     const wf_blobs *blobs = call->h->service("blob/1");
-    const void *ptr;
     wf_blob *blob = blobs ? blobs->part(call->it, name, type, file) : NULL;
-    if (!blob || blobs->bytes(blob, &ptr, &bytes->len) != 0) {
+    if (!blob)
         call->error = call->h->fmt(call->it, "the item has no binary part '%.100s'", name).ptr;
-        return -1;
-    }
-    bytes->ptr = ptr;
-    return 0;
+    return blob;
 }
 
 static void add_text(struct call *call, const char *text) { text_add(call, text, strlen(text)); }
@@ -96,30 +91,71 @@ static void add_quoted(struct call *call, wf_str s)
     }
 }
 
+static int cannot_keep(struct call *call)
+{
+    call->error = "there is no room for the body of this request";
+    return -1;
+}
+
+/* What was written so far goes to the body's blob: it will hold a file, which may be large. */
+static int move_text(struct call *call, const wf_blobs *blobs)
+{
+    if (!call->request.upload)
+        call->request.upload = blobs->create(call->it);
+    if (blobs->write(call->request.upload, call->text, call->len) != 0)
+        return cannot_keep(call);
+    call->len = 0;
+    return 0;
+}
+
+/* Copied in pieces: neither the file nor the body is in memory as a whole. */
+static int add_file(struct call *call, const char *name, wf_blob *file)
+{
+    const wf_blobs *blobs = call->h->service("blob/1");
+    char piece[16384];
+    int64_t n;
+    if (move_text(call, blobs) != 0)
+        return -1;
+    for (uint64_t at = 0; (n = blobs->read(file, at, piece, sizeof piece)) > 0; at += (uint64_t)n)
+        if (blobs->write(call->request.upload, piece, (size_t)n) != 0)
+            return cannot_keep(call);
+    if (n < 0)
+        call->error = call->h->fmt(call->it, "the binary part '%.100s' cannot be read", name).ptr;
+    return n < 0 ? -1 : 0;
+}
+
+static int multipart_file(struct call *call, const struct body_part *row)
+{
+    wf_str type = { "", 0 }, file = { "", 0 };
+    wf_blob *blob = part_blob(call, row->part.ptr, &type, &file);
+    if (!blob)
+        return -1;
+    add_text(call, "; filename=\"");
+    add_quoted(call, file.len ? file : row->part);
+    add_text(call, "\"\r\ncontent-type: ");
+    if (type.len && !memchr(type.ptr, '\n', type.len) && !memchr(type.ptr, '\r', type.len))
+        text_add(call, type.ptr, type.len);
+    else
+        add_text(call, "application/octet-stream");
+    add_text(call, "\r\n\r\n");
+    return add_file(call, row->part.ptr, blob);
+}
+
 static int multipart_field(struct call *call, const struct body_part *row, const char *boundary)
 {
-    wf_str bytes = { "", 0 }, type = { "", 0 }, file = { "", 0 };
-    if (row->is_file && part_bytes(call, row->part.ptr, &bytes, &type, &file) != 0)
-        return -1;
-    if (!row->is_file)
-        bytes = call->h->v->text(call->it, row->value);
     add_text(call, "--");
     add_text(call, boundary);
     add_text(call, "\r\ncontent-disposition: form-data; name=\"");
     add_quoted(call, row->name);
+    add_text(call, "\"");
     if (row->is_file) {
-        add_text(call, "\"; filename=\"");
-        add_quoted(call, file.len ? file : row->part);
-        add_text(call, "\"\r\ncontent-type: ");
-        if (type.len && !memchr(type.ptr, '\n', type.len) && !memchr(type.ptr, '\r', type.len))
-            text_add(call, type.ptr, type.len);
-        else
-            add_text(call, "application/octet-stream");
-        add_text(call, "\r\n\r\n");
+        if (multipart_file(call, row) != 0)
+            return -1;
     } else {
-        add_text(call, "\"\r\n\r\n");
+        wf_str text = call->h->v->text(call->it, row->value);
+        add_text(call, "\r\n\r\n");
+        text_add(call, text.ptr, text.len);
     }
-    text_add(call, bytes.ptr, bytes.len);
     add_text(call, "\r\n");
     return 0;
 }
@@ -146,7 +182,10 @@ static int build_multipart(struct call *call)
     add_text(call, "--");
     add_text(call, boundary);
     add_text(call, "--\r\n");
-    take_text(call);
+    if (!call->request.upload)
+        take_text(call);
+    else if (move_text(call, call->h->service("blob/1")) != 0)
+        return -1;
     content_type(call, call->h->fmt(call->it, "multipart/form-data; boundary=%s", boundary));
     return 0;
 }
@@ -154,7 +193,8 @@ static int build_multipart(struct call *call)
 static int build_binary(struct call *call)
 {
     wf_str type = { "", 0 };
-    if (part_bytes(call, call->c->input_part.ptr, &call->request.body, &type, NULL) != 0)
+    call->request.upload = part_blob(call, call->c->input_part.ptr, &type, NULL);
+    if (!call->request.upload)
         return -1;
     content_type(call, type.len ? call->h->fmt(call->it, "%.*s", (int)type.len, type.ptr)
                                 : (wf_str){ "application/octet-stream", 24 });

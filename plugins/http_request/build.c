@@ -3,7 +3,7 @@
  */
 #include "http_request_int.h"
 
-enum { HEADERS_MAX = 64 };
+enum { HEADERS_MAX = 64, FILE_BYTES_MAX = 1 << 30 };
 
 const char *const http_methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" };
 
@@ -182,7 +182,9 @@ int request_build(struct call *call, const char *url, int64_t page)
     call->request.cred = c->auth ? c->credential : NULL;
     call->request.proxy = c->proxy.len ? c->proxy.ptr : NULL;
     call->request.max_redirects = c->follow ? (uint32_t)c->max_redirects : 0;
-    call->request.flags = c->insecure ? WF_REQ_INSECURE : 0;
+    call->request.flags = WF_REQ_DOWNLOAD | (c->insecure ? WF_REQ_INSECURE : 0);
     call->request.max_bytes = (uint64_t)c->max_bytes;
+    if (!c->max_bytes && c->format == FORMAT_FILE)
+        call->request.max_bytes = FILE_BYTES_MAX;
     return 0;
 }

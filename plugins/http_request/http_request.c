@@ -141,7 +141,7 @@ static const wf_param params[] = {
       WF_F_STR(struct config, output_name), .def = "data",
       .help = "Field for text, name of the binary part for a file" },
     { WF_NAMED("options.maxResponseSize"), WF_F_BYTES(struct config, max_bytes),
-      .help = "A larger answer fails; 0: 16 MiB" },
+      .help = "A larger answer fails; 0: 16 MiB, or 1 GiB for responseFormat file" },
     { WF_NAMED("options.allowUnauthorizedCerts"), WF_F_BOOL(struct config, insecure),
       .help = "Do not verify the server's certificate" },
     { WF_NAMED("options.proxy"), WF_F_STR(struct config, proxy), .flags = WF_EXPR,
@@ -181,7 +181,7 @@ static const wf_pair codes[] = {
     { "server", "HTTP 5xx, 408, 425" },
     { "auth", "HTTP 401, 403, 407" },
     { "rejected", "Another status that is no success" },
-    { "body", "The answer is not of the format asked for" },
+    { "body", "The answer is not of the format asked for, or too large" },
     { "pagination", "The next page cannot be asked for" },
     { NULL, NULL },
 };

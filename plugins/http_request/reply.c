@@ -20,7 +20,10 @@ static int is_repeatable(const struct config *c)
 static void fail_transport(const wf_host *h, wf_item *it, const struct config *c, const wf_reply *r)
 {
     wf_error e = { .size = sizeof e, .fault = WF_TRANSIENT, .code = "transport" };
-    if (r->flags & WF_REPLY_MAYBE_SENT && !is_repeatable(c)) {
+    if (r->flags & WF_REPLY_TOO_LARGE) { /* it would be as large again */
+        e.fault = WF_REJECTED;
+        e.code = "body";
+    } else if (r->flags & WF_REPLY_MAYBE_SENT && !is_repeatable(c)) {
         e.fault = WF_UNKNOWN;
         e.code = "unknown";
     }
@@ -57,6 +60,18 @@ static void classify(const struct config *c, int status, wf_error *e)
     }
 }
 
+/* Of the answer, for a person. */
+static wf_str beginning(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    enum { DETAIL_MAX = 4096 };
+    const wf_blobs *blobs = h->service("blob/1");
+    if (!r->download || !blobs)
+        return (wf_str){ r->body.ptr, r->body.len < DETAIL_MAX ? r->body.len : DETAIL_MAX };
+    char *text = h->alloc(it, DETAIL_MAX);
+    int64_t n = blobs->read(r->download, 0, text, DETAIL_MAX);
+    return (wf_str){ text, n > 0 ? (size_t)n : 0 };
+}
+
 int reply_refuse(const wf_host *h, wf_item *it, const wf_reply *r)
 {
     const struct config *c = h->config(it);
@@ -66,10 +81,9 @@ int reply_refuse(const wf_host *h, wf_item *it, const wf_reply *r)
     }
     if ((r->status >= 200 && r->status < 300) || c->never_error)
         return 0;
-    wf_error e = { .size = sizeof e, .retry_after_ms = r->retry_after_ms, .detail = r->body };
+    wf_error e = { .size = sizeof e, .retry_after_ms = r->retry_after_ms };
     classify(c, r->status, &e);
-    if (e.detail.len > 4096)
-        e.detail.len = 4096;
+    e.detail = beginning(h, it, r);
     e.scope = e.fault == WF_THROTTLE ? origin(h, it, c->url.ptr) : NULL;
     h->fail_with(it, &e, "%s %.200s: HTTP %d", http_methods[c->method], c->url.ptr, r->status);
     return -1;
@@ -131,8 +145,9 @@ static void attach_file(const wf_host *h, wf_item *it, const struct config *c, c
     const char *type = header_of(r, "content-type");
     wf_str mime = { type, strcspn(type, ";") };
     if (blobs)
-        blobs->attach(it, c->output_name.ptr, blobs->of_bytes(it, r->body.ptr, r->body.len), mime,
-                      file_name(r->url));
+        blobs->attach(it, c->output_name.ptr,
+                      r->download ? r->download : blobs->of_bytes(it, r->body.ptr, r->body.len),
+                      mime, file_name(r->url));
 }
 
 static const wf_value *headers_value(const wf_host *h, wf_item *it, const wf_reply *r)
@@ -165,17 +180,36 @@ static int push_body(const wf_host *h, wf_item *it, const wf_value *body)
     return (int)n;
 }
 
+/* The body as a whole, where it has to be looked at. */
+static int whole(const wf_host *h, const wf_reply *r, wf_str *body)
+{
+    const wf_blobs *blobs = h->service("blob/1");
+    const void *ptr;
+    *body = r->body;
+    if (!r->download)
+        return 0;
+    if (!blobs || blobs->bytes(r->download, &ptr, &body->len) != 0)
+        return -1;
+    body->ptr = ptr;
+    return 0;
+}
+
 /* NULL when the item was failed. */
 static const wf_value *parse_body(const wf_host *h, wf_item *it, const wf_reply *r, int format)
 {
     const struct config *c = h->config(it);
     const char *why = NULL;
     const wf_value *body;
+    wf_str text;
+    if (whole(h, r, &text) != 0) {
+        fail_rejected(h, it, "body", "the answer cannot be read back");
+        return NULL;
+    }
     if (format == FORMAT_TEXT)
-        return h->v->set_key(it, NULL, c->output_name, h->v->of_str(it, r->body.ptr, r->body.len));
-    if (!r->body.len)
+        return h->v->set_key(it, NULL, c->output_name, h->v->of_str(it, text.ptr, text.len));
+    if (!text.len)
         return h->build(it, "{}");
-    body = h->v->parse(it, r->body, &why);
+    body = h->v->parse(it, text, &why);
     if (!body)
         fail_rejected(h, it, "body", h->fmt(it, "the answer is no JSON: %s", why ? why : "?").ptr);
     return body;

@@ -74,7 +74,9 @@ static void test_requests(void **state)
             fail_msg("%s: %s", sent[i].params, fake_why(it));
         assert_string_equal(r->method, sent[i].method);
         assert_string_equal(r->url, sent[i].url);
-        assert_string_equal(r->body.ptr ? r->body.ptr : "", sent[i].body);
+        assert_int_equal(fake_sent(r).len, strlen(sent[i].body));
+        assert_memory_equal(fake_sent(r).ptr ? fake_sent(r).ptr : "", sent[i].body,
+                            fake_sent(r).len);
         if (sent[i].header)
             assert_string_equal(fake_header(r->headers, sent[i].header), sent[i].value);
         fake_destroy(f);
@@ -101,8 +103,8 @@ static void test_multipart(void **state)
                      "content-disposition: form-data; name=\"f\"; filename=\"a.png\"\r\n"
                      "content-type: image/png\r\n\r\nb%cs\r\n--%s--\r\n",
                      type + 30, type + 30, 0, type + 30);
-    assert_int_equal(r->body.len, n);
-    assert_memory_equal(r->body.ptr, wanted, n);
+    assert_int_equal(fake_sent(r).len, n);
+    assert_memory_equal(fake_sent(r).ptr, wanted, n);
     fake_destroy(f);
 }
 
@@ -120,7 +122,7 @@ static void test_options(void **state)
     const struct fake_request *r = fake_request(f, 0);
     assert_int_equal(r->timeout_ms, 2000);
     assert_string_equal(r->proxy, "http://p:1");
-    assert_int_equal(r->flags, WF_REQ_INSECURE);
+    assert_int_equal(r->flags, WF_REQ_INSECURE | WF_REQ_DOWNLOAD);
     assert_int_equal(r->max_redirects, 0);
     assert_non_null(r->cred);
     assert_true(strlen(fake_header(r->headers, "Idem")) > 0);

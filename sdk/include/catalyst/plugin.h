@@ -128,7 +128,10 @@ typedef struct {
     const char *error;       /* with status 0: what happened; else NULL */
     const char *url;         /* after redirects */
 } wf_reply;
-enum { WF_REPLY_MAYBE_SENT = 1 }; /* with status 0: the other side may have acted on it */
+enum {
+    WF_REPLY_MAYBE_SENT = 1, /* with status 0: the other side may have acted on it */
+    WF_REPLY_TOO_LARGE = 2   /* with status 0: it answered, with more than max_bytes */
+};
 
 typedef void wf_reply_fn(const wf_host *h, wf_item *it, const wf_reply *r);
 /* `it` is NULL when the item is gone (timed out, cancelled): free the job, do no more. */

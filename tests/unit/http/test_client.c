@@ -319,6 +319,7 @@ static void test_download_in_pieces(void **state)
     call(&r, c, "/big");
     assert_int_equal(r.reply.status, 0);
     assert_non_null(strstr(r.error, "larger than"));
+    assert_true(r.reply.is_too_large);
 }
 
 static void test_timeout(void **state)
