@@ -230,6 +230,7 @@ struct exec {
     bool answered;  /* its webhook has its answer */
     bool failed;
     bool restored;
+    bool begins_again;     /* failed, and its state is its trigger items: nothing of it leaves */
     bool refused;          /* it failed because a row was: nothing of it left */
     uint8_t answer_data;   /* enum answer_data */
     struct link link;      /* of its state */
@@ -421,6 +422,7 @@ void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroy
 void exec_end(struct exec *e, enum store_status status);
 void exec_start_error_workflow(struct exec *e, struct turn *t);
 void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_error *error);
+void exec_fail_here(struct exec *e, const struct item_error *error); /* at the node it stands at */
 /* Every field is written once, in order: this runs for each item at each node. */
 static inline struct wf_item *item_create(struct exec *e, const struct json *json, uint32_t node,
                                           uint16_t run)
@@ -480,7 +482,8 @@ void ticket_free_slabs(struct engine *en);
 void turn_init(struct turn *t, uint32_t index);
 void turn_fini(struct turn *t);
 bool turn_add_ended(struct exec *e, enum store_status status); /* true: rows of it may be refused */
-void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status);
+/* False, with status WAITING: it holds more than a row may. */
+bool turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status);
 void turn_add_dead_letter(struct exec *e, struct columns *c, uint32_t exec);
 void turn_fill_record(struct turn *t);
 bool turn_record_empty(const struct turn *t);
@@ -540,6 +543,8 @@ extern const struct expr_view view_table;
 void scope_fill(struct expr_scope *scope, struct wf_item *it);
 int view_eval(void *ctx, const void *expr, struct json *out,
               struct err *err); /* ctx: struct expr_scope */
+/* As exec_save; input_only: of its trigger items alone. True: it begins again with these. */
+bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only);
 /* *wake_us: wall clock of its next try, or 0. */
 int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err);
 /* When an execution that waits for nothing but other tries goes on; 0: it does not know. */

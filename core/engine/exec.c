@@ -307,6 +307,16 @@ void exec_fail(struct exec *e, uint32_t node, uint32_t item, const struct item_e
     exec_end(e, STORE_ERROR);
 }
 
+void exec_fail_here(struct exec *e, const struct item_error *error)
+{
+    uint32_t node = e->trigger.n ? e->trigger.items[0]->node : 0;
+    if (e->seg.inst)
+        node = e->seg.inst->node->index;
+    else if (e->n_stack)
+        node = e->stack[e->n_stack - 1].node;
+    exec_fail(e, node, 0, error);
+}
+
 struct exec_id exec_id_of(const struct exec *e) { return e->id; }
 
 const struct plan *exec_plan(const struct exec *e) { return e->ep->plan; }

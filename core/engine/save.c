@@ -298,6 +298,7 @@ static void add_outputs(struct strbuf *b, const struct exec *e)
     for (const struct pending_output *p = e->outputs; p; p = p->next)
         if (keeps_effect(e, &p->by))
             store_output_add(&records, &p->out);
+    b->failed |= records.failed;
     if (records.len) {
         strbuf_adds(b, ",\"outputs\":\"");
         base64_add(b, records.ptr, records.len);
@@ -381,11 +382,13 @@ static void add_times(struct strbuf *b, const struct exec *e)
                     (long long)(en->now_wall_us + (e->deadline->due_us - en->now_us)));
 }
 
-void exec_save(struct strbuf *b, const struct exec *e)
+void exec_save(struct strbuf *b, const struct exec *e) { exec_save_state(b, e, false); }
+
+bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only)
 {
     struct saver s = { .b = b };
     map_init(&s.numbers);
-    bool anew = e->memory;
+    bool anew = e->memory || input_only;
     if (!anew)
         number_all(&s, e);
     if (!anew && holds_large(&s)) {
@@ -419,6 +422,7 @@ void exec_save(struct strbuf *b, const struct exec *e)
     map_fini(&s.numbers);
     free(s.items);
     free(s.path);
+    return anew;
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */

@@ -214,15 +214,10 @@ static void exec_due(struct ticket *t)
     struct exec *e = t->e;
     e->deadline = NULL;
     ticket_free(t);
-    uint32_t node = e->trigger.n ? e->trigger.items[0]->node : 0;
-    if (e->seg.inst)
-        node = e->seg.inst->node->index;
-    else if (e->n_stack)
-        node = e->stack[e->n_stack - 1].node;
-    exec_fail(e, node, 0,
-              error_create(e, WF_REJECTED,
-                           "the execution took longer than settings.executionTimeout (%lld s)",
-                           (long long)(e->ep->plan->settings.timeout_ms / 1000)));
+    exec_fail_here(e,
+                   error_create(e, WF_REJECTED,
+                                "the execution took longer than settings.executionTimeout (%lld s)",
+                                (long long)(e->ep->plan->settings.timeout_ms / 1000)));
 }
 
 static void sleep_due(struct ticket *t)

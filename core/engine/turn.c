@@ -105,11 +105,32 @@ static void add_rows(struct turn *t, const struct exec *e)
     }
 }
 
-void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
+/* A state that is cut could not be read again. Of a failed execution that holds too much its input
+ * is kept, from which it begins again. False: neither has room. */
+static bool save_state(struct strbuf *state, struct exec *e, enum store_status status)
+{
+    bool anew = exec_save_state(state, e, false);
+    if (state->failed && status == STORE_ERROR) {
+        size_t cap = state->cap;
+        strbuf_fini(state);
+        strbuf_init(state, cap < STORE_PAYLOAD_MAX ? STORE_PAYLOAD_MAX : cap);
+        anew = exec_save_state(state, e, true);
+    }
+    e->begins_again = anew && status == STORE_ERROR;
+    return !state->failed;
+}
+
+bool turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
 {
     struct strbuf state;
     strbuf_init(&state, e->en->limits.max_exec_bytes);
-    exec_save(&state, e);
+    bool whole = save_state(&state, e, status);
+    if (!whole && status == STORE_WAITING) {
+        strbuf_fini(&state);
+        return false;
+    }
+    if (!whole)
+        strbuf_clear(&state);
     struct store_exec *row = array_next(&t->execs, &t->n_execs, &t->execs_size, sizeof *row);
     *row =
         (struct store_exec){ .id = e->id,
@@ -123,7 +144,7 @@ void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
         row->wake_us = exec_wakes_us(e);
         const char *node = e->seg.inst ? e->seg.inst->node->name : "";
         row->node = arena_str(&t->arena, node, strlen(node));
-        return;
+        return true;
     }
     row->ended_us = e->en->now_wall_us;
     if (e->error) {
@@ -131,6 +152,7 @@ void turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
         row->node = arena_str(&t->arena, node, strlen(node));
         error_json(&t->arena, e, &row->error);
     }
+    return true;
 }
 
 void turn_add_dead_letter(struct exec *e, struct columns *c, uint32_t exec)
@@ -175,21 +197,20 @@ bool turn_add_ended(struct exec *e, enum store_status status)
     c->started_us[i] = e->started_wall_us;
     if (e->journaled)
         add_input(c, e, status);
-    bool begins_again = status == STORE_ERROR && e->memory; /* and asks for all of it again */
-    for (struct pending_output *p = begins_again ? NULL : e->outputs; p; p = p->next) {
-        p->out.exec = i;
-        store_output_add(&c->outputs, &p->out);
-        c->n_outputs++;
-    }
-    if (status == STORE_ERROR) {
+    if (status == STORE_ERROR) { /* first, as it says what may leave */
         turn_add_dead_letter(e, c, i);
         turn_add_exec_row(t, e, status);
     } else if (e->saved) {
         *(struct exec_id *)array_next(&t->ended, &t->n_ended, &t->ended_size, sizeof e->id) = e->id;
     }
+    for (struct pending_output *p = e->begins_again ? NULL : e->outputs; p; p = p->next) {
+        p->out.exec = i;
+        store_output_add(&c->outputs, &p->out);
+        c->n_outputs++;
+    }
     /* Messages that did not fit would be lost; after a restart they come again. */
     BUG_IF(c->outputs.failed);
-    bool asks_rows = e->rows && !begins_again;
+    bool asks_rows = e->rows && !e->begins_again;
     if (asks_rows)
         add_rows(t, e);
     t->n_done++;
@@ -254,6 +275,20 @@ void turn_fini(struct turn *t)
     free(t->starts);
 }
 
+/* One that holds more than a row may cannot wait. True: its row is written. */
+static bool save_waiting(struct turn *t, struct exec *e)
+{
+    if (turn_add_exec_row(t, e, STORE_WAITING))
+        return true;
+    struct item_error *error =
+        error_create(e, WF_REJECTED,
+                     "the execution waits and holds more than the %llu bytes that are kept of one",
+                     (unsigned long long)e->en->limits.max_exec_bytes);
+    error->code = "too_large";
+    exec_fail_here(e, error);
+    return false;
+}
+
 /* Executions that have not ended get a row, so that the position may pass them. */
 static void save_live(struct engine *en, struct turn *t)
 {
@@ -265,7 +300,8 @@ static void save_live(struct engine *en, struct turn *t)
         struct exec *e;
         LIST_EACH(e, &lane->unsaved, struct exec, lane_link)
         {
-            turn_add_exec_row(t, e, STORE_WAITING);
+            if (!save_waiting(t, e))
+                continue;
             e->saved = true;
             e->dirty = false;
             list_remove(&e->lane_link);
@@ -276,8 +312,8 @@ static void save_live(struct engine *en, struct turn *t)
     struct exec *e;
     LIST_EACH(e, &en->held, struct exec, link)
     {
-        if (e->dirty)
-            turn_add_exec_row(t, e, STORE_WAITING);
+        if (e->dirty && !save_waiting(t, e))
+            continue;
         e->dirty = false;
         list_remove(&e->link);
         list_append(&t->held, &e->link);

@@ -98,7 +98,7 @@ static void retry(const wf_host *h, wf_item *it, char node)
     int64_t wall_us = world.wall_us + world.now_us;
     if (attempt > 1 && attempt <= 3 &&
         m->retried[k][attempt - 1].mono_us + RETRY_US > world.now_us &&
-        m->retried[k][attempt - 1].wall_us + RETRY_US > wall_us)
+        m->retried[k][attempt - 1].wall_us + RETRY_US > world.wall_late_us)
         sim_fail("attempt %u is early: %s", attempt, m->text);
     if (attempt >= 3) {
         h->pass(it, 0);

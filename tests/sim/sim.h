@@ -133,6 +133,7 @@ struct world {
     uint64_t seed, random, nonce, lives;
     bool verbose, calm; /* calm: no more crashes, everything is answered */
     int64_t now_us, wall_us;
+    int64_t wall_late_us; /* the latest that the wall clock ever said */
     enum durability durability;
     bool lenient; /* the node that acts hands what fails on, by its error output */
     struct plan *plan;

@@ -278,7 +278,7 @@ static void failed_item_takes_its_effects_back(void **state)
 }
 
 /* The row of an execution, as the store would give it back. */
-static char kept_state[4096];
+static char kept_state[65536];
 static struct store_exec keep_row(void)
 {
     assert_int_equal(rig.turn->n_execs, 1);
@@ -448,6 +448,69 @@ static void refused_row_of_a_lane_that_is_lost(void **state)
     assert_string_equal(rig.lost.ptr, "1 ");
     assert_int_equal(engine_counters_get(rig.en)->live, 0);
     rig_run();
+}
+
+/* --- too much ----------------------------------------------------------------------------------
+ */
+
+/* Each of six nodes gives two items, which share one long text here, and do not in a row. */
+#define LONG_FLOW(last)                                                                            \
+    N("S1", "spread", 1, 0, "")                                                                    \
+    "," N("S2", "spread", 2, 0, "") "," N("S3", "spread", 3, 0, "") "," N("S4", "spread", 4, 0,    \
+                                                                          "") "," last
+#define LONG_EDGES                                                                                 \
+    E("In", TO1("O"))                                                                              \
+    "," E("O", TO1("S1")) "," E("S1", TO1("S2")) "," E("S2", TO1("S3")) "," E(                     \
+        "S3", TO1("S4")) "," E("S4", TO1("P"))
+
+static char long_message[30000];
+static void send_long(void)
+{
+    char text[28000];
+    memset(text, 'x', sizeof text);
+    rig.limits.max_exec_bytes = 250000;
+    rig_restart();
+    rig_lane();
+    snprintf(long_message, sizeof long_message, "{\"bad\":1,\"text\":\"%.*s\"}", (int)sizeof text,
+             text);
+    send_message(long_message);
+}
+
+/* It ends with an error and keeps its input: from that it may run again. */
+static void what_waits_and_holds_too_much_fails(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("O", "out", 1, 0, "") "," LONG_FLOW(N("P", "park", 5, 0, "")), LONG_EDGES);
+    send_long();
+    assert_int_equal(failed(), 0);
+    assert_true(commit_start());
+    expect_failed("P", "holds more than the 250000 bytes");
+    struct store_exec kept = keep_row();
+    assert_int_equal(kept.status, STORE_ERROR);
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "");
+    clear_text(&seen.text);
+    restore(&kept);
+    expect_seen("P P ");
+}
+
+static void what_fails_and_holds_too_much_keeps_its_input(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             N("O", "out", 1, 0, "") "," LONG_FLOW(N("P", "fail", 5, 0, P("\"field\":\"bad\""))),
+             LONG_EDGES);
+    send_long();
+    expect_failed("P", "bad");
+    assert_true(commit_start());
+    struct store_exec kept = keep_row();
+    assert_int_equal(kept.status, STORE_ERROR);
+    commit_ok();
+    assert_string_equal(rig.released.ptr, "");
+    clear_text(&seen.text);
+    rig.error[0] = 0;
+    restore(&kept);
+    expect_failed("P", "bad");
 }
 
 static void dead_letter_of_a_restored_execution_has_its_message(void **state)
@@ -652,6 +715,8 @@ int main(void)
         TEST(refused_row_can_be_tried_again),
         TEST(refused_row_of_a_failed_execution),
         TEST(refused_row_of_a_lane_that_is_lost),
+        TEST(what_waits_and_holds_too_much_fails),
+        TEST(what_fails_and_holds_too_much_keeps_its_input),
         TEST(dead_letter_of_a_restored_execution_has_its_message),
         TEST(merge_waits_for_the_merge_above_it),
         TEST(nothing_runs_below_a_node_that_never_does),
