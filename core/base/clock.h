@@ -21,4 +21,8 @@ static inline int64_t clock_wall_us(void)
     clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
+
+enum { CLOCK_TEXT = 32 };
+/* "2026-11-22T17:05:30.123Z", cut to milliseconds. */
+void clock_text(int64_t wall_us, char to[CLOCK_TEXT]);
 #endif

@@ -124,13 +124,9 @@ static bool rate_allows(const char *event, unsigned *dropped)
 
 static void add_time(struct strbuf *b)
 {
-    int64_t now = clock_wall_us();
-    time_t seconds = (time_t)(now / 1000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    char text[32];
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    strbuf_addf(b, "%s.%03dZ", text, (int)(now / 1000 % 1000));
+    char text[CLOCK_TEXT];
+    clock_text(clock_wall_us(), text);
+    strbuf_adds(b, text);
 }
 
 static void format_line(struct strbuf *b, enum log_level level, const char *component,

@@ -56,6 +56,19 @@ unsigned str_distance(const char *a, const char *b, unsigned limit)
     return above[lb] > limit ? limit + 1 : above[lb];
 }
 
+char *str_utf8_put(char *to, uint32_t code)
+{
+    if (code < 0x80) {
+        *to++ = (char)code;
+        return to;
+    }
+    unsigned more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3; /* bytes after the first */
+    *to++ = (char)((0xf00 >> (more + 1) & 0xff) | code >> (6 * more));
+    while (more--)
+        *to++ = (char)(0x80 | (code >> (6 * more) & 0x3f));
+    return to;
+}
+
 const char *str_nearest(const char *name, const char *const *names, size_t n)
 {
     const char *best = NULL;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <catalyst/plugin.h>
 
@@ -45,6 +46,8 @@ static inline size_t str_utf8_length(const unsigned char *p, size_t left)
         return 0;
     return n;
 }
+/* Writes a code point (no surrogate, at most 0x10ffff) in 1 to 4 bytes; returns where they end. */
+char *str_utf8_put(char *to, uint32_t code);
 /* The nearest of `n` names to `name`, or NULL when none is near enough to be meant. */
 const char *str_nearest(const char *name, const char *const *names, size_t n);
 

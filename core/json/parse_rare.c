@@ -93,26 +93,6 @@ static int hex4(const char *p, const char *end)
     return value;
 }
 
-static char *put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    }
-    return to;
-}
-
 /* p: the backslash of \uXXXX. */
 static const char *read_unicode(struct parser *ps, const char *p, char **to)
 {
@@ -132,7 +112,7 @@ static const char *read_unicode(struct parser *ps, const char *p, char **to)
     }
     bool own = c < 0x20 && !(c && strchr("\b\f\n\r\t", c)) && !(start[5] >= 'A' && start[5] <= 'F');
     ps->unlike += !own; /* only what has no shorter form is written like this */
-    *to = put_utf8(*to, (uint32_t)c);
+    *to = str_utf8_put(*to, (uint32_t)c);
     return p;
 }
 

@@ -2,27 +2,18 @@
  * Commands about what the store keeps: executions, migrate, credentials; and version.
  */
 #include "main/credentials.h"
+#include "base/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* --- executions ------------------------------------------------------------------------------- */
 
-static void print_time(int64_t us, char out[32])
-{
-    time_t at = (time_t)(us / 1000000);
-    struct tm tm;
-    gmtime_r(&at, &tm);
-    size_t n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, 32 - n, ".%03dZ", (int)(us / 1000 % 1000));
-}
-
 static void print_line(void *ctx, const struct store_execution *e)
 {
-    char id[EXEC_ID_TEXT], when[32];
+    char id[EXEC_ID_TEXT], when[CLOCK_TEXT];
     exec_id_text(e->id, id);
-    print_time(e->started_us, when);
+    clock_text(e->started_us, when);
     printf("%-24s %-9s %s %10.3f ms  %.*s", id, store_status_name(e->status), when,
            (double)e->duration_us / 1000, STR_ARG(e->workflow));
     if (e->node.len)
@@ -115,10 +106,10 @@ static void add_outputs(struct strbuf *b, wf_str outputs)
 static void print_execution(void *ctx, const struct store_execution *e)
 {
     struct strbuf b;
-    char id[EXEC_ID_TEXT], when[32];
+    char id[EXEC_ID_TEXT], when[CLOCK_TEXT];
     (void)ctx;
     exec_id_text(e->id, id);
-    print_time(e->started_us, when);
+    clock_text(e->started_us, when);
     strbuf_init(&b, 256u << 20);
     strbuf_addf(&b, "{\"id\": \"%s\",\n \"workflow\": ", id);
     strbuf_add_json(&b, e->workflow.ptr, e->workflow.len);

@@ -111,19 +111,6 @@ static uint32_t hex4(const char *p)
     return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-static unsigned utf8(uint32_t code, char out[4])
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    unsigned n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (unsigned i = n; --i; code >>= 6)
-        out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)((0xf00 >> n & 0xff) | code);
-    return n;
-}
-
 /* One character of a string's content at p: what it means in out (n bytes). Returns the bytes it
  * takes. */
 static unsigned read_unit(const char *p, char out[4], unsigned *n)
@@ -146,7 +133,7 @@ static unsigned read_unit(const char *p, char out[4], unsigned *n)
     bool pair = code >= 0xd800 && code < 0xdc00;
     if (pair)
         code = 0x10000 + ((code - 0xd800) << 10) + (hex4(p + 8) - 0xdc00);
-    *n = utf8(code, out);
+    *n = (unsigned)(str_utf8_put(out, code) - out);
     return pair ? 12 : 6;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Bytes as text: hex and base64, there and back, and what is neither.
+ * Bytes as text: hex and base64, there and back, and what is neither; code points and times.
  */
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,6 +92,40 @@ static void a_full_buffer_takes_no_base64(void **state)
     strbuf_fini(&b);
 }
 
+static void code_points_become_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t code;
+        const char *bytes;
+    } cases[] = { { 0x41, "A" },
+                  { 0x7f, "\x7f" },
+                  { 0x80, "\xc2\x80" },
+                  { 0x7ff, "\xdf\xbf" },
+                  { 0x800, "\xe0\xa0\x80" },
+                  { 0xffff, "\xef\xbf\xbf" },
+                  { 0x10000, "\xf0\x90\x80\x80" },
+                  { 0x1f600, "\xf0\x9f\x98\x80" },
+                  { 0x10ffff, "\xf4\x8f\xbf\xbf" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char to[5] = "";
+        size_t len = (size_t)(str_utf8_put(to, cases[i].code) - to);
+        assert_string_equal(to, cases[i].bytes);
+        assert_int_equal(len, strlen(cases[i].bytes));
+        assert_int_equal(str_utf8_length((const unsigned char *)to, len), len);
+    }
+}
+
+static void times_are_cut_to_milliseconds(void **state)
+{
+    (void)state;
+    char text[CLOCK_TEXT];
+    clock_text(0, text);
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    clock_text(INT64_C(1709209799999999), text);
+    assert_string_equal(text, "2024-02-29T12:29:59.999Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +134,8 @@ int main(void)
         cmocka_unit_test(base64_goes_there_and_back),
         cmocka_unit_test(what_is_no_base64_is_refused),
         cmocka_unit_test(a_full_buffer_takes_no_base64),
+        cmocka_unit_test(code_points_become_utf8),
+        cmocka_unit_test(times_are_cut_to_milliseconds),
     };
     return cmocka_run_group_tests_name("base.text_forms", tests, NULL, NULL);
 }
