@@ -11,24 +11,52 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Whether all that the loader maps is in the file. It maps what the headers say without a look at
+ * the file's size, and a page behind the end ends the process (SIGBUS). A library of another
+ * machine is left to dlopen, which names it. */
+static bool is_whole(int fd, const ElfW(Ehdr) * head, ssize_t got)
+{
+    struct stat st;
+    if (got > EI_CLASS &&
+        head->e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+        return true;
+    if (got < (ssize_t)sizeof *head || fstat(fd, &st) != 0)
+        return false;
+    uint64_t size = (uint64_t)st.st_size, sections = (uint64_t)head->e_shnum * head->e_shentsize;
+    for (unsigned i = 0; i < head->e_phnum; i++) {
+        ElfW(Phdr) part;
+        uint64_t at = head->e_phoff + (uint64_t)i * head->e_phentsize;
+        if (pread(fd, &part, sizeof part, (off_t)at) != (ssize_t)sizeof part ||
+            part.p_offset > size || part.p_filesz > size - part.p_offset)
+            return false;
+    }
+    return head->e_shoff <= size && sections <= size - head->e_shoff;
+}
 
 /* dlopen's own words for a file of another kind are "invalid ELF header" at best. */
 static int check_file(const char *path, struct err *err)
 {
-    char head[4] = { 0 };
+    ElfW(Ehdr) head = { 0 };
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(err, ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
-    ssize_t n = read(fd, head, sizeof head);
+    ssize_t n = read(fd, &head, sizeof head);
     int why = errno;
+    bool whole = n >= 0 && is_whole(fd, &head, n);
     close(fd);
     if (n < 0)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, strerror(why));
-    if (n < 4 || memcmp(head, "\177ELF", 4) != 0)
+    if (n < SELFMAG || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0)
         return err_set(err, ERR_INVALID, "%s: is no shared library (not an ELF file)", path);
+    if (!whole)
+        return err_set(err, ERR_INVALID, "%s: is not whole: it ends too early; copy it again",
+                       path);
     return 0;
 }
 

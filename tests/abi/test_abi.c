@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include "layout.h"
 #include "plugin/plugin.h"
+#include <stdlib.h>
+#include <unistd.h>
 
 #define FOLDER ABI_PLUGINS "/"
 
@@ -197,6 +199,28 @@ static void what_cannot_work_says_why(void **state)
     refused(FOLDER "not_there.so", "cannot be read: No such file or directory");
 }
 
+/* A copy that was broken off (a full disk, a lost connection): mapping it would end the process. */
+static void a_cut_off_file_is_refused(void **state)
+{
+    (void)state;
+    static char whole[1 << 20];
+    char path[] = "/tmp/catalyst-cut-XXXXXX.so";
+    FILE *from = fopen(FOLDER "older.so", "rb");
+    assert_non_null(from);
+    size_t size = fread(whole, 1, sizeof whole, from);
+    fclose(from);
+    assert_true(size > 4096 && size < sizeof whole);
+    close(mkstemps(path, 3));
+    for (size_t cut = 4; cut < size; cut = cut < 256 ? cut + 9 : cut * 2) {
+        FILE *to = fopen(path, "wb");
+        assert_non_null(to);
+        assert_int_equal(fwrite(whole, 1, cut, to), cut);
+        fclose(to);
+        refused(path, "is not whole: it ends too early; copy it again");
+    }
+    unlink(path);
+}
+
 static void collect(void *ctx, const char *file, const char *reason)
 {
     char *to = ctx;
@@ -228,6 +252,7 @@ int main(void)
         cmocka_unit_test(no_padding_at_the_end),
         cmocka_unit_test(a_plugin_of_sdk_1_0_works),
         cmocka_unit_test(a_host_cut_short_is_enough_for_it),
+        cmocka_unit_test(a_cut_off_file_is_refused),
         cmocka_unit_test(an_older_plugin_is_filled_up),
         cmocka_unit_test(a_newer_plugin_works_while_it_asks_for_nothing_new),
         cmocka_unit_test(what_cannot_work_says_why),
