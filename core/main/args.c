@@ -45,14 +45,19 @@ bool arg_flag(const char **args, int *n_args, const char *name)
     return false;
 }
 
+/* In one piece: workers log to the same place. */
 int say_error(int code, const char *format, ...)
 {
     va_list args;
+    struct strbuf b;
+    strbuf_init(&b, 1 << 20);
+    strbuf_adds(&b, "catalyst: ");
     va_start(args, format);
-    fputs("catalyst: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    strbuf_vaddf(&b, format, args);
     va_end(args);
+    strbuf_addc(&b, '\n');
+    fwrite(b.ptr, 1, b.len, stderr);
+    strbuf_fini(&b);
     return code;
 }
 
