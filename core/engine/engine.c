@@ -275,6 +275,8 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
     if (!ep)
         return err_set(err, ERR_NOT_FOUND, "workflow version %llu is not loaded",
                        (unsigned long long)saved->version);
+    en->now_us = en->io.mono_us(en->io.ctx);
+    en->now_wall_us = en->io.wall_us(en->io.ctx);
     struct exec *e = exec_create(lane, ep, saved->id.position);
     exec_set_state(e, EXEC_RUNNING);
     e->started_wall_us = saved->started_us;

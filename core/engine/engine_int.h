@@ -458,6 +458,7 @@ void outcome_retry(struct wf_item *it, int64_t in_ms, const struct item_error *e
 void outcome_segment_done(struct wf_segment *seg);
 void outcome_settle(struct exec *e); /* goes on when nothing is pending */
 struct asked_by outcome_asked_by(const struct wf_item *it);
+int outcome_output(wf_item *it, const wf_output *out); /* as wf_host.output, of today's layout */
 void outcome_take_back(struct exec *e,
                        const struct wf_item *it); /* it NULL: of the whole run under way */
 bool outcome_under_way(const struct exec *e,

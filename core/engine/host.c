@@ -162,17 +162,33 @@ static void host_fail(wf_item *it, const char *why, ...)
         fail_text(it, WF_REJECTED, text);
 }
 
-static void host_fail_with(wf_item *it, const wf_error *with, const char *why, ...)
+/* Structs of plugins are as long as the header that they were compiled with says; what is behind
+ * them is not theirs. */
+static const struct plugin *plugin_of(const wf_item *it)
+{
+    return it->e->seg.inst->node->type->plugin;
+}
+
+#define READ(to, from, size) plugin_struct_copy(&(to), sizeof(to), (from), (size))
+static const char too_new[] =
+    "the plugin asks for what this engine does not know: it needs a newer one";
+
+static void host_fail_with(wf_item *it, const wf_error *from, const char *why, ...)
 {
     FORMAT_TEXT(text, why);
     if (!may_finish(it))
         return;
+    wf_error with;
+    if (READ(with, from, plugin_of(it)->error_size) != 0) {
+        fail_text(it, WF_REJECTED, text);
+        return;
+    }
     struct item_error *error =
-        error_create(it->e, with->fault ? with->fault : WF_REJECTED, "%s", text);
-    error->code = with->code ? arena_strdup(&it->e->arena, with->code) : NULL;
-    error->retry_after_ms = with->retry_after_ms;
-    if (with->detail.ptr)
-        error->detail = arena_str(&it->e->arena, with->detail.ptr, with->detail.len);
+        error_create(it->e, with.fault ? with.fault : WF_REJECTED, "%s", text);
+    error->code = with.code ? arena_strdup(&it->e->arena, with.code) : NULL;
+    error->retry_after_ms = with.retry_after_ms;
+    if (with.detail.ptr)
+        error->detail = arena_str(&it->e->arena, with.detail.ptr, with.detail.len);
     outcome_fail(it, error);
 }
 
@@ -199,9 +215,14 @@ static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn
         fail_text(it, WF_ACCOUNT, "requests are not offered here");
         return;
     }
+    wf_request known;
+    if (READ(known, request, plugin_of(it)->request_size) != 0) {
+        fail_text(it, WF_ACCOUNT, too_new);
+        return;
+    }
     struct ticket *t = wait_for(it, TICKET_REQUEST, 0);
     t->on_reply = fn;
-    en->io.request(en->io.ctx, ticket_name(t), request);
+    en->io.request(en->io.ctx, ticket_name(t), &known);
 }
 
 static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void *job)
@@ -342,7 +363,18 @@ static wf_str encode_headers(struct exec *e, const wf_pair *headers)
     return copy;
 }
 
-static int host_output(wf_item *it, const wf_output *out)
+static int host_output(wf_item *it, const wf_output *from)
+{
+    const struct plugin *plugin = plugin_of(it);
+    wf_output out;
+    if (READ(out, from, plugin->output_size) != 0)
+        return -1;
+    if (plugin->output_size <= offsetof(wf_output, partition))
+        out.partition = -1;
+    return outcome_output(it, &out);
+}
+
+int outcome_output(wf_item *it, const wf_output *out)
 {
     struct exec *e = it->e;
     const char *connection = out->connection ? out->connection : "";

@@ -190,9 +190,7 @@ static const char *send_kafka(struct script_call *call)
     if (value && value->type != JSON_NULL)
         out.body = json_to_str(a, value);
     out.headers = headers_of(a, JSON_GET(op, "headers"));
-    return call->it->e->en->host.h.output(call->it, &out) == 0
-               ? NULL
-               : "kafka.send: no Kafka is configured";
+    return outcome_output(call->it, &out) == 0 ? NULL : "kafka.send: no Kafka is configured";
 }
 
 static void on_function(void *ctx);

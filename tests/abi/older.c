@@ -3,6 +3,7 @@
  * loader must walk its arrays by its own sizes and fill up with zeros.
  */
 #include <catalyst/plugin.h>
+#include <string.h>
 
 struct older_param { /* wf_param without range, choices and lists */
     const char *name;
@@ -45,10 +46,72 @@ static void on_items(const wf_host *h, wf_item *const *items, size_t n)
     }
 }
 
+/* What this plugin knows of the structs that it makes while it runs, and what lies behind them. */
+struct older_request {
+    const char *method, *url;
+    wf_str body;
+    int64_t timeout_ms;
+};
+struct older_error {
+    uint32_t size;
+    wf_fault fault;
+    const char *code, *scope;
+    int64_t retry_after_ms;
+};
+struct older_output {
+    const char *channel, *connection, *topic;
+    const wf_pair *headers;
+    wf_str key, body;
+};
+#define BEHIND(type)                                                                               \
+    struct {                                                                                       \
+        struct type it;                                                                            \
+        unsigned char others[256];                                                                 \
+    }
+
+static void on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    (void)r;
+    h->done(it);
+}
+
+static void request_items(const wf_host *h, wf_item *const *items, size_t n)
+{
+    BEHIND(older_request) request = { .it = { .url = "http://old/" } };
+    memset(request.others, 0xee, sizeof request.others);
+    for (size_t i = 0; i < n; i++)
+        h->request(items[i], (const void *)&request.it, on_reply);
+}
+
+static void fail_items(const wf_host *h, wf_item *const *items, size_t n)
+{
+    BEHIND(older_error)
+    error = { .it = { .size = sizeof error.it, .fault = WF_REJECTED, .code = "old" } };
+    memset(error.others, 0xee, sizeof error.others);
+    for (size_t i = 0; i < n; i++)
+        h->fail_with(items[i], (const void *)&error.it, "old trouble");
+}
+
+static void send_items(const wf_host *h, wf_item *const *items, size_t n)
+{
+    BEHIND(older_output)
+    out = { .it = { .channel = "kafka", .topic = "old", .body = { "b", 1 } } };
+    memset(out.others, 0xee, sizeof out.others);
+    for (size_t i = 0; i < n; i++) {
+        if (h->output(items[i], (const void *)&out.it) != 0)
+            h->fail(items[i], "no output");
+        else
+            h->pass(items[i], 0);
+    }
+}
+
 static const char *const ports[] = { "out", NULL };
 static const struct older_node nodes[] = {
     { "older.first", "First", ports, params, sizeof(struct config), on_items },
     { "older.second", "Second", ports, params, sizeof(struct config), on_items },
+    { "older.request", "Asks", ports, params, sizeof(struct config), request_items },
+    { "older.fail", "Fails", ports, params, sizeof(struct config), fail_items },
+    { "older.send", "Sends", ports, params, sizeof(struct config), send_items },
 };
 
 extern const struct older_plugin wf_plugin_entry;
@@ -65,5 +128,5 @@ WF_EXPORT const struct older_plugin wf_plugin_entry = {
     .name = "older",
     .version = "0.1.0",
     .nodes = nodes,
-    .n_nodes = 2,
+    .n_nodes = sizeof nodes / sizeof *nodes,
 };

@@ -40,10 +40,8 @@ struct message {
     unsigned marks;   /* so often it was */
     uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */
     bool step_passed; /* each_step: the effect's result was let through */
-    struct {
-        int64_t mono_us, wall_us;
-    } retried[3][4]; /* by waiting node and attempt: when it first asked for another try */
-    unsigned alarms; /* error workflows that were started for it */
+    int64_t retried_us[3][4]; /* by waiting node and attempt: when it first asked for another try */
+    unsigned alarms;          /* error workflows that were started for it */
     unsigned succeeded, failed;              /* columns of blocks that name it */
     unsigned rows_kept[ITEMS_MAX][ROWS_MAX]; /* ledger rows in the store */
     bool has_exec;                           /* its row in the store */
@@ -133,8 +131,8 @@ struct world {
     uint64_t seed, random, nonce, lives;
     bool verbose, calm; /* calm: no more crashes, everything is answered */
     int64_t now_us, wall_us;
-    int64_t wall_late_us; /* the latest that the wall clock ever said */
     enum durability durability;
+    bool wall_jumps;
     bool lenient; /* the node that acts hands what fails on, by its error output */
     struct plan *plan;
     unsigned parts, units, frames_max;

@@ -16,10 +16,7 @@ static int64_t io_mono(void *ctx)
 static int64_t io_wall(void *ctx)
 {
     (void)ctx;
-    int64_t wall_us = world.wall_us + world.now_us;
-    if (wall_us > world.wall_late_us)
-        world.wall_late_us = wall_us;
-    return wall_us;
+    return world.wall_us + world.now_us;
 }
 
 static uint64_t io_random(void *ctx)

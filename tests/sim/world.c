@@ -157,6 +157,7 @@ static void make_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 
     world.durability = sim_chance(70) ? DURABILITY_EXACTLY_ONCE : DURABILITY_EACH_STEP;
     world.lenient = sim_chance(40);
     world.plan = plans[world.durability][world.lenient];
+    world.wall_jumps = sim_chance(50);
     world.parts = 1 + sim_below(PARTS_MAX);
     world.units = 1 + sim_below(UNITS);
     world.frames_max = sim_chance(50) ? 2 : 0;
@@ -238,7 +239,7 @@ static void crash_some(struct unit *u)
 static void time_passes(void)
 {
     world.now_us += sim_below(sim_chance(5) ? 3000000 : 5000);
-    if (sim_chance(2))
+    if (world.wall_jumps && sim_chance(2))
         world.wall_us += (int64_t)sim_below(7200) * 1000000 - 3600000000;
 }
 
