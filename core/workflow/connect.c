@@ -156,7 +156,7 @@ static void read_main(struct compile *c, uint32_t from, struct at outputs)
         return;
     }
     for (uint32_t port = 0; port < outputs.json->len; port++)
-        read_output(c, from, port, at_element(c, outputs, port));
+        read_output(c, from, n8n_output(&c->nodes[from], port), at_element(c, outputs, port));
 }
 
 /* Whether anything is connected at all: n8n leaves empty lists behind. */

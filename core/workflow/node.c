@@ -81,10 +81,14 @@ int compile_find(const struct compile *c, wf_str name)
     return (int)(uintptr_t)map_get(&c->by_name, name.ptr, name.len) - 1;
 }
 
-static const struct node_type *find_type(struct compile *c, struct at v, const char *type)
+/* `now` is the type that does today what `type` did. */
+static const struct node_type *find_type(struct compile *c, struct at v, const char *type,
+                                         const char *now)
 {
     const struct plugin_set *set = c->options->plugins;
     const struct node_type *found = set ? plugin_find(set, type) : NULL;
+    if (set && !found)
+        found = plugin_find(set, now);
     if (found)
         return found;
     const char *near = set ? plugin_nearest(set, type) : NULL;
@@ -109,7 +113,7 @@ static void read_type(struct compile *c, struct plan_node *n, struct node_at *pl
         return;
     place->note = !strcmp(type, note_type);
     if (!place->note)
-        n->type = find_type(c, v, type);
+        n->type = find_type(c, v, type, n8n_type(type, at_field(c, at, "parameters").json));
 }
 
 static void read_position(struct compile *c, struct plan_node *n, struct at at)
@@ -161,6 +165,7 @@ static void read_node(struct compile *c, uint32_t i, struct at at)
     compile_retry(c, n, at);
     at_ms(c, at, "timeout_ms", &n->timeout_ms);
     place->parameters = read_object(c, at, "parameters");
+    n8n_parameters(c, n, &place->parameters);
     place->credentials = read_object(c, at, "credentials");
     n->parameters = place->parameters.json;
 }

@@ -134,6 +134,15 @@ struct compile {
     bool connections_right; /* every connection was taken */
 };
 
+/* --- older forms of n8n's nodes (n8n.c) ------------------------------------------------------- */
+
+/* The type that does today what `type` did: itemLists by its operation, code, function. */
+const char *n8n_type(const char *type, const struct json *parameters);
+/* Puts today's parameters in the place of older ones of an n8n-nodes-base.* node. */
+void n8n_parameters(struct compile *c, struct plan_node *n, struct at *parameters);
+/* The output of ours that the definition means by `port`. */
+uint32_t n8n_output(const struct plan_node *n, uint32_t port);
+
 /* --- fields (at.c): everything takes values that are not there -------------------------------- */
 
 /* A member. null counts as not there. */

@@ -68,10 +68,10 @@ const wf_value *set_convert(struct edit *e, const wf_value *value, int type)
                                                WF_JSON_ARRAY, WF_JSON_OBJECT };
     const wf_values *v = e->h->v;
     wf_json_type is = v->type(value);
-    if (is == json_types[type] || is == WF_JSON_NULL)
-        return value;
     if (is == WF_JSON_MISSING)
         return wf_null(e->h, e->it);
+    if (type == TYPE_ANY || is == json_types[type] || is == WF_JSON_NULL)
+        return value;
     if (type == TYPE_STRING) {
         wf_str text = v->text(e->it, value);
         return v->of_str(e->it, text.ptr, text.len);
