@@ -164,6 +164,8 @@ static void take_many(wf_conn *c, wf_item *const *items, const int *rows, size_t
 void batch_take(wf_conn_call *call, const PGresult *r)
 {
     wf_conn *c = call->conn;
+    if (!call->n)
+        return; /* the connection's own */
     wf_item **items = calloc(call->n, sizeof *items);
     int *rows = calloc(call->n, sizeof *rows);
     size_t n = 0;

@@ -134,13 +134,28 @@ static int watch(struct conn *c, int events)
     return 0;
 }
 
+/* The server gives a statement up when its item does; it would hold up those behind it. Its own
+ * call, before all others. */
+static int set_limit(struct conn *c)
+{
+    const struct config *config = c->c.h->inst_config(c->c.inst);
+    char sql[64];
+    snprintf(sql, sizeof sql, "SET statement_timeout = %lld", (long long)config->timeout_ms);
+    if (!PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(c->pg))
+        return 0;
+    wf_conn_sent(wf_conn_call_new(&c->c, 0));
+    return 1;
+}
+
 static void now_up(struct conn *c)
 {
     if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg) ||
-        watch(c, WF_READABLE) != 0)
+        watch(c, WF_READABLE) != 0 || !set_limit(c)) {
         lost(c);
-    else
-        wf_conn_up(&c->c);
+        return;
+    }
+    wf_conn_up(&c->c);
+    flush(c);
 }
 
 static void go_on_connecting(struct conn *c)

@@ -6,6 +6,7 @@
  *   batch.c     items become statements, answers end them; a failed bulk statement is halved
  *   sql.c       one item's statement
  *   rows.c      rows become items
+ *   text.c      PostgreSQL's text of times and arrays
  */
 #ifndef PLUGIN_POSTGRES_INT_H
 #define PLUGIN_POSTGRES_INT_H
@@ -64,6 +65,13 @@ void batch_lost(wf_conn *c, wf_conn_call *call);
 /* --- rows ------------------------------------------------------------------------------------- */
 
 const wf_value *rows_object(const wf_host *h, wf_item *it, const PGresult *r, int row);
+/* A value of a type (by its number in pg_type) from PostgreSQL's text; NULL is null. */
+const wf_value *rows_value(const wf_host *h, wf_item *it, unsigned type, const char *text,
+                           size_t len);
+/* NULL: it is no such. */
+const wf_value *text_time(const wf_host *h, wf_item *it, const char *text, size_t len);
+const wf_value *text_array(const wf_host *h, wf_item *it, unsigned type, const char *text,
+                           size_t len);
 void fail_item(const wf_host *h, wf_item *it, wf_fault fault, const char *code, const char *why);
 
 /* --- the connection --------------------------------------------------------------------------- */

@@ -239,10 +239,14 @@ def test_postgres_types(on_postgres):
     row = on_postgres("executeQuery", query="""SELECT true AS b, 7::smallint AS i2, 2147483647 AS i4,
         9007199254740993 AS i8, 1.5::real AS f4, 12345678901234567890.123 AS num, 'x' AS t,
         '{"a": [1]}'::jsonb AS j, null AS n, '2024-02-29'::date AS d, 'NaN'::numeric AS nan,
-        '\\x00ff'::bytea AS raw""")[0]
+        '\\x00ff'::bytea AS raw, '2024-02-29 12:00:00.25Z'::timestamptz AS tz,
+        '2024-02-29 12:00'::timestamp AS ts, ARRAY[[1, 2], [3, NULL]] AS a,
+        ARRAY['x', 'a "b" \\c', NULL] AS ta, ARRAY['{"a": 1}'::jsonb] AS ja""")[0]
     assert row == {"b": True, "i2": 7, "i4": 2147483647, "i8": 9007199254740993, "f4": 1.5,
                    "num": 12345678901234567890.123, "t": "x", "j": {"a": [1]}, "n": None,
-                   "d": "2024-02-29", "nan": "NaN", "raw": "\\x00ff"}
+                   "d": "2024-02-29", "nan": "NaN", "raw": "\\x00ff",
+                   "tz": "2024-02-29T12:00:00.25Z", "ts": "2024-02-29T12:00:00",
+                   "a": [[1, 2], [3, None]], "ta": ["x", 'a "b" \\c', None], "ja": [{"a": 1}]}
 
 
 def test_postgres_bound_parameters(on_postgres):

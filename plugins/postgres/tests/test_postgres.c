@@ -7,6 +7,7 @@
 #include "../batch.c"
 #include "../rows.c"
 #include "../sql.c"
+#include "../text.c"
 #include "../../redis/tests/fake_loop.h"
 #include "fake_cases.h"
 
@@ -141,6 +142,48 @@ static void test_nobody_listens(void **state)
     fake_destroy(f);
 }
 
+static const struct {
+    unsigned type;
+    const char *text, *json;
+} values[] = {
+    { T_TIMESTAMPTZ, "2024-02-29 12:30:00.5+00", "\"2024-02-29T12:30:00.5Z\"" },
+    { T_TIMESTAMPTZ, "2024-02-29 12:30:00+02", "\"2024-02-29T12:30:00+02:00\"" },
+    { T_TIMESTAMPTZ, "2024-02-29 12:30:00-03:30", "\"2024-02-29T12:30:00-03:30\"" },
+    { T_TIMESTAMP, "2024-02-29 12:30:00", "\"2024-02-29T12:30:00\"" },
+    { T_TIMESTAMP, "infinity", "\"infinity\"" },
+    { T_TIMESTAMP, "0044-03-15 12:00:00 BC", "\"0044-03-15 12:00:00 BC\"" },
+    { T_TIMESTAMP, "12024-02-29 12:30:00", "\"12024-02-29 12:30:00\"" },
+    { 1007, "{1,NULL,-3}", "[1,null,-3]" },
+    { 1007, "{}", "[]" },
+    { 1007, "{{1,2},{3,4}}", "[[1,2],[3,4]]" },
+    { 1007, "[0:1]={1,2}", "\"[0:1]={1,2}\"" },
+    { 1009, "{a,\"b c\",\"x\\\"y\\\\z\",\"NULL\",\"\",\"{\"}",
+      "[\"a\",\"b c\",\"x\\\"y\\\\z\",\"NULL\",\"\",\"{\"]" },
+    { 1000, "{t,f,NULL}", "[true,false,null]" },
+    { 3807, "{\"{\\\"a\\\": [1]}\"}", "[{\"a\":[1]}]" },
+    { 1185, "{\"2024-02-29 12:30:00+00\"}", "[\"2024-02-29T12:30:00Z\"]" },
+    { 1007, "{1,2", "\"{1,2\"" },
+    { 1007, "{1}2", "\"{1}2\"" },
+    { 1009, "{\"a", "\"{\\\"a\"" },
+    { 1009, "{{{{{{{1}}}}}}}", "\"{{{{{{{1}}}}}}}\"" },
+    { 17, "\\x00ff", "\"\\\\x00ff\"" },
+};
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct fake *f = begin(P("executeQuery", "\"query\":\"SELECT 1\""));
+    wf_item *it = fake_item(f, "{}");
+    fake_run(f);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        const wf_value *v =
+            rows_value(&f->host, it, values[i].type, values[i].text, strlen(values[i].text));
+        assert_string_equal(f->host.v->json(it, v).ptr, values[i].json);
+    }
+    until_ended(it);
+    fake_destroy(f);
+}
+
 static void refuse(const char *json, const char *why)
 {
     struct fake *f = fake_create(&wf_plugin_entry, NULL);
@@ -168,9 +211,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statements),
-        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_statements), cmocka_unit_test(test_join),
+        cmocka_unit_test(test_values),     cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ static struct conn {
 } * the;
 static wf_conn_type type;
 static const char *the_host = "127.0.0.1";
+static int64_t patience_ms = 60000;
 
 static const char *on_host(wf_conn *c)
 {
@@ -45,7 +46,7 @@ static void on_send(wf_conn *c, wf_item *const *items, size_t n)
     wf_conn_call *call = wf_conn_call_new(c, n);
     wf_conn_sent(call);
     for (size_t i = 0; i < n; i++)
-        wf_conn_call_park(call, i, items[i], 60000);
+        wf_conn_call_park(call, i, items[i], patience_ms);
     the->sent += (unsigned)n;
 }
 
@@ -306,6 +307,29 @@ static void test_idles_and_is_lazy(void **state)
     fake_destroy(f);
 }
 
+/* The answer to a call whose items are gone is taken off all the same. */
+static void test_late(void **state)
+{
+    (void)state;
+    struct fake *f = begin((wf_conn_type){ 0 });
+    wf_conn_up(&the->c);
+    patience_ms = 100;
+    wf_item *twice = one(f, NULL), *harmless = one(f, "{\"harmless\":true}");
+    patience_ms = 60000;
+    wf_item *patient = one(f, NULL);
+    until_ms(2300);
+    assert_int_equal(fake_fault(twice)->fault, WF_UNKNOWN);
+    assert_string_equal(fake_why(twice),
+                        "test: no answer in time; whether it was done is not known");
+    assert_int_equal(fake_fault(harmless)->fault, WF_TRANSIENT);
+    assert_int_equal(fake_ended(patient), FAKE_NOT_ENDED);
+    assert_int_equal(the->lost, 2);
+    assert_int_equal(the->c.n_calls, 3);
+    answer_all();
+    assert_int_equal(fake_ended(patient), FAKE_PASSED);
+    fake_destroy(f);
+}
+
 static void test_names_are_looked_up(void **state)
 {
     (void)state;
@@ -332,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_does_not_answer),
         cmocka_unit_test(test_idles_and_is_lazy),
         cmocka_unit_test(test_names_are_looked_up),
+        cmocka_unit_test(test_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,10 @@
  * - What was sent stands in `calls`. When the connection breaks under it, lost() gets each call in
  *   the order they left, and ends its items with wf_conn_lost_item(): WF_TRANSIENT where running it
  *   twice is harmless, WF_UNKNOWN where it is not. Nobody else can know, so say the truth there.
- * - An item that times out or is cancelled is gone; its answer finds a stale ticket. Take every
- *   answer off all the same, or the next one is taken for it.
+ * - A call that is not answered in its items' time: lost() ends them in the same way, for the other
+ *   side may have done it all the same. The call stays under way until its answer comes.
+ * - An item that is cancelled, or ended by its node's own timeout, is gone; its answer finds a
+ * stale ticket. Take every answer off all the same, or the next one is taken for it.
  *
  * Names of failures: put WF_CONN_CODES into the node's `codes`.
  *
@@ -59,7 +61,8 @@ enum {
     WF_CONN_CONNECT_MS = 10000,
     WF_CONN_WAITING_MAX = 20000,
     WF_CONN_TICK_MS = 1000,
-    WF_CONN_LOOK_MS = 2, /* for the answer of a look-up */
+    WF_CONN_LOOK_MS = 2,    /* for the answer of a look-up */
+    WF_CONN_LATE_MS = 1000, /* for an answer that is on its way when the time is over */
     WF_CONN_CHUNK = 256
 };
 
@@ -82,6 +85,7 @@ struct wf_conn_call {
     size_t n;
     wf_ticket one, *tickets; /* of its items; stale where an item is gone */
     int64_t sent_ms;         /* monotonic */
+    int64_t timeout_ms;      /* the longest of its items' */
 };
 
 /* What the plugin brings. No function is called from within a wf_conn_ function of another
@@ -99,7 +103,7 @@ typedef struct {
     /* Sends these: each is finished or waits with a call, or is given to wf_conn_take() again
      * when the connection broke meanwhile. */
     void (*send)(wf_conn *c, wf_item *const *items, size_t n);
-    /* The connection broke under a call: end its items. The header frees the call. */
+    /* The connection broke under a call, or it is late: end its items. The header frees it. */
     void (*lost)(wf_conn *c, wf_conn_call *call);
     /* How long an item may wait for the connection. */
     int64_t (*timeout_ms)(wf_conn *c, wf_item *it);
@@ -246,10 +250,13 @@ static inline wf_conn_call *wf_conn_call_new(wf_conn *c, size_t n)
     return call;
 }
 
-/* Parks item number `i` of a call. */
+/* Parks item number `i` of a call. The engine's own timeout would have it tried again whatever it
+ * does, so it comes last. */
 static inline void wf_conn_call_park(wf_conn_call *call, size_t i, wf_item *it, int64_t timeout_ms)
 {
-    call->tickets[i] = call->conn->h->park(it, timeout_ms);
+    if (timeout_ms > call->timeout_ms)
+        call->timeout_ms = timeout_ms;
+    call->tickets[i] = call->conn->h->park(it, timeout_ms + 10 * WF_CONN_LATE_MS);
 }
 
 /* The item number `i`, or NULL when it is gone. */
@@ -399,8 +406,7 @@ static inline void wf_conn_up(wf_conn *c)
     if (c->was_down)
         wf_conn_log(c, WF_INFO, "up", c->label);
     c->was_down = 0;
-    if (c->type->silent_ms || c->type->idle_ms)
-        wf_conn_start_timer(c, WF_CONN_TICK_MS);
+    wf_conn_start_timer(c, WF_CONN_TICK_MS);
     wf_conn_send_waiting(c);
 }
 
@@ -454,6 +460,21 @@ static inline void wf_conn_rest(wf_conn *c)
     wf_conn_end_attempt(c);
 }
 
+/* Ends the items of calls whose time is over; the calls wait on. */
+static inline void wf_conn_end_late(wf_conn *c, int64_t now_ms)
+{
+    uint32_t n = c->n_calls;
+    wf_conn_call *call = c->calls;
+    for (wf_conn_call *next; call && n-- && wf_conn_is_up(c); call = next) {
+        next = call->next;
+        if (!call->timeout_ms || now_ms - call->sent_ms < call->timeout_ms + WF_CONN_LATE_MS)
+            continue;
+        call->timeout_ms = 0; /* once */
+        wf_conn_set_why(c, "no answer in time");
+        c->type->lost(c, call);
+    }
+}
+
 /* Up: is the other side still there? */
 static inline void wf_conn_tick(wf_conn *c, int64_t now_ms)
 {
@@ -463,6 +484,8 @@ static inline void wf_conn_tick(wf_conn *c, int64_t now_ms)
         wf_conn_down(c, WF_TRANSIENT, "does not answer any more");
     else if (type->idle && type->idle_ms && !c->n_calls && now_ms - c->used_ms >= type->idle_ms)
         type->idle(c);
+    if (wf_conn_is_up(c))
+        wf_conn_end_late(c, now_ms);
 }
 
 static inline void wf_conn_on_timer(void *arg)

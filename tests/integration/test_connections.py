@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the redis node reaches its server: TLS, local sockets, users, databases."""
+"""How nodes reach their servers: TLS, local sockets, users, databases, time limits; and redis.call()
+of Lua steps."""
 import json
+import os
+import pwd
+import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
 import servers
-from test_nodes import Redis, Workflow
+from test_nodes import Postgres, Redis, Workflow
 
 
 def openssl(folder, *words):
@@ -105,6 +110,52 @@ def test_user_and_database(node, new_server):
     assert error["code"] == "auth" and "wr0ng" not in json.dumps(error)
     error = node(**ann, database=99).error("incr", key="a")
     assert "DB index is out of range" in error["message"]
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def tls_postgres(new_server, certificates):
+    """A server that takes TLS connections from hosts only; its user must be able to read the key."""
+    folder = tempfile.mkdtemp(prefix="catalyst-tls-")
+    os.chmod(folder, 0o755)
+    for name in ("server.pem", "server.key"):
+        shutil.copy(certificates / name, folder)
+    if os.geteuid() == 0:
+        os.chown(f"{folder}/server.key", pwd.getpwnam("postgres").pw_uid, -1)
+    os.chmod(f"{folder}/server.key", 0o600)
+    yield new_server("postgres", ssl="on", ssl_cert_file=f"{folder}/server.pem",
+                     ssl_key_file=f"{folder}/server.key")
+    shutil.rmtree(folder)
+
+
+def test_postgres_tls(catalyst, tmp_path, tls_postgres, certificates):
+    def is_tls(**data):
+        return Postgres(catalyst, tmp_path, tls_postgres, **data)(
+            "executeQuery", query="SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+
+    ca = str(certificates / "ca.pem")
+    assert is_tls(ssl="verify-full", caFile=ca, host="localhost") == [{"ssl": True}]
+    assert is_tls(ssl="verify-full", caFile=ca) == [{"ssl": True}]  # by address
+    assert is_tls(ssl="require") == [{"ssl": True}]
+    assert is_tls(ssl="disable") == [{"ssl": False}]
+    wrong = Postgres(catalyst, tmp_path, tls_postgres, ssl="verify-full",
+                     caFile=str(certificates / "other-ca.pem"))
+    error = wrong.error("executeQuery", query="SELECT 1")
+    assert error["code"] == "auth" and "certificate verify failed" in error["message"]
+
+
+def test_postgres_gives_up_slow_statements(catalyst, tmp_path, postgres):
+    started = time.monotonic()
+    result = Postgres(catalyst, tmp_path, postgres).run(
+        "executeQuery", [{"s": 30}, {"s": 0}],
+        {"query": "SELECT $1::int AS s FROM pg_sleep($1::int)",
+         "options": {"queryReplacement": ["={{ $json.s }}"], "timeout": "1s"}},
+        onError="continueErrorOutput", retryOnFail=True, maxTries=2, waitBetweenTries=1)
+    good, bad = result["nodes"]["Node"][0]["outputs"]
+    assert [item["json"]["s"] for item in good] == [0]
+    assert [item["json"]["s"] for item in bad] == [30]
+    assert time.monotonic() - started < 15  # nobody waits for the 30 seconds
 
 
 # --- redis.call() of Lua steps --------------------------------------------------------------------
