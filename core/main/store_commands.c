@@ -60,9 +60,10 @@ static int executions_list(struct store *s, const char **args, int n_args)
                          limit);
     if (store_executions(s, &filter, print_line, &n, &err) != 0)
         return say_error(EXIT_UNREACHABLE, "%s", err.text);
-    if (!n)
+    int code = !n && filter.workflow ? workflow_known(s, filter.workflow, true) : EXIT_OK;
+    if (!n && code == EXIT_OK)
         printf("(none)\n");
-    return EXIT_OK;
+    return code;
 }
 
 static void print_output(struct strbuf *b, const struct store_output *out)
@@ -114,10 +115,9 @@ static void print_execution(void *ctx, const struct store_execution *e)
     strbuf_addf(&b, "{\"id\": \"%s\",\n \"workflow\": ", id);
     strbuf_add_json(&b, e->workflow.ptr, e->workflow.len);
     strbuf_addf(&b,
-                ",\n \"version\": %llu,\n \"status\": \"%s\",\n \"started\": \"%s\",\n "
+                ",\n \"version\": %u,\n \"status\": \"%s\",\n \"started\": \"%s\",\n "
                 "\"duration_us\": %lld",
-                (unsigned long long)e->version, store_status_name(e->status), when,
-                (long long)e->duration_us);
+                e->number, store_status_name(e->status), when, (long long)e->duration_us);
     if (e->node.len) {
         strbuf_adds(&b, ",\n \"node\": ");
         strbuf_add_json(&b, e->node.ptr, e->node.len);

@@ -36,7 +36,7 @@ static void show_versions(struct show *show, const struct mem_store *m)
 {
     for (uint32_t i = 0; i < m->n_versions; i++) {
         const struct mem_workflow *w = &m->workflows[m->versions[i].workflow];
-        show_version(show, i + 1, str_of(w->id), str_of(w->name));
+        show_version(show, i + 1, m->versions[i].number, str_of(w->id), str_of(w->name));
     }
 }
 

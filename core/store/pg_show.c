@@ -19,13 +19,14 @@ static const char *const as_time = "to_timestamp(0) + $%d::bigint * interval '1 
 static int show_versions(struct pg_store *ps, struct show *show, struct err *err)
 {
     PGresult *r = pg_query(ps, PG_ADMIN, "read versions",
-                           "SELECT v.version, w.id, w.name FROM workflow_version v "
+                           "SELECT v.version, v.number, w.id, w.name FROM workflow_version v "
                            "JOIN workflow w ON w.id = v.workflow_id",
                            NULL, false, err);
     if (!r)
         return -1;
     for (int i = 0; i < PQntuples(r); i++)
-        show_version(show, (uint64_t)pg_int(r, i, 0), pg_text(r, i, 1), pg_text(r, i, 2));
+        show_version(show, (uint64_t)pg_int(r, i, 0), (uint32_t)pg_int(r, i, 1), pg_text(r, i, 2),
+                     pg_text(r, i, 3));
     PQclear(r);
     return 0;
 }

@@ -29,14 +29,14 @@ static wf_str copy_str(struct show *show, wf_str s)
 
 /* --- versions and the filter ------------------------------------------------------------------ */
 
-void show_version(struct show *show, uint64_t version, wf_str id, wf_str name)
+void show_version(struct show *show, uint64_t version, uint32_t number, wf_str id, wf_str name)
 {
     if (show->n_versions == show->versions_size) {
         show->versions_size = show->versions_size ? 2 * show->versions_size : 32;
         show->versions = xrealloc(show->versions, show->versions_size * sizeof *show->versions);
     }
     show->versions[show->n_versions++] =
-        (struct show_version){ version, copy_str(show, id), copy_str(show, name) };
+        (struct show_version){ version, number, copy_str(show, id), copy_str(show, name) };
 }
 
 static const struct show_version *find_version(const struct show *show, uint64_t version)
@@ -74,6 +74,7 @@ static struct store_execution *add(struct show *show, uint64_t version)
     const struct show_version *v = find_version(show, version);
     struct store_execution *x = &show->list[show->n++];
     *x = (struct store_execution){ .version = version,
+                                   .number = v ? v->number : 0,
                                    .workflow = v ? v->id : STR(""),
                                    .workflow_name = v ? v->name : STR(""),
                                    .node = STR(""),

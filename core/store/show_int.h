@@ -8,6 +8,7 @@
 
 struct show_version {
     uint64_t version;
+    uint32_t number;
     wf_str id, name;
 };
 
@@ -24,7 +25,7 @@ struct show {
 void show_init(struct show *show, const struct store_filter *filter);
 void show_fini(struct show *show);
 /* Makes a version's workflow known. */
-void show_version(struct show *show, uint64_t version, wf_str id, wf_str name);
+void show_version(struct show *show, uint64_t version, uint32_t number, wf_str id, wf_str name);
 /* True when the filter lets this version through. */
 bool show_wants_version(const struct show *show, uint64_t version);
 /* Adds a parked or failed execution when the filter wants it. */

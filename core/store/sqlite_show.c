@@ -13,12 +13,13 @@
 static int show_versions(sqlite3 *db, struct show *show, struct err *err)
 {
     sqlite3_stmt *q = sq_prepare(db,
-                                 "SELECT v.version, w.id, w.name FROM workflow_version v "
+                                 "SELECT v.version, v.number, w.id, w.name FROM workflow_version v "
                                  "JOIN workflow w ON w.id = v.workflow_id",
                                  err);
     int rc = -1;
     while (q && (rc = sq_step(q, "read versions", err)) == 1)
-        show_version(show, (uint64_t)sq_int(q, 0), sq_str(q, 1), sq_str(q, 2));
+        show_version(show, (uint64_t)sq_int(q, 0), (uint32_t)sq_int(q, 1), sq_str(q, 2),
+                     sq_str(q, 3));
     sqlite3_finalize(q);
     return rc;
 }

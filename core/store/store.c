@@ -2,7 +2,7 @@
  * The front of the room: finds the kind of store by its URL and hands every call to its table. What
  * all kinds have in common is checked here: defaults, and turns that break the contract.
  */
-#include "store/store_int.h"
+#include "store/show_int.h"
 #include <stdlib.h>
 
 static const struct {
@@ -147,9 +147,24 @@ int store_execution(struct store *s, struct exec_id id, store_on_execution *each
     return s->ops->execution(s, id, each, ctx, err);
 }
 
+static void take_status(void *ctx, const struct store_execution *e)
+{
+    enum store_status *status = ctx;
+    *status = e->status;
+}
+
 int store_execution_retry(struct store *s, struct exec_id id, struct err *err)
 {
-    return s->ops->retry(s, id, err);
+    struct err why = { 0 };
+    enum store_status status = STORE_STATUS_NONE;
+    if (s->ops->retry(s, id, &why) == 0)
+        return 0;
+    /* One that ended well has no row to mark; its block still knows it. */
+    if (why.code == ERR_NOT_FOUND && s->ops->execution(s, id, take_status, &status, NULL) == 0)
+        return show_may_retry(id, status, err);
+    if (err)
+        *err = why;
+    return -1;
 }
 
 int store_credential_put(struct store *s, const struct store_credential *c, struct err *err)

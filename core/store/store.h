@@ -219,6 +219,7 @@ struct store_execution {
     struct exec_id id;
     wf_str workflow, workflow_name;
     uint64_t version;
+    uint32_t number; /* of the version among those of its workflow, as a deploy tells it */
     enum store_status status;
     int64_t started_us, duration_us;
     wf_str node, error; /* of a failed or parked one */

@@ -92,6 +92,14 @@ static void fill(struct fixture *f, struct store_session *ss, uint64_t versions[
     sample_fini(s);
 }
 
+static void refuse_retry(struct fixture *f, uint64_t position, const char *why)
+{
+    struct err err = { 0 };
+    assert_int_equal(store_execution_retry(f->store, (struct exec_id){ 1, 0, position }, &err), -1);
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_string_equal(err.text, why);
+}
+
 void executions_are_listed(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -111,6 +119,9 @@ void executions_are_listed(void **state)
     assert_int_equal(l.one.id.position, 150); /* the newest */
     assert_int_equal(list_executions(f, (struct store_filter){ .limit = 1000, .workflow = "w2" }).n,
                      52);
+    l = list_executions(f, (struct store_filter){ .limit = 1, .workflow = "w2" });
+    assert_int_equal(l.one.version, versions[1]);
+    assert_int_equal(l.one.number, 1); /* the first of its workflow, the second of all */
     assert_int_equal(
         list_executions(f, (struct store_filter){ .limit = 1000, .workflow = "Second" }).n, 52);
     assert_int_equal(
@@ -146,6 +157,9 @@ void executions_are_listed(void **state)
                        : "SELECT started_at FROM executions WHERE id = '1-0-107'"),
             "2023-11-14 22:13:21.000007");
     }
+    refuse_retry(f, 7, "store: execution 1-0-7 did not fail, it is success");
+    refuse_retry(f, 150, "store: execution 1-0-150 did not fail, it is success");
+    assert_int_equal(store_execution_retry(f->store, (struct exec_id){ 1, 0, 7 }, NULL), -1);
     close_session(f, ss);
 }
 
