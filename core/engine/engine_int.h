@@ -533,6 +533,8 @@ struct wf_item *function_push(struct wf_item *it, const struct json *json);
 void function_finish(struct wf_item *it, const struct item_error *error);
 
 /* host.c, service.c, script.c, view.c, save.c */
+/* What key() gives: of the node's idempotencyKey, or the engine's own. NULL with *err. */
+const char *item_key(struct wf_item *it, struct err *err);
 void host_init(struct engine_host *host, struct engine *en);
 const void *service_find(const char *name);
 extern const wf_scripts script_service;

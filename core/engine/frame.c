@@ -58,10 +58,22 @@ static int late_eval(void *ctx, const void *expr, struct json *out, struct err *
     return view_eval(&late->scope, expr, out, err);
 }
 
+/* A key without a value would be the engine's own, and what must not happen twice could. */
+static bool check_key(struct wf_item *it)
+{
+    struct err err;
+    if (item_key(it, &err))
+        return true;
+    outcome_fail(it, error_create(it->e, WF_REJECTED, "%s", err.text));
+    return false;
+}
+
 /* Solves the parameters of one item. False: it failed. */
 static bool solve(struct wf_inst *inst, struct wf_item *it)
 {
     const struct params *params = &inst->node->params;
+    if (inst->node->idempotency_key && !check_key(it))
+        return false;
     if (!params->n_slots) {
         it->config = params->base;
         return true;

@@ -33,14 +33,46 @@ static void *host_state(wf_item *it) { return it->e->seg.inst->state; }
 
 static const wf_value *host_value(wf_item *it) { return value_of_json(&it->json); }
 
-/* "source-partition-position:node:run:item": the same on every retry and replay. */
+/* "source-partition-position:node:run:item", and the input when it is not the first: the same on
+ * every retry and replay. */
+static const char *own_key(const wf_item *it)
+{
+    const struct plan_node *node = it->e->seg.inst->node;
+    char id[EXEC_ID_TEXT], input[16] = "";
+    exec_id_text(it->e->id, id);
+    if (it->input)
+        snprintf(input, sizeof input, ":%u", it->input);
+    return arena_printf(&it->e->arena, "%s:%s:%u:%u%s", id, *node->id ? node->id : node->name,
+                        it->e->seg.run, it->index, input)
+        .ptr;
+}
+
+const char *item_key(wf_item *it, struct err *err)
+{
+    const struct expr *expr = it->e->seg.inst->node->idempotency_key;
+    struct expr_scope scope;
+    struct json value;
+    if (!expr)
+        return own_key(it);
+    scope_fill(&scope, it);
+    if (view_eval(&scope, expr, &value, err) != 0) {
+        err_context(err, "idempotencyKey");
+        return NULL;
+    }
+    bool is_none = value.type == JSON_MISSING || value.type == JSON_NULL;
+    wf_str text = is_none ? no_str() : json_to_str(&it->e->arena, &value);
+    if (text.len)
+        return arena_str(&it->e->arena, text.ptr, text.len).ptr;
+    err_set(err, ERR_INVALID, "idempotencyKey has no value for this item");
+    return NULL;
+}
+
+/* It had a value when the frame was filled. */
 static const char *host_key(wf_item *it)
 {
-    char id[EXEC_ID_TEXT];
-    exec_id_text(it->e->id, id);
-    return arena_printf(&it->e->arena, "%s:%s:%u:%u", id, it->e->seg.inst->node->id, it->e->seg.run,
-                        it->index)
-        .ptr;
+    struct err err;
+    const char *key = item_key(it, &err);
+    return key ? key : own_key(it);
 }
 
 static int64_t host_now_ms(wf_item *it) { return it->e->en->now_wall_us / 1000; }

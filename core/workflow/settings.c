@@ -268,7 +268,7 @@ static const struct setting table[] = {
     { "saveDataErrorExecution", ACTS, read_save_n8n },
     { "errorWorkflow", ACTS, read_error_workflow },
     { "deadLetter", ACTS, read_dead_letter },
-    { "concurrency", ACTS, read_concurrency },
+    { "concurrency", NOT_YET, read_concurrency },
     { "rateLimit", NOT_YET, read_rate_limit },
     { "priority", NOT_YET, read_priority },
     { "parallel", NOT_YET, read_bool },

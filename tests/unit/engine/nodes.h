@@ -71,6 +71,14 @@ EACH_ITEM(node_note)
     h->pass(it, 0);
 }
 
+/* Writes its key. */
+EACH_ITEM(node_key)
+{
+    (void)c;
+    strbuf_addf(&seen.text, "%s ", h->key(it));
+    h->pass(it, 0);
+}
+
 EACH_ITEM(node_if)
 {
     see(h, it);
@@ -345,6 +353,8 @@ static const wf_node test_nodes[] = {
     { ITEMS("test.in", node_trigger), .flags = WF_NODE_TRIGGER },
     { ITEMS("test.pass", node_pass) },
     { ITEMS("test.note", node_note) },
+    { ITEMS("test.key", node_key) },
+    { ITEMS("test.key2", node_key), .inputs = two_inputs },
     { NODE_TYPE("test.if", two_ports), .process = node_if },
     { ITEMS("test.fan", node_fan) },
     { ITEMS("test.fail", node_fail) },

@@ -254,6 +254,44 @@ static void dead_letter_gets_the_raw_message(void **state)
     assert_string_equal(rig.released.ptr, "dead={\"x\":true} ");
 }
 
+/* --- keys --------------------------------------------------------------------------------------
+ */
+
+/* What acts outside goes by its key: no two calls may share one. */
+static void keys_differ(void **state)
+{
+    (void)state;
+    rig_flow(V1,
+             N("A", "key", 1, 0, "") "," N("B", "key", 1, 1, "") "," N("C", "key2", 2, 0,
+                                                                       ",\"id\":\"c\""),
+             E("In", "[" TO("A", 0) "," TO("B", 0) "]") "," E("A", TO1("C")) "," E(
+                 "B", "[" TO("C", 1) "]"));
+    send_message("[{},{}]");
+    expect_seen("1-0-0:A:0:0 1-0-0:A:0:1 1-0-0:B:0:0 1-0-0:B:0:1 "
+                "1-0-0:c:0:0 1-0-0:c:0:1 1-0-0:c:0:0:1 1-0-0:c:0:1:1 ");
+}
+
+static void key_of_the_node_setting(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "key", 1, 0, ",\"idempotencyKey\":\"=pay-{{ $json.order }}\""),
+             E("In", TO1("A")));
+    send_message("[{\"order\":7},{\"order\":\"x\"}]");
+    expect_seen("pay-7 pay-x ");
+}
+
+static void key_without_a_value_fails_its_item(void **state)
+{
+    (void)state;
+    rig_flow(
+        V1,
+        N("A", "key", 1, 0, ",\"onError\":\"continueErrorOutput\",\"idempotencyKey\":\"={{ $json.order }}\"") "," N(
+            "Z", "note", 2, 0, P("\"text\":\"={{ $json.error }}\"")),
+        E("In", TO1("A")) "," E("A", "[]," TO1("Z")));
+    send_message("[{\"order\":7},{}]");
+    expect_seen("7 idempotencyKey has no value for this item ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +316,9 @@ int main(void)
         TEST(execution_with_too_much_memory_fails),
         TEST(message_that_does_not_parse_keeps_its_bytes),
         TEST(dead_letter_gets_the_raw_message),
+        TEST(keys_differ),
+        TEST(key_of_the_node_setting),
+        TEST(key_without_a_value_fails_its_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
