@@ -196,6 +196,10 @@ const char **workflow_files(struct arena *a, const char *const *paths, struct er
     names.n = 0;
     for (; paths && *paths; paths++) {
         struct stat st;
+        if (!strcmp(*paths, "-")) {
+            names_add(a, &names, *paths);
+            continue;
+        }
         if (stat(*paths, &st) != 0) {
             err_set(err, ERR_NOT_FOUND, "%s: %s", *paths, strerror(errno));
             return NULL;

@@ -23,7 +23,9 @@ const struct command commands[] = {
       "  echo '{\"name\":\"Ada\"}' | catalyst run workflows/hello.json --input -\n",
       cmd_run },
     { "check", "check WORKFLOW..", "Find all mistakes of workflow files",
-      "  --plan   print the compiled plan\n\nExit code 1: there were mistakes.\n", cmd_check },
+      "  --plan   print the compiled plan\n\nA folder stands for its *.json, - for standard input. "
+      "Exit code 1: there were mistakes.\n",
+      cmd_check },
     { "deploy", "deploy WORKFLOW..",
       "Put workflow files into the store; running engines take them within a second",
       "A file's id (or its name, when it has none) says which workflow it is; a changed text makes "

@@ -150,31 +150,44 @@ done:
 
 struct search {
     const char *wanted;
-    char nearest[300];
+    char nearest[300]; /* its id */
     unsigned distance;
+    bool by_name, found;
 };
 
 static void on_near(void *ctx, const struct store_workflow *w)
 {
     struct search *search = ctx;
-    char id[300];
+    char id[300], name[300];
     snprintf(id, sizeof id, "%.*s", STR_ARG(w->id));
-    unsigned distance = str_distance(search->wanted, id, search->distance);
+    snprintf(name, sizeof name, "%.*s", STR_ARG(w->name));
+    unsigned of_id = str_distance(search->wanted, id, search->distance),
+             of_name = str_distance(search->wanted, name, search->distance),
+             distance = of_id < of_name ? of_id : of_name;
+    search->found |= of_id == 0 || (search->by_name && of_name == 0);
     if (distance >= search->distance)
         return;
     search->distance = distance;
     snprintf(search->nearest, sizeof search->nearest, "%s", id);
 }
 
-/* There is no such workflow: says so, with the nearest there is. */
-static int say_no_workflow(struct store *s, const char *id)
+int workflow_known(struct store *s, const char *wanted, bool by_name)
 {
     struct err err;
-    struct search search = { .wanted = id, .distance = (unsigned)strlen(id) / 3 + 2 };
-    if (store_workflows(s, on_near, &search, &err) == 0 && search.nearest[0])
-        return say_error(EXIT_FAILED, "there is no workflow '%s'; did you mean '%s'?", id,
-                         search.nearest);
-    return say_error(EXIT_FAILED, "there is no workflow '%s'; 'catalyst list' shows all by id", id);
+    struct search search = { .wanted = wanted,
+                             .distance = (unsigned)strlen(wanted) / 3 + 2,
+                             .by_name = by_name };
+    if (store_workflows(s, on_near, &search, &err) != 0)
+        return say_error(EXIT_UNREACHABLE, "%s", err.text);
+    if (search.found)
+        return EXIT_OK;
+    return search.nearest[0]
+               ? say_error(EXIT_FAILED, "there is no workflow '%s'; did you mean '%s'?", wanted,
+                           search.nearest)
+               : say_error(EXIT_FAILED,
+                           "there is no workflow '%s'; 'catalyst list' shows all by "
+                           "id",
+                           wanted);
 }
 
 static int set_active(struct config *c, const char **args, int n_args, bool active)
@@ -191,7 +204,7 @@ static int set_active(struct config *c, const char **args, int n_args, bool acti
     if (!s)
         return code;
     if (store_set_active(s, str_of(args[0]), active, &err) != 0)
-        code = err.code == ERR_NOT_FOUND ? say_no_workflow(s, args[0])
+        code = err.code == ERR_NOT_FOUND ? workflow_known(s, args[0], false)
                                          : say_error(EXIT_UNREACHABLE, "%s", err.text);
     else
         printf("%s is %s\n", args[0], active ? "active" : "not active");

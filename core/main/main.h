@@ -50,11 +50,15 @@ int args_done(const char **args, int n_args, const char *flags);
 /* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told
  * why. */
 struct store *store_for(const struct config *c, int *code);
+/* EXIT_OK when the store has a workflow of this id, or of this name where that counts; else says
+ * that it has none, and the nearest. */
+int workflow_known(struct store *s, const char *wanted, bool by_name);
 
 /* EXIT_USAGE for what the settings say wrong, EXIT_UNREACHABLE for all else. */
 int exit_of(const struct err *err);
 
-/* The *.json of folders and the files among `paths`, in name order; NULL-ended. */
+/* The *.json of folders and the files among `paths` ("-": standard input), in name order;
+ * NULL-ended. */
 const char **workflow_files(struct arena *a, const char *const *paths, struct err *err);
 
 /* --- plugins: plugins.c ----------------------------------------------------------------------- */

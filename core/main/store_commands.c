@@ -60,9 +60,10 @@ static int executions_list(struct store *s, const char **args, int n_args)
                          limit);
     if (store_executions(s, &filter, print_line, &n, &err) != 0)
         return say_error(EXIT_UNREACHABLE, "%s", err.text);
-    if (!n)
+    int code = !n && filter.workflow ? workflow_known(s, filter.workflow, true) : EXIT_OK;
+    if (!n && code == EXIT_OK)
         printf("(none)\n");
-    return EXIT_OK;
+    return code;
 }
 
 static void print_output(struct strbuf *b, const struct store_output *out)

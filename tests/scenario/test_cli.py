@@ -254,6 +254,8 @@ def test_check_of_good_files_and_folders(cli, write, tmp_path):
     assert done.returncode == 0
     assert done.stdout == "flows/a.json: ok, 2 nodes\nflows/b.json: ok, 2 nodes\n"
     assert "Set" in cli("check", "flows/a.json", "--plan").stdout
+    assert cli("check", "-", stdin=json.dumps(small())).stdout == "-: ok, 2 nodes\n"
+    assert "-:1:1: error" in cli("check", "-", stdin="").stderr
     assert cli("check").returncode == 2
     assert cli("check", "nowhere.json").returncode == 1
 
@@ -453,7 +455,13 @@ def test_deploy_list_activate(cli, store, write):
     assert cli("activate", "small", *at).returncode == 0
     done = cli("activate", "smal", *at)
     assert done.returncode == 1 and "no workflow 'smal'; did you mean 'small'?" in done.stderr
+    assert "did you mean 'small'?" in cli("activate", "The small one", *at).stderr  # its name
     assert "'catalyst list' shows all" in cli("deactivate", "otherwise", *at).stderr
+    for known in ("small", "The small one"):
+        done = cli("executions", "list", "--workflow", known, *at)
+        assert (done.returncode, done.stdout) == (0, "(none)\n")
+    done = cli("executions", "list", "--workflow", "smlal", *at)
+    assert done.returncode == 1 and "did you mean 'small'?" in done.stderr and not done.stdout
 
 
 def test_deploy_refuses_mistakes(cli, store, write):
