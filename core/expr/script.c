@@ -184,12 +184,17 @@ static const char *read_source(lua_State *L, void *data, size_t *size)
     return *size ? ptr : read_source(L, data, size);
 }
 
-/* "L:3: text" becomes "line 3: text". */
+/* "L:3: text" becomes "line 3: text", and what Lua calls userdata here what the author does. */
 static int fail_text(struct err *err, enum err_code code, const char *text)
 {
-    if (text[0] == 'L' && text[1] == ':')
-        return err_set(err, code, "line %s", text + 2);
-    return err_set(err, code, "%s", text);
+    const char *head = text[0] == 'L' && text[1] == ':' ? "line " : "";
+    const char *rest = head[0] ? text + 2 : text;
+    const char *tried = strstr(rest, "attempt to "),
+               *odd = tried ? strstr(tried, "userdata") : NULL;
+    if (!odd)
+        return err_set(err, code, "%s%s", head, rest);
+    return err_set(err, code, "%s%.*stable or null%s", head, (int)(odd - rest), rest,
+                   odd + strlen("userdata"));
 }
 
 static int load_script(lua_State *L, wf_str source, bool each)
@@ -199,6 +204,26 @@ static int load_script(lua_State *L, wf_str source, bool each)
     return lua_load(L, read_source, &s, "=L", "t");
 }
 
+/* People paste what ran in another engine. */
+static const char *syntax_hint(wf_str source)
+{
+    static const char *const foreign[] = { "const ", "let ", "=>", "===", "!==", "&&",
+                                           "||",     "${",   "//", "+=",  "++" };
+    if (memmem(source.ptr, source.len, "$json", 5) || memmem(source.ptr, source.len, "$input", 6))
+        return " ($json is of expressions: Lua has item.json, or items[1].json)";
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (memmem(source.ptr, source.len, foreign[i], strlen(foreign[i])))
+            return " (this looks like JavaScript: the step is written in Lua)";
+    return "";
+}
+
+static int fail_syntax(wf_str source, const char *text, struct err *err)
+{
+    struct err plain;
+    fail_text(&plain, ERR_INVALID, text);
+    return err_set(err, ERR_INVALID, "%s%s", plain.text, syntax_hint(source));
+}
+
 int script_syntax(wf_str source, struct err *err)
 {
     lua_State *L = luaL_newstate();
@@ -206,7 +231,7 @@ int script_syntax(wf_str source, struct err *err)
         bug_out_of_memory(0);
     int result = 0;
     if (load_script(L, source, true) != LUA_OK)
-        result = fail_text(err, ERR_INVALID, lua_tostring(L, -1));
+        result = fail_syntax(source, lua_tostring(L, -1), err);
     lua_close(L);
     return result;
 }
@@ -280,7 +305,7 @@ struct expr_script *script_compile(struct expr_lua *lua, wf_str source, const ch
     lua_pushlightuserdata(lua->lua, &source);
     lua_pushlightuserdata(lua->lua, script);
     if (lua_pcall(lua->lua, 2, 0, 0) != LUA_OK) {
-        fail_text(err, ERR_INVALID, lua_tostring(lua->lua, -1));
+        fail_syntax(source, lua_tostring(lua->lua, -1), err);
         lua_pop(lua->lua, 1);
         free(script);
         return NULL;
@@ -336,6 +361,12 @@ static struct output *add_output(struct results *r)
 static int add_json(struct results *r, struct json v, int64_t from, bool pass,
                     const struct json *same)
 {
+    if (v.type == JSON_ARRAY && r->t->script->each) {
+        snprintf(r->why, sizeof r->why,
+                 "a run for each item returns one item, {json = ..} or its fields, not a list: "
+                 "lists are of mode runOnceForAllItems");
+        return -1;
+    }
     if (v.type != JSON_OBJECT) {
         snprintf(r->why, sizeof r->why,
                  "the json of an item must be a table with named fields, not %s",
@@ -388,6 +419,27 @@ static int raw_field(lua_State *L, int at, const char *name)
     return lua_rawget(L, at);
 }
 
+/* pairedItem as n8n has it: a number, or {item = number}; on top of the stack. */
+static int paired_item(struct results *r, int64_t *from)
+{
+    lua_State *L = r->L;
+    int type = lua_type(L, -1);
+    if (type == LUA_TNIL)
+        return 0;
+    if (type == LUA_TTABLE) {
+        type = raw_field(L, lua_gettop(L), "item");
+        lua_replace(L, -2);
+    }
+    if (type == LUA_TNUMBER) {
+        *from = (int64_t)lua_tonumber(L, -1);
+        return 0;
+    }
+    snprintf(r->why, sizeof r->why,
+             "pairedItem is the number of an input item, from 0, or {item = number}; without it an "
+             "item comes from all");
+    return -1;
+}
+
 /* A table: {json = ..., pairedItem = n}, or the json itself. */
 static int add_table(struct results *r, int at)
 {
@@ -395,13 +447,20 @@ static int add_table(struct results *r, int at)
     int64_t from = t->script->each ? 0 : -1;
     struct json v;
     bool wrapped = raw_field(r->L, at, "json") != LUA_TNIL;
-    wrapped = wrapped && (lua_istable(r->L, -1) || result_view(r, -1));
+    if (wrapped && !lua_istable(r->L, -1) && !result_view(r, -1)) {
+        snprintf(r->why, sizeof r->why,
+                 "the json of an item must be a table with named fields, not %s (a field of that "
+                 "name: {json = {json = ..}})",
+                 lua_touserdata(r->L, -1) ? "an item of an earlier run" : luaL_typename(r->L, -1));
+        return -1;
+    }
     if (wrapped) {
         struct view *inner = result_view(r, -1);
         if (inner && inner->item >= 0)
             from = inner->item;
-        if (raw_field(r->L, at, "pairedItem") == LUA_TNUMBER)
-            from = (int64_t)lua_tonumber(r->L, -1);
+        raw_field(r->L, at, "pairedItem");
+        if (paired_item(r, &from) != 0)
+            return -1;
         lua_pop(r->L, 1);
     }
     if (from >= (int64_t)t->run->n_items || from < -1) {
@@ -433,7 +492,7 @@ static int add_result(struct results *r, int at)
     if (lua_istable(r->L, at))
         return add_table(r, at);
     snprintf(r->why, sizeof r->why, "an item of the result is a %s: return items, tables%s",
-             luaL_typename(r->L, at), r->t->script->each ? ", nil or false" : ", nil or false");
+             luaL_typename(r->L, at), ", nil or false");
     return -1;
 }
 
@@ -451,7 +510,8 @@ static int add_list_view(struct results *r, struct view *list)
             result = add_result(r, lua_gettop(r->L));
             lua_pop(r->L, 2);
         } else if (!link.child) {
-            snprintf(r->why, sizeof r->why, "items[%u] is not an item", i + 1);
+            snprintf(r->why, sizeof r->why,
+                     "items[%u] is not an item: put {json = ..} or an item there", i + 1);
             result = -1;
         } else if (link.child->kind != VIEW_ITEM) {
             view_push(r->L, r->t, link.child);
@@ -541,6 +601,8 @@ static enum script_status fail_run(struct expr_lua *lua, struct script_thread *t
     enum err_code code = lua->exhausted || status == LUA_ERRMEM ? ERR_LIMIT : ERR_INVALID;
     if (status == LUA_ERRMEM) {
         err_set(&run->err, code, "memory limit of %zu KiB reached", lua->limit_bytes >> 10);
+    } else if (lua_isnil(L, -1)) {
+        err_set(&run->err, code, "error() was called without a message");
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         fail_text(&run->err, code, lua_tostring(L, -1));
     } else {

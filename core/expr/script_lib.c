@@ -587,6 +587,17 @@ static int push_meta(lua_State *L, struct script_thread *t, size_t i)
     return 1;
 }
 
+/* The names of the other mode are not there: nil would only fail somewhere else. */
+static void check_mode(lua_State *L, const struct script_thread *t, const char *name)
+{
+    if (t->script->each && !strcmp(name, "items"))
+        luaL_error(L, "items is there in mode runOnceForAllItems; in this mode there is item");
+    if (!t->script->each && (!strcmp(name, "item") || !strcmp(name, "json")))
+        luaL_error(L,
+                   "%s is there in mode runOnceForEachItem; in this mode there is the list items",
+                   name);
+}
+
 /* A name that is no builtin: something of the run, or a global the script made. */
 static int read_global(lua_State *L)
 {
@@ -609,6 +620,8 @@ static int read_global(lua_State *L)
     for (size_t i = 0; t && i < sizeof metas / sizeof *metas; i++)
         if (!strcmp(metas[i].name, name))
             return push_meta(L, t, i);
+    if (t)
+        check_mode(L, t, name);
     lua_pushnil(L);
     return 1;
 }

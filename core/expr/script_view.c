@@ -519,21 +519,19 @@ static int view_text(lua_State *L)
     return 1;
 }
 
-/* Arithmetic and comparing with null or a table of an item: say what it is. */
-static int fail_operator(lua_State *L)
+static int fail_call(lua_State *L)
 {
-    int at = lua_type(L, 1) == LUA_TLIGHTUSERDATA ? 1 : 2;
-    return luaL_error(L, "attempt to calculate with a %s value",
-                      lua_touserdata(L, at) ? "table" : "null");
+    struct view *v = view_at(L, 1);
+    return luaL_error(L, "attempt to call a %s value%s", v ? "table" : "null",
+                      v && v->array ? ": walk a list by ipairs(..)" : "");
 }
 
+/* Operators are left out: Lua itself then says which field it is that cannot be added. */
 static const luaL_Reg metamethods[] = {
-    { "__index", view_index },  { "__newindex", view_write }, { "__len", view_length },
-    { "__pairs", view_pairs },  { "__tostring", view_text },  { "__next", view_next },
-    { "__add", fail_operator }, { "__sub", fail_operator },   { "__mul", fail_operator },
-    { "__div", fail_operator }, { "__mod", fail_operator },   { "__pow", fail_operator },
-    { "__unm", fail_operator }, { "__idiv", fail_operator },  { "__concat", fail_operator },
-    { "__lt", fail_operator },  { "__le", fail_operator },    { NULL, NULL },
+    { "__index", view_index },   { "__newindex", view_write },
+    { "__len", view_length },    { "__pairs", view_pairs },
+    { "__tostring", view_text }, { "__next", view_next },
+    { "__call", fail_call },     { NULL, NULL },
 };
 
 void view_open(lua_State *L)

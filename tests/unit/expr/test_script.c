@@ -158,7 +158,20 @@ static const struct {
     { "\nerror('boom')", "line 2: boom" },
     { "error({code = 7})", "error: {\"code\":7}" },
     { "return 5", "an item of the result is a number: return items, tables, nil or false" },
-    { "return json.a.b", "the json of an item must be a table with named fields, not array" },
+    { "return json.a.b", "a run for each item returns one item, {json = ..} or its fields, not a "
+                         "list: lists are of mode runOnceForAllItems" },
+    { "return {json = 5}", "the json of an item must be a table with named fields, not number (a "
+                           "field of that name: {json = {json = ..}})" },
+    { "return items", "line 1: items is there in mode runOnceForAllItems; in this mode there is "
+                      "item" },
+    { "return {s = json.a .. 'x'}",
+      "line 1: attempt to concatenate a table or null value (field 'a')" },
+    { "return {s = 1 + json.z}",
+      "line 1: attempt to perform arithmetic on a table or null value (field 'z')" },
+    { "error('userdata is gone')", "line 1: userdata is gone" },
+    { "error()", "error() was called without a message" },
+    { "for x in json.a.b do end",
+      "line 1: attempt to call a table value: walk a list by ipairs(..)" },
     { "return {f = print}", "a function cannot become JSON" },
     { "json.self = json", "a value is nested deeper than 128 levels, or contains itself" },
     { "string.x = 1", "line 1: cannot change 'x': libraries are shared" },
@@ -238,6 +251,13 @@ static const struct {
       "{\"a\":1,\"f\":3,\"l\":2} -1; " },
     { "return {1}", "an item of the result is a number: return items, tables, nil or false" },
     { "return {{json = {}, pairedItem = 3}}", "pairedItem is 3, but there are 3 items" },
+    { "return {{json = {a = 1}, pairedItem = {item = 2}}}", "{\"a\":1} 2; " },
+    { "return {{json = {}, pairedItem = 'x'}}",
+      "pairedItem is the number of an input item, from 0, or {item = number}; without it an item "
+      "comes from all" },
+    { "items[1] = 5", "items[1] is not an item: put {json = ..} or an item there" },
+    { "return item", "line 1: item is there in mode runOnceForEachItem; in this mode there is the "
+                     "list items" },
     { "items.x = 1", "line 1: a list has numbered elements, not a field 'x'" },
     { "items[9] = {}", "line 1: element 9 of a list with 3 elements" },
 };
@@ -381,6 +401,13 @@ static void syntax_names_the_line(void **state)
     assert_int_equal(script_syntax(STR("return item"), &err), 0);
     assert_int_equal(script_syntax(STR("local a = 1\nlocal b = = 2"), &err), -1);
     assert_string_equal(err.text, "line 2: unexpected symbol near '='");
+    assert_int_equal(script_syntax(STR("const x = 1;"), &err), -1);
+    assert_string_equal(err.text, "line 1: syntax error near 'x' (this looks like JavaScript: the "
+                                  "step is written in Lua)");
+    assert_int_equal(script_syntax(STR("return {v = $json.v}"), &err), -1);
+    assert_string_equal(err.text,
+                        "line 1: unexpected symbol near '$' ($json is of expressions: Lua "
+                        "has item.json, or items[1].json)");
     assert_int_equal(script_syntax(STR("\x1bLua"), &err), -1);
 }
 
