@@ -81,6 +81,17 @@ static void housekeep_lane(struct mem_store *m, struct mem_lane *lane, int64_t b
     }
 }
 
+/* A webhook lane carries the number of an engine that never comes back. */
+static bool is_lane_dead(const struct mem_store *m, const struct mem_lane *lane)
+{
+    uint32_t source = lane->key.source;
+    bool is_webhook = source && source <= m->n_sources && m->sources[source - 1].is_webhook;
+    bool is_owned =
+        lane->owner && lane->owner <= m->n_instances && !m->instances[lane->owner - 1].left;
+    return is_webhook && !is_owned && lane->lane.released == lane->lane.block_seq &&
+           list_empty(&lane->execs);
+}
+
 static int mem_housekeep(struct store *s, int64_t now_us, struct err *err)
 {
     (void)err;
@@ -88,8 +99,17 @@ static int mem_housekeep(struct store *s, int64_t now_us, struct err *err)
     int64_t before_us = now_us - (int64_t)s->config.retention_days * 86400 * 1000000;
     pthread_mutex_lock(&m->lock);
     struct map_slot *slot;
-    for (size_t at = 0; map_each(&m->lanes, &at, &slot);)
-        housekeep_lane(m, slot->value, before_us);
+    struct mem_lane *dead = NULL;
+    for (size_t at = 0; map_each(&m->lanes, &at, &slot);) {
+        struct mem_lane *lane = slot->value;
+        housekeep_lane(m, lane, before_us);
+        if (!dead && is_lane_dead(m, lane))
+            dead = lane; /* taken out when nobody walks the map; the others next time */
+    }
+    if (dead) {
+        map_take(&m->lanes, (const char *)&dead->key, sizeof dead->key);
+        free_lane(m, dead);
+    }
     pthread_mutex_unlock(&m->lock);
     return 0;
 }

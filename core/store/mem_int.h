@@ -20,6 +20,7 @@ struct mem_version {
 };
 struct mem_source {
     char *key; /* workflow, node, kind and name with their lengths */
+    bool is_webhook;
 };
 struct mem_instance {
     char *name;

@@ -147,6 +147,15 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
              before);
     if (delete_batches(conn, sql, "drop old executions", err) != 0)
         return -1;
+    /* Webhook lanes carry the number of an engine that never comes back. */
+    if (run(conn,
+            "DELETE FROM source_position p USING source s WHERE s.id = p.source "
+            "AND s.kind = 'webhook' AND p.released = p.block_seq "
+            "AND NOT EXISTS (SELECT FROM engine_instance i WHERE i.id = p.owner) "
+            "AND NOT EXISTS (SELECT FROM execution e WHERE e.source = p.source "
+            "AND e.partition = p.partition)",
+            "forget lanes of old engines", NULL, err) != 0)
+        return -1;
     snprintf(sql, sizeof sql,
              "DELETE FROM engine_instance i WHERE heartbeat_at < %s "
              "AND NOT EXISTS (SELECT FROM source_position p WHERE p.owner = i.id)",

@@ -45,6 +45,7 @@
 #define HOUSE_CASES(X)                                                                             \
     X(retention_drops_what_is_old)                                                                 \
     X(partitions_come_and_go)                                                                      \
+    X(lanes_of_engines_that_left_go)                                                               \
     X(a_second_opening_finds_everything)                                                           \
     X(another_schema_is_refused)
 #define SESSIONS_CASES(X)                                                                          \

@@ -43,6 +43,62 @@ void retention_drops_what_is_old(void **state)
     close_session(f, ss);
 }
 
+struct left_lane {
+    uint32_t source;
+    bool is_parked, is_released;
+};
+
+/* A lane of this engine with one block, moved once. */
+static void leave_lane(struct fixture *f, struct store_session *ss, struct left_lane l)
+{
+    struct store_lane lane = assign(f, ss, l.source, 64, 0);
+    assert_int_equal(commit_sample(f, ss, &lane, 1, 1), STORE_OK);
+    if (l.is_parked) {
+        struct store_exec exec = parked_exec(5, 0);
+        exec.id.source = l.source;
+        exec.id.partition = 64;
+        exec.status = STORE_ERROR;
+        exec.ended_us = clock_wall_us();
+        commit_execs(f, ss, &lane, &exec, 1, NULL, 0);
+    }
+    if (l.is_released) {
+        lane.released = lane.block_seq;
+        commit_execs(f, ss, &lane, NULL, 0, NULL, 0);
+    }
+}
+
+void lanes_of_engines_that_left_go(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct err err;
+    uint32_t ids[5], old;
+    for (int i = 0; i < 5; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "hook%d", i);
+        assert_int_equal(store_source(f->store, STR("w"), STR("n"),
+                                      i == 1 ? STR("kafka") : STR("webhook"), str_of(name), &ids[i],
+                                      &err),
+                         0);
+    }
+    assert_int_equal(store_instance(f->store, STR("old"), &old, &err), 0);
+    struct store_session *theirs = open_session(f, old), *ours = open_session(f, 0);
+    leave_lane(f, theirs, (struct left_lane){ ids[0], .is_released = true });
+    leave_lane(f, theirs, (struct left_lane){ ids[1], .is_released = true }); /* of Kafka */
+    leave_lane(f, theirs, (struct left_lane){ ids[2], .is_released = true, .is_parked = true });
+    leave_lane(f, ours, (struct left_lane){ ids[3], .is_released = true });
+    assert_int_equal(store_housekeep(f->store, clock_wall_us(), &err), 0);
+    assert_int_equal(assign(f, theirs, ids[0], 64, 0).epoch, 2); /* they are still here */
+    assert_int_equal(store_instance_leave(f->store, old, &err), 0);
+    /* Taken by nobody, but with outputs that may not have left: written after its engine had left.
+     */
+    leave_lane(f, theirs, (struct left_lane){ .source = ids[4] });
+    assert_int_equal(store_housekeep(f->store, clock_wall_us(), &err), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(assign(f, ours, ids[i], 64, 0).epoch, i == 0 ? 1 : 2);
+    close_session(f, theirs);
+    close_session(f, ours);
+}
+
 /* Days are made ahead and dropped behind; what fell beside them is put in its place. */
 void partitions_come_and_go(void **state)
 {
