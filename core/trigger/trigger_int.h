@@ -7,4 +7,16 @@
 
 extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind;
 
+/* --- webhook_rules.c: who may call a webhook, beside authentication -----------------------------
+ */
+
+/* `allow`: addresses and networks with commas; empty: all. `peer`: "127.0.0.1:4711", "[::1]:4711".
+ */
+bool webhook_ip_allowed(const char *allow, wf_str peer);
+/* `allow`: origins with commas, "*": all; empty: all, too. No origin is no web page: allowed. */
+bool webhook_origin_allowed(const char *allow, wf_str origin);
+bool webhook_is_bot(wf_str user_agent);
+/* A media type (in lower case) whose body is no text. */
+bool webhook_is_binary(wf_str media);
+
 #endif

@@ -121,23 +121,6 @@ void webhook_table_destroy(struct webhook_table *t)
 
 /* --- who may call ----------------------------------------------------------------------------- */
 
-static bool ip_allowed(const struct wf_webhook_trigger *c, wf_str peer)
-{
-    if (!c->ip_allow.len)
-        return true;
-    const char *colon = memrchr(peer.ptr, ':', peer.len);
-    wf_str host = { peer.ptr, colon ? (size_t)(colon - peer.ptr) : peer.len };
-    const char *at = c->ip_allow.ptr;
-    while (*at) {
-        at += strspn(at, ", ");
-        size_t len = strcspn(at, ", ");
-        if (len && len == host.len && !memcmp(at, host.ptr, len))
-            return true;
-        at += len;
-    }
-    return false;
-}
-
 static bool check_basic(const struct wf_cred *cred, struct http_request *req, struct arena *a)
 {
     wf_str header = http_request_header(req, "authorization"), given;
@@ -286,9 +269,11 @@ static int body_multipart(struct arena *a, const struct call *call, wf_str type,
     if (http_multipart_parse(a, type, call->body, MAX_PARTS, &parts, &n, err) != 0)
         return -1;
     struct json_member *members;
-    struct inbound_file *files = ARENA_ARRAY(a, struct inbound_file, n + 1);
+    struct inbound_file *files = ARENA_ARRAY(a, struct inbound_file, n + 2);
     *body = json_object(a, n, &members);
     body->len = 0;
+    if (item->n_files) /* the raw body */
+        files[0] = item->files[0];
     for (size_t i = 0; i < n; i++) {
         if (parts[i].file_name.ptr)
             files[item->n_files++] =
@@ -301,6 +286,18 @@ static int body_multipart(struct arena *a, const struct call *call, wf_str type,
     return 0;
 }
 
+static void add_whole_body(struct arena *a, const struct call *call, wf_str media,
+                           struct inbound_item *item)
+{
+    wf_str name = call->hook->config->binary_name;
+    struct inbound_file *file = ARENA_NEW(a, struct inbound_file);
+    *file = (struct inbound_file){ name.len ? arena_str(a, name.ptr, name.len).ptr : "data",
+                                   media.len ? media : STR("application/octet-stream"), STR("body"),
+                                   call->body };
+    item->files = file;
+    item->n_files = 1;
+}
+
 static int body_value(struct arena *a, const struct call *call, struct json *body,
                       struct inbound_item *item, struct err *err)
 {
@@ -311,13 +308,11 @@ static int body_value(struct arena *a, const struct call *call, struct json *bod
     *body = json_object(a, 0, &none);
     if (!call->body.len)
         return 0;
-    if (call->hook->config->raw_body) {
-        struct inbound_file *file = ARENA_NEW(a, struct inbound_file);
-        *file = (struct inbound_file){ "data", media.len ? media : STR("application/octet-stream"),
-                                       STR("body"), call->body };
-        item->files = file;
-        item->n_files = 1;
-    }
+    bool is_binary = webhook_is_binary(media);
+    if (call->hook->config->raw_body || is_binary)
+        add_whole_body(a, call, media, item);
+    if (is_binary)
+        return 0;
     if (str_eq(media, STR("application/x-www-form-urlencoded"))) {
         *body = fields_object(a, call->body);
         return 0;
@@ -381,19 +376,25 @@ static void on_gone(struct http_request *req)
     p->req = NULL;
 }
 
+static void pending_header(struct pending *p, wf_str name, wf_str value)
+{
+    p->headers[p->n_headers++] =
+        (struct http_header){ { xstrdup(name.ptr), name.len }, { xstrdup(value.ptr), value.len } };
+}
+
 static struct pending *pending_create(struct http_request *req, const struct wf_webhook_trigger *c)
 {
     struct pending *p = xcalloc(1, sizeof *p);
     p->req = req;
     p->status = c->response_code;
-    p->n_headers = (unsigned)c->response_headers.n;
-    if (p->n_headers) {
-        const struct wf_kafka_property *rows = c->response_headers.rows;
-        p->headers = xcalloc(p->n_headers, sizeof *p->headers);
-        for (unsigned i = 0; i < p->n_headers; i++)
-            p->headers[i] =
-                (struct http_header){ { xstrdup(rows[i].name.ptr), rows[i].name.len },
-                                      { xstrdup(rows[i].value.ptr), rows[i].value.len } };
+    const struct wf_kafka_property *rows = c->response_headers.rows;
+    p->headers = xcalloc(c->response_headers.n + 2, sizeof *p->headers);
+    for (size_t i = 0; i < c->response_headers.n; i++)
+        pending_header(p, rows[i].name, rows[i].value);
+    wf_str origin = http_request_header(req, "origin");
+    if (c->allowed_origins.len && origin.len) { /* it was looked at: it is one of those */
+        pending_header(p, STR("access-control-allow-origin"), origin);
+        pending_header(p, STR("vary"), STR("origin"));
     }
     req->user = p;
     req->on_gone = on_gone;
@@ -443,6 +444,36 @@ static void start_execution(struct call *call, struct webhook *hook)
     engine_accept(hook->trigger.host->engine, &in, 1);
 }
 
+/* The browser asks before it calls from a page of another origin. False: that is no such question,
+ * or not one for a webhook that speaks about origins. */
+static bool preflight(struct webhook_table *t, struct http_request *req)
+{
+    char allow[128];
+    struct route_match match;
+    wf_str origin = http_request_header(req, "origin");
+    wf_str method = http_request_header(req, "access-control-request-method");
+    wf_str asked = http_request_header(req, "access-control-request-headers");
+    if (!origin.len || !method.len ||
+        route_find(t->routes, http_method_parse(method), req->path, &match) != ROUTE_FOUND)
+        return false;
+    const struct webhook *hook = match.target;
+    if (!hook->config->allowed_origins.len)
+        return false;
+    if (!webhook_origin_allowed(hook->config->allowed_origins.ptr, origin)) {
+        http_respond_error(req, 403, "not allowed from this origin");
+        return true;
+    }
+    struct http_header headers[] = {
+        { STR("access-control-allow-origin"), origin },
+        { STR("vary"), STR("origin, access-control-request-headers") },
+        { STR("access-control-allow-methods"), route_allow(match.allowed, allow, sizeof allow) },
+        { STR("access-control-max-age"), STR("300") },
+        { STR("access-control-allow-headers"), asked },
+    };
+    http_respond(req, 204, headers, asked.len ? 5 : 4, STR(""));
+    return true;
+}
+
 void webhook_request(struct webhook_table *t, struct http_request *req)
 {
     char allow[128], room[2048];
@@ -450,6 +481,8 @@ void webhook_request(struct webhook_table *t, struct http_request *req)
     struct arena a;
     if (!t->routes)
         build_routes(t);
+    if (req->method == HTTP_OPTIONS && preflight(t, req))
+        return;
     enum route_result found = route_find(t->routes, req->method, req->path, &match);
     if (found == ROUTE_BAD_METHOD) {
         struct http_header header = { STR("allow"),
@@ -465,8 +498,13 @@ void webhook_request(struct webhook_table *t, struct http_request *req)
     struct call call = { .req = req, .hook = hook, .match = &match };
     arena_init(&a, room, sizeof room);
     const char *busy = why_not(hook);
-    if (!ip_allowed(hook->config, req->peer))
+    if (!webhook_ip_allowed(hook->config->ip_allow.ptr, req->peer))
         http_respond_error(req, 403, "not allowed from this address");
+    else if (hook->config->ignore_bots && webhook_is_bot(http_request_header(req, "user-agent")))
+        http_respond_error(req, 403, "not for bots");
+    else if (!webhook_origin_allowed(hook->config->allowed_origins.ptr,
+                                     http_request_header(req, "origin")))
+        http_respond_error(req, 403, "not allowed from this origin");
     else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
         http_respond_error(req, 413, "the body is larger than %lld bytes",
                            (long long)hook->config->max_body);

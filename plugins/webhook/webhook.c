@@ -90,11 +90,17 @@ static const wf_param trigger_params[] = {
                 struct wf_kafka_property),
       .help = "Headers of the answer" },
     { WF_NAMED("options.rawBody"), WF_F_BOOL(struct wf_webhook_trigger, raw_body),
-      .help = "Keep the body as it came as the binary part \"data\"" },
+      .help = "Keep the body as it came as a binary part" },
+    { WF_NAMED("options.binaryPropertyName"), WF_F_STR(struct wf_webhook_trigger, binary_name),
+      .def = "data", .help = "Name of the binary part for rawBody and for a body that is no text" },
     { WF_NAMED("options.maxBody"), WF_F_BYTES(struct wf_webhook_trigger, max_body),
       .help = "Larger bodies are refused with 413; 0: the server's limit" },
     { WF_NAMED("options.ipWhitelist"), WF_F_STR(struct wf_webhook_trigger, ip_allow),
-      .help = "Addresses that may call, with commas; empty: all" },
+      .help = "Addresses and networks (10.0.0.0/8) that may call, with commas; empty: all" },
+    { WF_NAMED("options.allowedOrigins"), WF_F_STR(struct wf_webhook_trigger, allowed_origins),
+      .help = "Origins of web pages that may call (CORS), with commas; *: all" },
+    { WF_NAMED("options.ignoreBots"), WF_F_BOOL(struct wf_webhook_trigger, ignore_bots),
+      .help = "Refuse crawlers and link previews, by their user-agent" },
     WF_END,
 };
 
@@ -130,6 +136,39 @@ static int check_methods(const struct wf_webhook_trigger *c, char *why, size_t w
     return bad ? -1 : 0;
 }
 
+/* Each is an address, or a network with the length of its prefix. */
+static int check_addresses(const char *at, char *why, size_t why_size)
+{
+    for (size_t len = 0; *at; at += len) {
+        at += strspn(at, ", ");
+        len = strcspn(at, ", ");
+        if (!len || strspn(at, "0123456789abcdefABCDEF.:/") >= len)
+            continue;
+        snprintf(why, why_size, "ipWhitelist: '%.*s' is no address or network",
+                 (int)(len > 60 ? 60 : len), at);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_origins(const char *at, char *why, size_t why_size)
+{
+    for (size_t len = 0; *at; at += len) {
+        at += strspn(at, ", ");
+        len = strcspn(at, ", ");
+        const char *scheme = strstr(at, "://");
+        if (!len || (len == 1 && *at == '*') ||
+            (scheme && scheme < at + len &&
+             !memchr(scheme + 3, '/', (size_t)(at + len - scheme - 3))))
+            continue;
+        snprintf(why, why_size,
+                 "allowedOrigins: '%.*s' is no origin; it is written as https://example.com",
+                 (int)(len > 60 ? 60 : len), at);
+        return -1;
+    }
+    return 0;
+}
+
 static int trigger_check(const wf_host *h, const void *config, char *why, size_t why_size)
 {
     const struct wf_webhook_trigger *c = config;
@@ -139,6 +178,9 @@ static int trigger_check(const wf_host *h, const void *config, char *why, size_t
         snprintf(why, why_size, "path '%.80s' holds '%c', which a path cannot", c->path.ptr, *bad);
         return -1;
     }
+    if (check_addresses(c->ip_allow.ptr, why, why_size) != 0 ||
+        check_origins(c->allowed_origins.ptr, why, why_size) != 0)
+        return -1;
     return check_methods(c, why, why_size);
 }
 
@@ -159,7 +201,12 @@ static const char trigger_docs[] =
     "\n"
     "`body` is JSON, the fields of a form, or text, as the content type says; files of a "
     "multipart\n"
-    "form become binary parts. Under `jwtAuth` the item has `jwtPayload` too.\n"
+    "form become binary parts, and so does a body that is no text (an image, an archive). Under\n"
+    "`jwtAuth` the item has `jwtPayload` too.\n"
+    "\n"
+    "With `allowedOrigins` the browser's question before a call (CORS preflight) is answered, and\n"
+    "a call from a page of another origin is refused with 403. `ipWhitelist` looks at the address\n"
+    "the connection comes from: behind a proxy that is the proxy's.\n"
     "\n"
     "`onReceived` answers when the execution is durable, so an accepted request is never lost.\n"
     "When the engine is full it answers 503 and accepts nothing.\n"

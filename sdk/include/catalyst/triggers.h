@@ -42,8 +42,11 @@ struct wf_webhook_trigger {
     wf_str hmac_header, hmac_timestamp_header; /* names; for WF_WEBHOOK_HMAC */
     int64_t hmac_tolerance_ms;
     wf_str idempotency_header;
-    int several_methods;  /* the methods are those of more_methods */
-    wf_list more_methods; /* struct wf_webhook_method */
+    int several_methods;    /* the methods are those of more_methods */
+    wf_list more_methods;   /* struct wf_webhook_method */
+    wf_str allowed_origins; /* with commas, "*": all; empty: nothing is said about origins */
+    int ignore_bots;
+    wf_str binary_name; /* of the part that holds a body that is no text */
 };
 struct wf_webhook_method {
     wf_str name;
