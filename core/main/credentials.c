@@ -94,7 +94,8 @@ int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_
         return err_set(err, ERR_INVALID, "credential '%s': its data must be an object", shown);
     if (check_fields(type, data, shown, err) != 0)
         return -1;
-    struct cred_field *fields = ARENA_ARRAY(a, struct cred_field, data->len + count_fields(type));
+    struct cred_field *fields =
+        ARENA_ARRAY(a, struct cred_field, data->len + count_fields(type) + 1);
     struct wf_cred *cred = ARENA_NEW(a, struct wf_cred);
     *cred = (struct wf_cred){ arena_str(a, id.ptr, id.len).ptr, shown, type->type, fields, 0 };
     for (uint32_t i = 0; i < data->len; i++) {
@@ -107,6 +108,7 @@ int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_
             log_hide(f->value);
     }
     add_defaults(a, type, cred, fields);
+    fields[cred->n_fields++] = (struct cred_field){ CRED_ID, arena_str(a, id.ptr, id.len) };
     if (cs->n == cs->size) {
         cs->size = cs->size ? cs->size * 2 : 16;
         cs->list = xrealloc(cs->list, cs->size * sizeof *cs->list);

@@ -68,8 +68,16 @@ static int read_properties(struct server *s, struct err *err)
     return 0;
 }
 
+static const wf_cred *kafka_credential(void *ctx, wf_str id)
+{
+    char why[240];
+    return credentials_find(ctx, id, (wf_str){ "", 0 }, "kafka", why, sizeof why);
+}
+
 static int start_kafka(struct server *s, struct err *err)
 {
+    s->kafka.credential = kafka_credential;
+    s->kafka.ctx = s->definitions.credentials;
     if (!s->config->kafka)
         return 0;
     s->kafka.brokers = s->config->kafka;

@@ -8,6 +8,9 @@
 #include <catalyst/plugin.h>
 #include <string.h>
 
+/* A field that every credential has: its own id, for outputs that name it as their connection. */
+#define CRED_ID "$id"
+
 struct cred_field {
     const char *name;
     wf_str value;

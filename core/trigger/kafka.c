@@ -565,21 +565,6 @@ static int set_properties(rd_kafka_conf_t *conf, const struct wf_kafka_trigger *
     return 0;
 }
 
-static int set_credential(rd_kafka_conf_t *conf, const struct wf_cred *cred, struct err *err)
-{
-    static const char *const names[][2] = { { "user", "sasl.username" },
-                                            { "password", "sasl.password" },
-                                            { "mechanism", "sasl.mechanism" },
-                                            { "protocol", "security.protocol" },
-                                            { "brokers", "bootstrap.servers" } };
-    for (size_t i = 0; cred && i < sizeof names / sizeof *names; i++) {
-        wf_str value = cred_get(cred, names[i][0]);
-        if (value.len && kafka_conf_set(conf, names[i][1], value.ptr, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
 static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
 {
     const struct plan *plan = engine_plan_get(k->t.ep);
@@ -608,19 +593,15 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_trigger *k, struct err *err)
         { "heartbeat.interval.ms", "500" },
         { "statistics.interval.ms", KAFKA_STATISTICS_MS },
     };
-    struct kafka_settings base = { .brokers = k->t.host->kafka->brokers };
-    rd_kafka_conf_t *conf = kafka_conf_create(&base, "catalyst", err);
+    const struct kafka_settings *settings = k->t.host->kafka;
+    const struct wf_cred *cred = k->config->credential;
+    rd_kafka_conf_t *conf = kafka_conf_create(settings, cred, "catalyst", err);
     if (!conf)
         return NULL;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (kafka_conf_set(conf, ours[i][0], ours[i][1], err) != 0)
             goto fail;
-    const struct kafka_settings *settings = k->t.host->kafka;
-    for (size_t i = 0; i < settings->n_properties; i++)
-        if (kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value,
-                           err) != 0)
-            goto fail;
-    if (set_credential(conf, k->config->credential, err) != 0 ||
+    if (kafka_conf_connect(conf, settings, cred, err) != 0 ||
         set_properties(conf, k->config, err) != 0)
         goto fail;
     rd_kafka_conf_set_opaque(conf, k);

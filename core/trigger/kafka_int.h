@@ -13,10 +13,15 @@
 #include <catalyst/triggers.h>
 #include <librdkafka/rdkafka.h>
 
-/* A configuration with brokers, properties, log and our defaults. NULL with *err naming the
- * property. */
-rd_kafka_conf_t *kafka_conf_create(const struct kafka_settings *settings, const char *client,
-                                   struct err *err);
+/* A configuration with brokers and log; the credential's brokers go before those of the settings.
+ * NULL with *err. */
+rd_kafka_conf_t *kafka_conf_create(const struct kafka_settings *settings,
+                                   const struct wf_cred *cred, const char *client, struct err *err);
+/* After our own defaults: properties of the settings, login and TLS of the credential (or NULL).
+ * Those of the settings that speak of their cluster stay away from a credential's brokers. */
+int kafka_conf_connect(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
+                       const struct wf_cred *cred, struct err *err);
+/* -1 with *err naming the property. */
 int kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
 
 #define KAFKA_STATISTICS_MS "2000"
@@ -158,10 +163,14 @@ struct kafka_sink {
     struct loop *loop;
     struct engine *engine;
     const struct kafka_settings *settings;
-    struct kafka_producer *producer;
+    struct link producers;           /* one for each connection; the settings' own first */
+    struct kafka_producer *producer; /* the settings' own; NULL without brokers there */
+    struct kafka_producer *latest;   /* looked up last */
+    struct map refused;              /* connections that cannot be had, told once */
     struct link lanes;
     struct kafka_sink_stats stats;
     char owner[KAFKA_OWNER]; /* transactional.id; empty: no transactions */
+    char trouble[600];       /* of connections that cannot be had */
 };
 /* n outputs of the block are acknowledged, or nobody waits for them any more. May report its lane,
  * which may end it. */
@@ -177,7 +186,11 @@ struct kafka_slot;
 struct kafka_retry;
 
 struct kafka_producer {
+    struct link link; /* of the sink */
     struct kafka_sink *sink;
+    char *name;                 /* of the connection; "": of the settings */
+    const struct wf_cred *cred; /* or NULL */
+    uint32_t n;                 /* outputs of the block at hand */
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     struct watch *watch;
@@ -193,16 +206,17 @@ struct kafka_producer {
     char trouble[512];
 };
 
-struct kafka_producer *kafka_producer_create(struct kafka_sink *s, struct err *err);
+struct kafka_producer *kafka_producer_create(struct kafka_sink *s, wf_str name,
+                                             const struct wf_cred *cred, struct err *err);
 void kafka_producer_destroy(struct kafka_producer *p);
-/* Hands the block's outputs to librdkafka now; returns how many there are. With transactions a
- * message that is refused spoils the transaction, else it is tried again. */
+/* Hands the block's outputs for this connection to librdkafka now; returns how many there are. With
+ * transactions a message that is refused spoils the transaction, else it is tried again. */
 uint32_t kafka_producer_send(struct kafka_producer *p, const struct store_block *b,
                              struct kafka_track *track);
 /* Waits up to that long for reports. */
 void kafka_producer_poll(struct kafka_producer *p, int wait_ms);
 /* A client of librdkafka comes and goes: a transactional one that broke is replaced. */
-rd_kafka_t *kafka_producer_client(const struct kafka_sink *s, struct err *err);
+rd_kafka_t *kafka_producer_client(const struct kafka_producer *p, struct err *err);
 void kafka_producer_attach(struct kafka_producer *p, rd_kafka_t *rk);
 void kafka_producer_detach(struct kafka_producer *p);
 

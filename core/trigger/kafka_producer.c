@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One producer: outputs of blocks become messages, grouped by topic and partition.
+ * One producer, of one connection: outputs of blocks become messages, grouped by topic and
+ * partition.
  *
  * Messages that interleave partitions cost librdkafka twice as much. So the producer hashes keys
  * itself (murmur2, as Java clients do); until a topic's number of partitions is known, librdkafka
@@ -240,7 +241,7 @@ static uint32_t read_slots(struct kafka_producer *p, const struct store_block *b
     size_t at = 0;
     while (n < b->n_outputs && store_output_next(b->outputs, &at, &p->slots[n].out) == 1) {
         struct kafka_slot *slot = &p->slots[n];
-        if (!str_eq(slot->out.channel, STR("kafka")))
+        if (!str_eq(slot->out.connection, str_of(p->name)))
             continue;
         slot->topic = topic_find(p, slot->out.topic);
         if (!slot->topic)
@@ -392,7 +393,12 @@ static int set_all(rd_kafka_conf_t *conf, const char *const pairs[][2], size_t n
     return 0;
 }
 
-static rd_kafka_conf_t *producer_conf(const struct kafka_sink *s, struct err *err)
+static bool is_transactional(const struct kafka_producer *p)
+{
+    return !p->name[0] && p->sink->owner[0];
+}
+
+static rd_kafka_conf_t *producer_conf(const struct kafka_producer *p, struct err *err)
 {
     static const char *const ours[][2] = {
         { "enable.idempotence", "true" }, /* also: acks=all, order kept on retries */
@@ -406,20 +412,18 @@ static rd_kafka_conf_t *producer_conf(const struct kafka_sink *s, struct err *er
     };
     /* The journal holds it: never given up. A transaction ends some time, and takes it along. */
     static const char *const alone[][2] = { { "message.timeout.ms", "0" } };
-    const char *const together[][2] = { { "transactional.id", s->owner },
+    const char *const together[][2] = { { "transactional.id", p->sink->owner },
                                         { "transaction.timeout.ms", "15000" },
                                         { "delivery.report.only.error", "true" } };
-    struct kafka_settings base = { .brokers = s->settings->brokers };
-    rd_kafka_conf_t *conf = kafka_conf_create(&base, "catalyst", err);
+    const struct kafka_settings *settings = p->sink->settings;
+    rd_kafka_conf_t *conf = kafka_conf_create(settings, p->cred, "catalyst", err);
     if (!conf)
         return NULL;
     if (set_all(conf, ours, sizeof ours / sizeof *ours, err) != 0 ||
-        (s->owner[0] ? set_all(conf, together, 3, err) : set_all(conf, alone, 1, err)) != 0)
+        (is_transactional(p) ? set_all(conf, together, 3, err) : set_all(conf, alone, 1, err)) !=
+            0 ||
+        kafka_conf_connect(conf, settings, p->cred, err) != 0)
         goto fail;
-    for (size_t i = 0; i < s->settings->n_properties; i++)
-        if (kafka_conf_set(conf, s->settings->properties[i].name, s->settings->properties[i].value,
-                           err) != 0)
-            goto fail;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
     return conf;
 fail:
@@ -427,10 +431,10 @@ fail:
     return NULL;
 }
 
-rd_kafka_t *kafka_producer_client(const struct kafka_sink *s, struct err *err)
+rd_kafka_t *kafka_producer_client(const struct kafka_producer *p, struct err *err)
 {
     char why[240];
-    rd_kafka_conf_t *conf = producer_conf(s, err);
+    rd_kafka_conf_t *conf = producer_conf(p, err);
     if (!conf)
         return NULL;
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
@@ -489,10 +493,13 @@ void kafka_producer_detach(struct kafka_producer *p)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct kafka_producer *kafka_producer_create(struct kafka_sink *s, struct err *err)
+struct kafka_producer *kafka_producer_create(struct kafka_sink *s, wf_str name,
+                                             const struct wf_cred *cred, struct err *err)
 {
     struct kafka_producer *p = xcalloc(1, sizeof *p);
     p->sink = s;
+    p->name = memcpy(xcalloc(1, name.len + 1), name.ptr, name.len);
+    p->cred = cred;
     p->retries_last = &p->retries;
     p->retry_timer = (struct timer){ .fn = on_retry, .arg = p };
     p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -504,11 +511,11 @@ struct kafka_producer *kafka_producer_create(struct kafka_sink *s, struct err *e
     if (!p->watch)
         goto fail_watch;
     watch_set(p->watch, WATCH_READABLE);
-    rd_kafka_t *rk = kafka_producer_client(s, err);
+    rd_kafka_t *rk = kafka_producer_client(p, err);
     if (!rk)
         goto fail_rk;
     kafka_producer_attach(p, rk);
-    if (s->owner[0] && !(p->txn = kafka_txn_create(p, err)))
+    if (is_transactional(p) && !(p->txn = kafka_txn_create(p, err)))
         goto fail_txn;
     return p;
 
@@ -520,6 +527,7 @@ fail_rk:
 fail_watch:
     close(p->fd);
 fail_fd:
+    free(p->name);
     free(p);
     return NULL;
 }
@@ -537,6 +545,7 @@ void kafka_producer_destroy(struct kafka_producer *p)
     watch_stop(p->watch);
     retries_free(p);
     close(p->fd);
+    free(p->name);
     free(p->slots);
     free(p->order);
     free(p);

@@ -39,8 +39,10 @@ static void fence(struct kafka_settle *s, const char *owner)
 {
     struct err err;
     char why[240];
-    rd_kafka_conf_t *conf = kafka_conf_create(s->config.host->kafka, "catalyst-fence", &err);
-    if (!conf || kafka_conf_set(conf, "transactional.id", owner, &err) != 0) {
+    const struct kafka_settings *settings = s->config.host->kafka;
+    rd_kafka_conf_t *conf = kafka_conf_create(settings, NULL, "catalyst-fence", &err);
+    if (!conf || kafka_conf_connect(conf, settings, NULL, &err) != 0 ||
+        kafka_conf_set(conf, "transactional.id", owner, &err) != 0) {
         if (conf)
             rd_kafka_conf_destroy(conf);
         return;

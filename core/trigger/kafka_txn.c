@@ -353,7 +353,7 @@ static void open_again(struct kafka_txn *txn)
     struct err err;
     struct kafka_producer *p = txn->p;
     txn->job.broken = txn->job.rk;
-    txn->job.rk = kafka_producer_client(p->sink, &err);
+    txn->job.rk = kafka_producer_client(p, &err);
     if (!txn->job.rk) { /* it worked with the same settings before */
         snprintf(p->trouble, sizeof p->trouble, "%s", err.text);
         txn->job.rk = txn->job.broken;

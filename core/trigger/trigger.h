@@ -31,6 +31,10 @@ struct kafka_settings {
     const struct kafka_property *properties; /* n of them; secrets are hidden in logs */
     size_t n_properties;
     bool transactions; /* outputs and consumer offsets go in Kafka transactions */
+    /* [any] The credential of type kafka with that id, which is the name of a connection; or NULL.
+     */
+    const wf_cred *(*credential)(void *ctx, wf_str id);
+    void *ctx;
 };
 
 /* What a worker gives its triggers. */
@@ -131,9 +135,12 @@ void lane_open_lost(struct lane_open *o);
 
 /* --- kafka sink: outputs to Kafka, one producer per worker and connection --------------------- */
 
-/* NULL with *err. `released` is engine_released. The settings stay. */
+/* NULL with *err. `released` is engine_released. The settings stay. Without brokers in them there
+ * are only the connections of credentials. */
 struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine, uint32_t worker,
                                      const struct kafka_settings *settings, struct err *err);
+/* Whether outputs may name that connection; "": the settings' own. */
+bool kafka_sink_knows(struct kafka_sink *sink, const char *connection);
 /* The transactional.id of its producer; NULL: outputs do not go in transactions. */
 const char *kafka_sink_transactions(const struct kafka_sink *sink);
 /* Waits up to grace_ms for what is under way. */

@@ -59,7 +59,8 @@ static void io_lane_lost(void *ctx, struct lane *lane)
 
 static bool io_knows_output(void *ctx, const char *channel, const char *connection)
 {
-    return worker_of(ctx)->sink && !strcmp(channel, "kafka") && !*connection;
+    struct worker *w = worker_of(ctx);
+    return w->sink && !strcmp(channel, "kafka") && kafka_sink_knows(w->sink, connection);
 }
 
 struct engine_io worker_io(struct worker *w)

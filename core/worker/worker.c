@@ -65,7 +65,7 @@ static int make_clients(struct worker *w, struct err *err)
     w->out.client = http_client_create(w->out.loop, &w->config.client, err);
     if (!w->out.client)
         return -1;
-    if (!w->config.kafka || !w->config.kafka->brokers)
+    if (!w->config.kafka)
         return 0;
     w->sink = kafka_sink_create(w->out.loop, w->out.engine, w->config.number, w->config.kafka, err);
     return w->sink ? 0 : -1;

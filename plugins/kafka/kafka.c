@@ -8,6 +8,7 @@
  */
 #include <catalyst/plugin.h>
 #include <catalyst/triggers.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* --- trigger ---------------------------------------------------------------------------------- */
@@ -64,6 +65,7 @@ struct send_config {
     int send_input;
     int64_t partition;
     wf_list headers;
+    const wf_cred *credential;
 };
 
 struct header {
@@ -90,6 +92,8 @@ static const wf_param send_params[] = {
       .max = 1000000, .help = "Partition; -1: by key" },
     { WF_NAMED("headers"), WF_F_LIST(struct send_config, headers, header_rows, struct header),
       .help = "Headers of the message; catalyst-id is added by the engine" },
+    { WF_NAMED("credential"), WF_F_CRED(struct send_config, credential, "kafka"),
+      .help = "Brokers and login, when they are not the engine's own" },
     WF_END,
 };
 
@@ -113,22 +117,44 @@ static wf_str body_of(const wf_host *h, wf_item *it, const struct send_config *c
     return type == WF_JSON_STRING ? h->v->text(it, v) : h->v->json(it, v);
 }
 
+/* As the broker checks it. A message it can never take would hold up those behind it. */
+static bool is_topic(wf_str topic)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    return topic.len && topic.len <= 249 && strspn(topic.ptr, allowed) == topic.len &&
+           strcmp(topic.ptr, ".") != 0 && strcmp(topic.ptr, "..") != 0;
+}
+
 static void send(const wf_host *h, wf_item *const *items, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         wf_item *it = items[i];
         const struct send_config *c = h->config(it);
+        if (!is_topic(c->topic)) {
+            h->fail(it,
+                    "topic '%.80s' is no name of a Kafka topic: 1 to 249 letters, digits, "
+                    "dots, dashes, underscores",
+                    c->topic.len ? c->topic.ptr : "");
+            continue;
+        }
         wf_output out = { .channel = "kafka",
                           .topic = c->topic.ptr,
                           .partition = (int32_t)c->partition };
+        if (c->credential)
+            out.connection = h->secret(c->credential, "$id").ptr;
         out.body = body_of(h, it, c);
         if (c->key.len)
             out.key = c->key;
         out.headers = headers_of(h, it, &c->headers);
         if (h->output(it, &out) == 0)
             h->pass(it, 0);
+        else if (c->credential)
+            h->fail(it, "the connection of credential '%s' cannot be made; the log tells why",
+                    out.connection);
         else
-            h->fail(it, "no Kafka is configured; start the engine with --kafka HOST:PORT");
+            h->fail(it, "no Kafka is configured; start the engine with --kafka HOST:PORT, or give "
+                        "the node a credential");
     }
 }
 
@@ -146,7 +172,17 @@ static const char send_docs[] =
     "`each_step`). Of executions that a webhook or a schedule started it never sees those of a "
     "turn "
     "in part; after a\n"
-    "crash it may see them again, with the same `catalyst-id`.\n";
+    "crash it may see them again, with the same `catalyst-id`. So it is with messages to brokers "
+    "of "
+    "a credential, and\n"
+    "with executions that a trigger with a credential's brokers started: a transaction is of one "
+    "cluster.\n\n"
+    "With a credential that names brokers the message goes there; without, to those of the "
+    "settings. Login and TLS of\n"
+    "the settings (`sasl.*`, `ssl.*`, `security.*`) are not used for a credential's brokers, other "
+    "properties are. The\n"
+    "journal keeps the credential's id with the message: one that is gone holds up what was "
+    "committed for it.\n";
 
 static const char *const ports[] = { "main", NULL };
 static const char *const trigger_aliases[] = { "n8n-nodes-base.kafkaTrigger", NULL };
@@ -175,7 +211,9 @@ static const wf_node nodes[] = {
 };
 
 static const wf_param cred_fields[] = {
-    { .name = "brokers", .type = WF_STRING, .help = "host:port,host:port" },
+    { .name = "brokers",
+      .type = WF_STRING,
+      .help = "host:port,host:port; empty: the engine's own, with another login" },
     { .name = "protocol",
       .type = WF_STRING,
       .def = "sasl_ssl",
@@ -186,6 +224,20 @@ static const wf_param cred_fields[] = {
       .help = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512" },
     { .name = "user", .type = WF_STRING, .help = "User" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
+    { .name = "caFile",
+      .type = WF_STRING,
+      .help = "File of authorities the brokers' certificates are checked with, PEM; empty: the "
+              "system's" },
+    { .name = "certFile", .type = WF_STRING, .help = "File with an own certificate, PEM" },
+    { .name = "keyFile", .type = WF_STRING, .help = "File with its private key, PEM" },
+    { .name = "keyPassword",
+      .type = WF_STRING,
+      .flags = WF_SECRET,
+      .help = "Password of the private key" },
+    { .name = "disableTlsVerification",
+      .type = WF_BOOL,
+      .def = "false",
+      .help = "Take any certificate of the brokers" },
     WF_END,
 };
 
