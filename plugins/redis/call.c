@@ -11,7 +11,7 @@
 enum { CALL_ARGS_MAX = 100000 };
 
 /* Commands that change the connection, end it, block it, or answer more or less than once. */
-static const char *const refused[] = {
+static const char *const not_offered[] = {
     "AUTH",         "HELLO",        "SELECT",    "QUIT",       "RESET",      "CLIENT",
     "MONITOR",      "SYNC",         "PSYNC",     "MULTI",      "EXEC",       "DISCARD",
     "WATCH",        "UNWATCH",      "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE",
@@ -68,7 +68,7 @@ void call_send(struct conn *c, wf_item *it)
     const wf_value *args = args_of(h, it);
     size_t n = h->v->count(args);
     const char *command = command_of(h, it);
-    if (!n || !*command || n > CALL_ARGS_MAX || is_one_of(refused, command) ||
+    if (!n || !*command || n > CALL_ARGS_MAX || is_one_of(not_offered, command) ||
         blocks(h, it, command)) {
         result_fail(
             h, it, WF_REJECTED, "rejected",

@@ -17,7 +17,7 @@ static struct conn {
     unsigned connects, disconnects, sent, lost, idles;
     int refuse; /* connect() ends at once */
 } * the;
-static wf_conn_type type;
+static wf_conn_type conn_type;
 static const char *the_host = "127.0.0.1";
 static int64_t patience_ms = 60000;
 
@@ -76,7 +76,7 @@ static void on_idle(wf_conn *c)
 static void *node_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
     the = calloc(1, sizeof *the);
-    if (wf_conn_init(&the->c, &type, h, inst, why) != 0) {
+    if (wf_conn_init(&the->c, &conn_type, h, inst, why) != 0) {
         free(the);
         return NULL;
     }
@@ -112,14 +112,14 @@ WF_PLUGIN("conn", "1.0.0", nodes);
 
 static struct fake *begin(wf_conn_type more)
 {
-    type = more;
-    type.name = "test";
-    type.host = on_host;
-    type.connect = on_connect;
-    type.disconnect = on_disconnect;
-    type.send = on_send;
-    type.lost = on_lost;
-    type.timeout_ms = timeout_ms;
+    conn_type = more;
+    conn_type.name = "test";
+    conn_type.host = on_host;
+    conn_type.connect = on_connect;
+    conn_type.disconnect = on_disconnect;
+    conn_type.send = on_send;
+    conn_type.lost = on_lost;
+    conn_type.timeout_ms = timeout_ms;
     the_host = "127.0.0.1";
     struct fake *f = fake_create(&wf_plugin_entry, NULL);
     fake_service(f, "loop/1", &loop_table);
@@ -317,7 +317,7 @@ static void test_late(void **state)
     wf_item *twice = one(f, NULL), *harmless = one(f, "{\"harmless\":true}");
     patience_ms = 60000;
     wf_item *patient = one(f, NULL);
-    until_ms(2300);
+    until_ms(3400);
     assert_int_equal(fake_fault(twice)->fault, WF_UNKNOWN);
     assert_string_equal(fake_why(twice),
                         "test: no answer in time; whether it was done is not known");
