@@ -445,6 +445,9 @@ void step_push(struct exec *e, uint32_t node, struct item_vec *inputs, uint16_t 
                uint16_t attempt);
 void step_wait_input(struct exec *e, uint32_t node, uint16_t input, struct item_vec items);
 
+/* legacy.c: what would fill the inputs that `w` misses is pushed. False: there is nothing. */
+bool legacy_force(struct exec *e, const struct waiting *w);
+
 /* frame.c */
 void frame_run(struct wf_inst *inst);
 void inst_ready(struct wf_inst *inst); /* something stands here */

@@ -6,7 +6,7 @@
  * is breadth first: successors go to the bottom. A successor gets nothing, and does not run, when
  * the output that leads to it is empty. A node with several inputs waits until all are filled; when
  * the stack runs dry, waiting nodes are let go one at a time, earliest first, with empty lists for
- * what never came.
+ * what never came; the legacy order runs what leads to their inputs first (legacy.c).
  */
 #include "engine/engine_int.h"
 #include <string.h>
@@ -395,7 +395,7 @@ static bool has_items(const struct waiting *w)
     return false;
 }
 
-/* Takes the next waiting node that may run with what is there. As in n8n, one that needs all its
+/* Pushes the next waiting node that may run with what is there. As in n8n, one that needs all its
  * inputs never does (v1), nor what stands below it; one that got nothing but empty lists is
  * dropped. */
 static bool release_waiting(struct exec *e)
@@ -407,6 +407,8 @@ static bool release_waiting(struct exec *e)
         next = w->next;
         if (!any || waits_for_another(e, w))
             continue;
+        if (!v1 && has_items(w) && legacy_force(e, w))
+            return true;
         waiting_remove(e, w);
         if (has_items(w)) {
             step_push(e, w->node, w->inputs, w->n_inputs, 1);

@@ -590,6 +590,67 @@ static void legacy_releases_what_waits_in_the_end(void **state)
     expect_seen("If C C2 C3 M(0,1) ");
 }
 
+/* If leads to M by its second output, and by A and B from its first, which gives nothing. */
+#define BOTH_SIDES(b)                                                                              \
+    N("If", "if", 1, 0, P("\"field\":\"no\""))                                                     \
+    "," N("A", "pass", 2, 0, "") "," b "," N("M", "merge", 3, 0, "")
+#define BOTH_SIDES_EDGES                                                                           \
+    E("In", TO1("If"))                                                                             \
+    "," E("If", TO1("A") "," TO1("M")) "," E("A", TO1("B")) "," E("B", "[" TO("M", 1) "]")
+
+static void legacy_runs_what_leads_to_a_missing_input(void **state)
+{
+    (void)state;
+    rig_flow("", BOTH_SIDES(N("B", "pass", 3, 5, "")), BOTH_SIDES_EDGES);
+    send_message("{}");
+    expect_seen("If A B M(1,1) ");
+    assert_int_equal(succeeded(), 1);
+}
+
+static void legacy_forces_a_node_once(void **state)
+{
+    (void)state;
+    rig_flow("", BOTH_SIDES(N("B", "fan", 3, 5, P("\"n\":0"))), BOTH_SIDES_EDGES);
+    send_message("{}");
+    expect_seen("If A M(1,0) ");
+}
+
+static void order_v1_forces_nothing(void **state)
+{
+    (void)state;
+    rig_flow(V1, BOTH_SIDES(N("B", "pass", 3, 5, "")), BOTH_SIDES_EDGES);
+    send_message("{}");
+    expect_seen("If M(1,0) ");
+}
+
+/* Saved while the forced branch waits, it is not forced again. */
+static void legacy_forces_once_over_a_restart(void **state)
+{
+    (void)state;
+    rig_flow("", BOTH_SIDES(N("B", "send", 3, 5, "")) "," N("P", "park", 2, 2, ""),
+             E("In", TO1("If")) "," E("If", TO1("A") "," TO1("M")) "," E("A", TO1("P")) "," E(
+                 "P", TO1("B")) "," E("B", "[" TO("M", 1) "]"));
+    send_message("{}");
+    expect_seen("If A P ");
+    assert_true(commit_start());
+    struct store_exec kept = keep_row();
+    commit_ok();
+    restore(&kept);
+    engine_woken(rig.en, seen.tickets[1], wake_fn(), STR("x"));
+    rig_run();
+    expect_seen("If A P P M(1,1) ");
+}
+
+/* Another trigger's branch: its node passes the empty item on. */
+static void legacy_runs_a_branch_that_begins_nowhere(void **state)
+{
+    (void)state;
+    rig_flow("", N("A", "pass", 1, 0, "") "," N("B", "pass", 1, 9, "") "," N("M", "join", 2, 0, ""),
+             E("In", TO1("A")) "," E("A", TO1("M")) "," E("B", "[" TO("M", 1) "]"));
+    send_message("{}");
+    expect_seen("A B M(1,1) ");
+}
+
 static void restart_keeps_the_legacy_order(void **state)
 {
     (void)state;
@@ -722,6 +783,11 @@ int main(void)
         TEST(nothing_runs_below_a_node_that_never_does),
         TEST(legacy_hands_empty_lists_to_later_inputs),
         TEST(legacy_releases_what_waits_in_the_end),
+        TEST(legacy_runs_what_leads_to_a_missing_input),
+        TEST(legacy_forces_a_node_once),
+        TEST(order_v1_forces_nothing),
+        TEST(legacy_forces_once_over_a_restart),
+        TEST(legacy_runs_a_branch_that_begins_nowhere),
         TEST(restart_keeps_the_legacy_order),
         TEST(lines_of_items_may_be_long),
         TEST(script_may_send_often),
