@@ -100,6 +100,10 @@ void source_count(wf_str source, char *to);
 
 /* --- script.c --------------------------------------------------------------------------------- */
 
+/* Lua's text of an error as people read it. -1. */
+int script_fail_text(struct err *err, enum err_code code, const char *text);
+/* _steps() of a script that counts its turns. */
+int script_turns(lua_State *L);
 /* Sets the count hook of the running script, before it gets functions from elsewhere. */
 void script_watch(lua_State *L);
 
