@@ -222,6 +222,8 @@ static void old_set(struct rewrite *r, double version)
     struct json *list = ARENA_ARRAY(r->a, struct json, CONDITIONS_MAX),
                 group = { .type = JSON_OBJECT };
     size_t n = 0;
+    if (!json_truth(get(r->from, "duplicateItem"))) /* a help of n8n's editor */
+        DROP(r, "duplicateItem", "duplicateCount");
     if (!values && !keep) {
         /* from 3.0 to 3.2 all other fields were kept if nothing else was said */
         if (version >= 3 && version < 3.3 && !get(r->from, "include") &&
@@ -315,7 +317,7 @@ static void join_names(struct rewrite *r, const char *key)
 
 static void old_lists(struct rewrite *r, const char *name)
 {
-    DROP(r, "resource");
+    DROP(r, "resource", "dedupeValue");
     if (!strcmp(name, "itemLists") && !is_text(get(r->from, "operation"), "removeDuplicates"))
         DROP(r, "operation");
     else if (!strcmp(name, "itemLists"))
@@ -342,6 +344,13 @@ static void old_date_time(struct rewrite *r)
         return;
     struct json options = or_else(get(r->from, "options"), (struct json){ .type = JSON_OBJECT });
     DROP(r, "action", "value", "dataPropertyName", "custom", "toFormat");
+    const struct json *zone = get(&options, "toTimezone");
+    if (zone)
+        put(r->a, &options, "timezone", *zone);
+    struct json_step moved[] = { { .key = "toTimezone", .len = 10 },
+                                 { .key = "fromTimezone", .len = 12 } };
+    for (int i = 0; i < 2; i++)
+        json_unset(r->a, &options, &(struct json_path){ &moved[i], 1 }, &options, NULL);
     put(r->a, &options, "includeInputFields", json_of_bool(true));
     put(r->a, &r->to, "options", options);
     put(r->a, &r->to, "outputFieldName", or_else(get(r->from, "dataPropertyName"), text("data")));
