@@ -12,10 +12,11 @@
 static const wf_pair modes[] = { { "manual", "fields are listed under `assignments`" },
                                  { "raw", "`jsonOutput` is the object" },
                                  { NULL, NULL } };
-static const wf_pair types[] = { { "string", "text" },           { "number", "a number" },
-                                 { "boolean", "true or false" }, { "array", "an array" },
-                                 { "object", "an object" },      { "any", "as it is" },
-                               { NULL, NULL } };
+static const wf_pair types[] = {
+    { "string", "text" },    { "number", "a number" },  { "boolean", "true or false" },
+    { "array", "an array" }, { "object", "an object" }, { "any", "as it is" },
+    { NULL, NULL }
+};
 static const wf_pair old_types[] = {
     { "stringValue", "text" },           { "numberValue", "a number" },
     { "booleanValue", "true or false" }, { "arrayValue", "an array" },
