@@ -69,7 +69,8 @@ enum {
 #define WF_CONN_CODES                                                                              \
     { "connection", "The server cannot be reached, or the connection broke before anything was "   \
                     "done" },                                                                      \
-        { "unknown", "The connection broke under something that must not be done twice" },         \
+        { "unknown", "The connection broke, or no answer came in time, under something that must " \
+                     "not be done twice" },                                                        \
     {                                                                                              \
         "auth", "Login, permission or certificate"                                                 \
     }

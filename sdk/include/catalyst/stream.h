@@ -53,7 +53,7 @@ typedef struct {
     int wants_write; /* TLS: a read or a handshake waits until the socket takes bytes */
     wf_watch *watch;
     SSL_CTX *context; /* borrowed while it connects */
-    const char *server_name;
+    char server_name[256];
     SSL *ssl;
     char *out; /* bytes from out_sent to out_len have not left */
     size_t out_sent, out_len, out_size;
@@ -417,8 +417,8 @@ static inline int wf_stream_socket(const struct sockaddr_storage *to, socklen_t 
 }
 
 /* Opens a cleared or closed stream whose loop, inst, functions and arg are set, to an address (as
- * text: IPv4, IPv6, or the path of a local socket). With a context by TLS, for the name given; both
- * are borrowed until on_open() or on_close(), one of which is called, perhaps at once. */
+ * text: IPv4, IPv6, or the path of a local socket). With a context by TLS, for the name given. The
+ * context is borrowed until on_open() or on_close(), one of which is called, perhaps at once. */
 static inline void wf_stream_connect(wf_stream *s, const char *address, uint16_t port,
                                      SSL_CTX *context, const char *server_name)
 {
@@ -433,7 +433,7 @@ static inline void wf_stream_connect(wf_stream *s, const char *address, uint16_t
     s->fd = fd;
     s->state = WF_STREAM_CONNECTING;
     s->context = context;
-    s->server_name = server_name;
+    snprintf(s->server_name, sizeof s->server_name, "%s", server_name ? server_name : "");
     s->watch = s->loop->watch(s->inst, fd, wf_stream_on_events, s);
     if (s->watch)
         wf_stream_events(s);
