@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +83,8 @@ static int start_kafka(struct server *s, struct err *err)
         return 0;
     s->kafka.brokers = s->config->kafka;
     s->kafka.transactions = s->config->kafka_transactions;
+    if (getrandom(&s->kafka.run, sizeof s->kafka.run, 0) != (ssize_t)sizeof s->kafka.run)
+        s->kafka.run = (uint64_t)clock_wall_us();
     if (strcmp(s->config->kafka, "embedded") != 0)
         return read_properties(s, err);
     struct arena a;

@@ -44,8 +44,8 @@ bool kafka_mark_parse(const char *text, size_t len, struct kafka_mark *mark);
 /* Up to which block the lane's outputs have left: what the store knows, or the mark when it speaks
  * of this lane and knows more. */
 uint64_t kafka_mark_released(const struct kafka_mark *mark, const struct store_lane *at);
-/* A transactional.id that no other producer has. */
-void kafka_owner_make(uint32_t worker, char owner[KAFKA_OWNER]);
+/* A transactional.id that no other producer has; `run` is of kafka_settings. */
+void kafka_owner_make(uint64_t run, uint32_t worker, char owner[KAFKA_OWNER]);
 /* Whether that producer's process has ended for sure; asked by the producer `me`. */
 bool kafka_owner_is_dead(const char *owner, const char *me);
 

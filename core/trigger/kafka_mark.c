@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 void kafka_mark_text(const struct kafka_mark *mark, char text[KAFKA_MARK_TEXT])
@@ -54,13 +53,10 @@ uint64_t kafka_mark_released(const struct kafka_mark *mark, const struct store_l
     return ours && mark->seq > at->released ? mark->seq : at->released;
 }
 
-void kafka_owner_make(uint32_t worker, char owner[KAFKA_OWNER])
+void kafka_owner_make(uint64_t run, uint32_t worker, char owner[KAFKA_OWNER])
 {
     char host[65] = "engine";
-    uint64_t run = 0;
     gethostname(host, sizeof host - 1);
-    if (getrandom(&run, sizeof run, 0) != (ssize_t)sizeof run)
-        run = (uint64_t)getpid();
     snprintf(owner, KAFKA_OWNER, "catalyst-%s-%d-%016llx-%u", host, (int)getpid(),
              (unsigned long long)run, worker);
 }

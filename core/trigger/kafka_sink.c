@@ -220,7 +220,7 @@ struct kafka_sink *kafka_sink_create(struct loop *loop, struct engine *engine, u
     list_init(&s->producers);
     map_init(&s->refused);
     if (settings->transactions)
-        kafka_owner_make(worker, s->owner);
+        kafka_owner_make(settings->run, worker, s->owner);
     if (!settings->brokers || (s->producer = producer_open(s, STR(""), NULL, err)))
         return s;
     map_fini(&s->refused);

@@ -31,6 +31,7 @@ struct kafka_settings {
     const struct kafka_property *properties; /* n of them; secrets are hidden in logs */
     size_t n_properties;
     bool transactions; /* outputs and consumer offsets go in Kafka transactions */
+    uint64_t run;      /* chosen by lot when the process starts: part of its transactional ids */
     /* [any] The credential of type kafka with that id, which is the name of a connection; or NULL.
      */
     const wf_cred *(*credential)(void *ctx, wf_str id);
