@@ -18,11 +18,13 @@ struct admin_config {
     const char *address;
     int port; /* 0: any */
     const char *version;
-    struct store *store;
-    struct worker **workers;
-    uint32_t n_workers;
 };
+/* Answers from now on; there are no workers yet, so /readyz says 503. */
 struct admin *admin_start(const struct admin_config *config, struct err *err);
+/* What the start waits for, for /readyz; copied. */
+void admin_waits(struct admin *a, const char *why);
+/* The workers are there, and answer until admin_stop. */
+void admin_workers(struct admin *a, struct worker **workers, uint32_t n_workers);
 int admin_port(const struct admin *a);
 /* /readyz says 503 from now on. */
 void admin_draining(struct admin *a);

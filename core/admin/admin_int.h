@@ -9,6 +9,9 @@
 struct admin {
     struct admin_config config;
     struct http_server *server;
+    struct worker **workers;
+    uint32_t n_workers;
+    char *waits; /* for what, while there are no workers; NULL: nothing that is known */
     bool draining;
 };
 

@@ -14,7 +14,7 @@ struct part_mail {
 
 static void gather_free(struct gather *g)
 {
-    for (uint32_t i = 0; i < g->admin->config.n_workers; i++)
+    for (uint32_t i = 0; i < g->admin->n_workers; i++)
         if (g->parts[i])
             g->part_free(g->parts[i]);
     free(g->parts);
@@ -59,14 +59,14 @@ void gather_start(struct admin *a, struct http_request *req, void *(*collect)(st
     *g = (struct gather){
         .admin = a, .req = req, .collect = collect, .answer = answer, .part_free = part_free
     };
-    g->parts = xcalloc(a->config.n_workers ? a->config.n_workers : 1, sizeof *g->parts);
+    g->parts = xcalloc(a->n_workers ? a->n_workers : 1, sizeof *g->parts);
     req->user = g;
     req->on_gone = on_gone;
-    for (uint32_t i = 0; i < a->config.n_workers; i++) {
+    for (uint32_t i = 0; i < a->n_workers; i++) {
         struct part_mail *pm = xcalloc(1, sizeof *pm);
         *pm = (struct part_mail){ .mail = { .fn = on_part }, .g = g, .worker = i };
         g->waiting++;
-        if (worker_post(a->config.workers[i], on_worker, pm) != 0) {
+        if (worker_post(a->workers[i], on_worker, pm) != 0) {
             g->waiting--;
             free(pm);
         }

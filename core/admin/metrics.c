@@ -262,7 +262,7 @@ void metrics_answer(struct gather *g)
     strbuf_init(&b, 256u << 20);
     for (int m = 0; m < N_METRICS; m++) {
         bool any = false;
-        for (uint32_t i = 0; i < g->admin->config.n_workers; i++) {
+        for (uint32_t i = 0; i < g->admin->n_workers; i++) {
             const struct part *p = g->parts[i];
             if (!p || !p->lines[m].len)
                 continue;

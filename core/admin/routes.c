@@ -56,7 +56,7 @@ static void answer_ready(struct gather *g)
     struct strbuf b;
     strbuf_init(&b, 16u << 20);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < g->admin->config.n_workers; i++) {
+    for (uint32_t i = 0; i < g->admin->n_workers; i++) {
         const struct reasons *r = g->parts[i];
         if (!r || !r->n)
             continue;
@@ -97,7 +97,7 @@ static void answer_state(struct gather *g)
     struct strbuf body;
     strbuf_init(&body, 256u << 20);
     strbuf_adds(&body, "{\"workers\":[");
-    for (uint32_t i = 0, n = 0; i < g->admin->config.n_workers; i++) {
+    for (uint32_t i = 0, n = 0; i < g->admin->n_workers; i++) {
         const struct strbuf *part = g->parts[i];
         if (!part)
             continue;
@@ -112,6 +112,23 @@ static void answer_state(struct gather *g)
 
 /* --- server ----------------------------------------------------------------------------------- */
 
+/* Before there are workers. */
+static void answer_early(const struct admin *a, struct http_request *req)
+{
+    struct strbuf b;
+    if (!str_eq(req->path, STR("/readyz"))) {
+        http_respond_error(req, 503, "the engine is starting");
+        return;
+    }
+    strbuf_init(&b, 1u << 20);
+    const char *why = a->waits ? a->waits : "the engine is starting";
+    strbuf_adds(&b, "{\"ready\":false,\"reasons\":[");
+    strbuf_add_json(&b, why, strlen(why));
+    strbuf_adds(&b, "]}\n");
+    http_respond(req, 503, &json_type, 1, strbuf_str(&b));
+    strbuf_fini(&b);
+}
+
 static void on_request(void *ctx, struct http_request *req)
 {
     struct admin *a = ctx;
@@ -119,6 +136,8 @@ static void on_request(void *ctx, struct http_request *req)
         http_respond_error(req, 405, "GET only");
     else if (str_eq(req->path, STR("/healthz")))
         http_respond(req, 200, &json_type, 1, STR("{\"healthy\":true}\n"));
+    else if (!a->n_workers)
+        answer_early(a, req);
     else if (str_eq(req->path, STR("/readyz")))
         gather_start(a, req, collect_reasons, answer_ready, free_reasons);
     else if (str_eq(req->path, STR("/metrics")))
@@ -145,10 +164,23 @@ struct admin *admin_start(const struct admin_config *config, struct err *err)
 
 int admin_port(const struct admin *a) { return http_server_port(a->server); }
 
+void admin_waits(struct admin *a, const char *why)
+{
+    free(a->waits);
+    a->waits = xstrdup(why);
+}
+
+void admin_workers(struct admin *a, struct worker **workers, uint32_t n_workers)
+{
+    a->workers = workers;
+    a->n_workers = n_workers;
+}
+
 void admin_draining(struct admin *a) { a->draining = true; }
 
 void admin_stop(struct admin *a)
 {
     http_server_destroy(a->server);
+    free(a->waits);
     free(a);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `catalyst serve`: opens everything in order, runs, drains, closes in reverse.
  *
- * A store or broker that is down at start is waited for, with back-off and a line in the log. The
- * first SIGTERM or SIGINT drains, the second cuts: what is cut is in the journal.
+ * A store or broker that is down at start is waited for, with back-off and a line in the log, while
+ * /readyz says why. The first SIGTERM or SIGINT drains, the second cuts: what is cut is in the
+ * journal.
  */
 #include "main/serve.h"
 #include "admin/admin.h"
@@ -19,32 +20,6 @@
 #include <unistd.h>
 
 enum { BLOCKING_THREADS = 4 };
-
-static volatile sig_atomic_t stop_early; /* a stop while the store is waited for */
-
-static void on_early_stop(int signum)
-{
-    (void)signum;
-    stop_early = 1;
-}
-
-static int open_store(struct server *s, struct err *err)
-{
-    struct store_config config = { .url = s->config->store,
-                                   .retention_days = (uint32_t)s->config->retention_days,
-                                   .save_inputs = s->config->save_inputs };
-    int64_t wait_ms = 250;
-    signal(SIGTERM, on_early_stop);
-    signal(SIGINT, on_early_stop);
-    while (!(s->store = store_open(&config, s->config->migrate, err)) && err->retryable &&
-           !stop_early) {
-        log_warn("serve", "store.wait", "%s; trying again in %lld ms", err->text,
-                 (long long)wait_ms);
-        nanosleep(&(struct timespec){ wait_ms / 1000, wait_ms % 1000 * 1000000 }, NULL);
-        wait_ms = wait_ms < 8000 ? wait_ms * 2 : 8000;
-    }
-    return s->store ? 0 : -1;
-}
 
 /* --- kafka ------------------------------------------------------------------------------------ */
 
@@ -304,21 +279,6 @@ static void log_ready(const struct server *s)
     strbuf_fini(&b);
 }
 
-static int start_admin(struct server *s, struct err *err)
-{
-    if (s->config->admin_port < 0)
-        return 0;
-    struct admin_config config = { .loop = s->loop,
-                                   .address = s->config->admin_address,
-                                   .port = (int)s->config->admin_port,
-                                   .version = CATALYST_VERSION,
-                                   .store = s->store,
-                                   .workers = s->workers,
-                                   .n_workers = s->n_workers };
-    s->admin = admin_start(&config, err);
-    return s->admin ? 0 : err_context(err, "admin-port, admin-address");
-}
-
 static int check_file(const char *setting, const char *path, struct err *err)
 {
     if (!path || access(path, R_OK) == 0)
@@ -342,22 +302,38 @@ static int check_paths(const struct config *c, struct err *err)
                                                          : -1;
 }
 
+static int start_admin(struct server *s, struct err *err)
+{
+    if (s->config->admin_port < 0)
+        return 0;
+    struct admin_config config = { .loop = s->loop,
+                                   .address = s->config->admin_address,
+                                   .port = (int)s->config->admin_port,
+                                   .version = CATALYST_VERSION };
+    s->admin = admin_start(&config, err);
+    if (!s->admin)
+        return err_context(err, "admin-port, admin-address");
+    log_info("serve", "admin", "health http://%s:%d", s->config->admin_address,
+             admin_port(s->admin));
+    return 0;
+}
+
 static int start(struct server *s, struct err *err)
 {
     char name[300] = "engine";
     gethostname(name, sizeof name - 16);
     snprintf(name + strlen(name), 16, ":%d", (int)getpid());
-    s->loop = loop_create(err);
-    if (!s->loop || definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
+    if (definitions_init(&s->definitions, s->config, s->store, err) != 0 ||
         store_instance(s->store, str_of(name), &s->instance, err) != 0)
         return -1;
     s->offload = offload_create(BLOCKING_THREADS, err);
     if (!s->offload)
         return -1;
     deployments_from_files(s);
-    if (start_kafka(s, err) != 0 || start_workers(s, err) != 0 || start_admin(s, err) != 0 ||
-        catch_signals(s, err) != 0)
+    if (start_kafka(s, err) != 0 || start_workers(s, err) != 0 || catch_signals(s, err) != 0)
         return -1;
+    if (s->admin)
+        admin_workers(s->admin, s->workers, s->n_workers);
     store_revision(s->store, &s->revision, err);
     deployments_refresh(s);
     return keeper_start(s, err);
@@ -401,14 +377,16 @@ int cmd_serve(struct config *c, const char **args, int n_args)
     list_init(&s.running);
     if (check_paths(c, &err) != 0)
         return say_error(EXIT_USAGE, "%s", err.text);
-    if (open_store(&s, &err) != 0)
-        return say_error(exit_of(&err), "%s", err.text);
     int code = EXIT_OK;
-    if (start(&s, &err) != 0) {
+    s.loop = loop_create(&err);
+    if (!s.loop || start_admin(&s, &err) != 0 || serve_open_store(&s, &err) != 0 ||
+        start(&s, &err) != 0) {
         code = say_error(exit_of(&err), "%s", err.text);
     } else {
         print_banner(&s);
         log_ready(&s);
+        if (serve_stopped_early())
+            on_stop(&s, SIGTERM);
         loop_run(s.loop);
         if (__atomic_load_n(&s.fenced, __ATOMIC_ACQUIRE))
             code = say_error(EXIT_UNREACHABLE, "other engines took over this one's work");

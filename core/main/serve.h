@@ -58,6 +58,12 @@ void deployments_free(struct server *s);
 /* Topics of the Kafka triggers and senders of all running workflows; NULL-ended, in the arena. */
 const char **deployments_topics(struct server *s, struct arena *a);
 
+/* open_store.c: opens the store of the settings; waits while it is down, and the main loop answers
+ * health checks meanwhile. -1 with *err: it never will be, or the process is to stop. */
+int serve_open_store(struct server *s, struct err *err);
+/* Whether a signal to stop came before the main loop took the signals. */
+bool serve_stopped_early(void);
+
 /* serve.c: no new work; the loop stops when what runs has ended. On the main thread, once. */
 void serve_drain(struct server *s);
 

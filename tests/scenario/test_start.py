@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting while something is missing: health is answered before the engine is up, and says why."""
+import json
+import re
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from engines import Engine  # noqa: E402
+
+
+def closed_port():
+    """One that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture
+def waiting(catalyst, tmp_path):
+    """An engine whose database is not there."""
+    e = Engine(catalyst, tmp_path, "--store", f"postgresql://x@127.0.0.1:{closed_port()}/x",
+               ready=False).start()
+    e.addresses["health"] = e.wait_log(r"serve admin: health http://(\S+?:\d+)")[1]
+    e.wait_log("store.wait")
+    yield e
+    e.kill()
+
+
+def test_readiness_tells_that_the_database_is_down(waiting):
+    assert waiting.get("/healthz")[0] == 200
+    status, body = waiting.get("/readyz")
+    assert status == 503
+    reasons = json.loads(body)["reasons"]
+    assert len(reasons) == 1 and "store: connect:" in reasons[0] and "refused" in reasons[0]
+    for path in ("/metrics", "/admin/state"):
+        status, body = waiting.get(path)
+        assert status == 503 and "starting" in body
+    assert len(re.findall("store.wait", waiting.log())) < 10
+
+
+def test_a_stop_while_the_database_is_down(waiting):
+    begin = time.monotonic()
+    waiting.signal(signal.SIGTERM)
+    assert waiting.process.wait(10) == 3
+    assert time.monotonic() - begin < 3
+    assert re.search("catalyst: store: connect: .*refused", waiting.log())
+
+
+def test_the_admin_port_is_taken(catalyst, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        e = Engine(catalyst, tmp_path, "--store", "memory:", "--admin-port",
+                   taken.getsockname()[1], ready=False)
+        e.start()
+        assert e.process.wait(10) == 3
+        assert "admin-port, admin-address: " in e.log() and "already in use" in e.log()
