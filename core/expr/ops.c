@@ -15,33 +15,35 @@ static bool is_text(enum js_type t)
            t == JS_SET || t == JS_FUNCTION;
 }
 
-/* Pushes a + b. */
+/* Pushes a + b of two values none of which is text. */
 static void push_sum(lua_State *L, int a, int b)
 {
-    if (lua_type(L, a) == LUA_TNUMBER && lua_type(L, b) == LUA_TNUMBER) {
-        lua_Integer sum;
-        if (lua_isinteger(L, a) && lua_isinteger(L, b) &&
-            !__builtin_add_overflow(lua_tointeger(L, a), lua_tointeger(L, b), &sum))
-            lua_pushinteger(L, sum);
-        else
-            lua_pushnumber(L, lua_tonumber(L, a) + lua_tonumber(L, b));
-    } else if (is_text(js_type(L, a)) || is_text(js_type(L, b))) {
-        js_to_string(L, a, NULL);
-        js_to_string(L, b, NULL);
-        lua_concat(L, 2);
-    } else {
+    lua_Integer sum;
+    if (lua_isinteger(L, a) && lua_isinteger(L, b) &&
+        !__builtin_add_overflow(lua_tointeger(L, a), lua_tointeger(L, b), &sum))
+        lua_pushinteger(L, sum);
+    else
         lua_pushnumber(L, js_to_number(L, a) + js_to_number(L, b));
-    }
 }
 
+/* The sum of all arguments. From the first text on it is a text: what follows is joined at once,
+ * without the strings in between. */
 static int op_add(lua_State *L)
 {
-    int n = lua_gettop(L);
-    push_sum(L, 1, 2);
-    for (int i = 3; i <= n; i++) {
-        push_sum(L, n + 1, i);
-        lua_replace(L, n + 1);
+    int n = lua_gettop(L), i = 2;
+    for (; i <= n && !is_text(js_type(L, 1)) && !is_text(js_type(L, i)); i++) {
+        push_sum(L, 1, i);
+        lua_replace(L, 1);
     }
+    if (i > n) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    luaL_checkstack(L, n, NULL);
+    js_to_string(L, 1, NULL);
+    for (int rest = i; rest <= n; rest++)
+        js_to_string(L, rest, NULL);
+    lua_concat(L, n - i + 2);
     return 1;
 }
 
