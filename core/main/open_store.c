@@ -15,15 +15,15 @@
 
 enum { WAIT_MIN_MS = 250, WAIT_MAX_MS = 8000, LOOK_MS = 50 };
 
-static volatile sig_atomic_t stop_early; /* until the main loop takes the signals over */
+static int stop_early; /* atomic: a signal came before the main loop takes them over */
 
 static void on_early_stop(int signum)
 {
     (void)signum;
-    stop_early = 1;
+    __atomic_store_n(&stop_early, 1, __ATOMIC_RELAXED);
 }
 
-bool serve_stopped_early(void) { return stop_early; }
+bool serve_stopped_early(void) { return __atomic_load_n(&stop_early, __ATOMIC_RELAXED); }
 
 struct opening {
     struct server *s;
@@ -65,9 +65,9 @@ static void open_until(void *arg)
                                    .save_inputs = c->save_inputs };
     int64_t wait_ms = WAIT_MIN_MS;
     while (!(o->s->store = store_open(&config, c->migrate, o->err)) && o->err->retryable &&
-           !stop_early) {
+           !serve_stopped_early()) {
         tell(o->s, o->err, wait_ms);
-        for (int64_t left = wait_ms; left > 0 && !stop_early; left -= LOOK_MS)
+        for (int64_t left = wait_ms; left > 0 && !serve_stopped_early(); left -= LOOK_MS)
             nanosleep(&(struct timespec){ 0, LOOK_MS * 1000000L }, NULL);
         wait_ms = wait_ms < WAIT_MAX_MS ? wait_ms * 2 : WAIT_MAX_MS;
     }
