@@ -18,13 +18,23 @@ static const struct plan_node *trigger_node(const struct deployed *d, uint32_t i
     return &p->nodes[p->triggers[i]];
 }
 
-static void deployed_free(struct deployed *d)
+static void deployed_forget(struct deployed *d)
 {
     list_remove(&d->link);
-    engine_plan_retire(d->w->out.engine, d->ep);
+    for (uint32_t i = 0; i < d->n_triggers; i++)
+        free(d->troubles[i]);
+    free(d->troubles);
     free(d->triggers);
     free(d->sources);
     free(d);
+}
+
+static void deployed_free(struct deployed *d)
+{
+    struct engine *engine = d->w->out.engine;
+    struct engine_plan *ep = d->ep;
+    deployed_forget(d);
+    engine_plan_retire(engine, ep);
 }
 
 /* --- triggers --------------------------------------------------------------------------------- */
@@ -65,11 +75,13 @@ static void trigger_start(struct deployed *d, uint32_t i)
     if (!kind)
         return; /* manual: started by people */
     d->triggers[i] = kind->start(&d->w->host, d->ep, node->index, d->sources[i], &err);
-    if (d->triggers[i])
+    if (d->triggers[i]) {
         d->triggers[i]->kind = kind;
-    else
-        log_error("worker", "trigger.start_failed", "workflow '%s' node '%s': %s", plan_of(d)->name,
-                  node->name, err.text);
+        return;
+    }
+    d->troubles[i] = xstrdup(err.text);
+    log_error("worker", "trigger.start_failed", "workflow '%s' node '%s': %s", plan_of(d)->name,
+              node->name, err.text);
 }
 
 static bool same_trigger(const struct plan_node *a, const struct plan_node *b)
@@ -133,6 +145,7 @@ void deploy_plan(struct worker *w, struct plan *plan, const uint32_t *sources)
     d->ep = ep;
     d->n_triggers = sources ? plan->n_triggers : 0;
     d->triggers = xcalloc(d->n_triggers, sizeof *d->triggers);
+    d->troubles = xcalloc(d->n_triggers, sizeof *d->troubles);
     d->sources = xcalloc(d->n_triggers, sizeof *d->sources);
     if (d->n_triggers)
         memcpy(d->sources, sources, d->n_triggers * sizeof *sources);
@@ -170,13 +183,7 @@ bool deploy_all_gone(const struct worker *w) { return list_empty(&w->plans); }
 void deploy_free_all(struct worker *w)
 {
     struct deployed *d;
-    LIST_EACH(d, &w->plans, struct deployed, link)
-    {
-        list_remove(&d->link);
-        free(d->triggers);
-        free(d->sources);
-        free(d);
-    }
+    LIST_EACH(d, &w->plans, struct deployed, link) { deployed_forget(d); }
     struct orphan *o;
     LIST_EACH(o, &w->orphans, struct orphan, link)
     {

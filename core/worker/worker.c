@@ -334,6 +334,8 @@ void worker_triggers(struct worker *w,
         for (uint32_t i = 0; i < d->n_triggers; i++) {
             struct trigger *t = d->triggers[i];
             const struct plan *p = engine_plan_get(d->ep);
+            if (!t && d->troubles[i] && !d->retired)
+                each(ctx, p->id, p->nodes[p->triggers[i]].name, -1, d->troubles[i]);
             if (!t)
                 continue;
             each(ctx, p->id, p->nodes[t->node].name, t->kind->lag ? t->kind->lag(t) : -1,

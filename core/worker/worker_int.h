@@ -15,6 +15,7 @@ struct deployed {
     struct worker *w;
     struct engine_plan *ep;
     struct trigger **triggers; /* plan->n_triggers; NULL: no kind, or it did not start */
+    char **troubles;           /* why a trigger did not start, or NULL */
     uint32_t *sources;
     uint32_t n_triggers, stopping; /* triggers that still give up their lanes */
     bool retired;

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from engines import Engine  # noqa: E402
+from test_cases import definition  # noqa: E402
 
 
 def closed_port():
@@ -50,6 +51,24 @@ def test_a_stop_while_the_database_is_down(waiting):
     assert waiting.process.wait(10) == 3
     assert time.monotonic() - begin < 3
     assert re.search("catalyst: store: connect: .*refused", waiting.log())
+
+
+def test_readiness_tells_that_a_trigger_did_not_start(catalyst, tmp_path):
+    flow = definition({"id": "pipe", "name": "pipe", "nodes": [
+        {"name": "In", "type": "catalyst.kafkaTrigger", "parameters": {"topic": "a"}}],
+        "wires": []})
+    e = Engine(catalyst, tmp_path, "--store", "memory:", "--workers", "1", workflows=[flow],
+               ready=False).start()
+    try:
+        e.wait_listening()
+        e.wait_log("trigger.start_failed")
+        status, body = e.get("/readyz")
+        assert status == 503
+        assert json.loads(body)["reasons"] == [
+            "workflow 'pipe' node 'In': kafka: no brokers are configured; set --kafka HOST:PORT "
+            "(or --kafka embedded)"]
+    finally:
+        e.kill()
 
 
 def test_the_admin_port_is_taken(catalyst, tmp_path):
