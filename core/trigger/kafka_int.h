@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the Kafka files of this folder share. kafka.c the consumer, kafka_settle.c what a group's
- * offsets tell of the past, kafka_item.c messages to items; kafka_sink.c blocks of outputs,
- * kafka_producer.c one producer, kafka_txn.c and kafka_txn_job.c its transactions, kafka_mark.c
- * what they leave behind; kafka_conf.c settings for librdkafka and its log.
+ * What the Kafka files of this folder share. kafka.c the consumer, kafka_assign.c its partitions,
+ * kafka_settle.c what a group's offsets tell of the past, kafka_item.c messages to items;
+ * kafka_sink.c blocks of outputs, kafka_producer.c one producer, kafka_txn.c and kafka_txn_job.c
+ * its transactions, kafka_mark.c what they leave behind; kafka_conf.c settings for librdkafka and
+ * its log.
  */
 #ifndef CATALYST_KAFKA_INT_H
 #define CATALYST_KAFKA_INT_H
@@ -122,6 +123,17 @@ extern const struct trigger_kind kafka_trigger_kind;
 void kafka_trigger_reopen(struct kafka_trigger *k);
 /* NULL: the lane's outputs move no offset of a group. */
 struct kafka_lane *kafka_lane_of(struct lane *lane);
+
+/* Whether the journal, not the group, says where reading starts. */
+bool kafka_has_journal(const struct kafka_trigger *k);
+/* Once no lane is left and no answer is to come: leaves the group. */
+void kafka_finish_stop(struct kafka_trigger *k);
+
+/* kafka_assign.c */
+void kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                        rd_kafka_topic_partition_list_t *list, void *opaque);
+void kafka_give_up_lanes(struct kafka_trigger *k, bool drain);
+void kafka_lane_free(struct kafka_lane *kl);
 
 /* inbound.build of a message: kafka_item.c. */
 int kafka_build(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,

@@ -40,7 +40,7 @@ struct batch {
     uint64_t offset;
     struct kafka_mark mark;
     uint32_t n;
-    char bytes[]; /* positions, outputs, topic */
+    _Alignas(uint64_t) char bytes[]; /* positions, outputs, topic */
 };
 
 enum state { OPENING = 1, READY, ENDING, PAUSED };

@@ -11,13 +11,14 @@
 #include "loop/loop.h"
 #include <stdlib.h>
 
-enum { BLOCKS_AT_ONCE = 64, PARKED_AT_ONCE = 1024 };
+enum { BLOCKS_AT_ONCE = 64, PARKED_AT_ONCE = 1024, POOL_FULL_US = 10000 };
 
 struct lane_open {
     struct lane_open_config config;
     struct store_lane at;
     struct lane *lane;
     struct offload_job job;
+    struct timer timer; /* the pool was full */
     uint64_t first;
     uint64_t seen; /* last block resent */
     uint32_t got;  /* blocks or executions of the request under way */
@@ -149,10 +150,24 @@ static void done_first(struct offload_job *job)
         add_lane(o);
 }
 
+/* A topic may have more partitions than the pool takes jobs. */
+static void ask_first(void *arg)
+{
+    struct lane_open *o = arg;
+    struct trigger_host *host = o->config.trigger->host;
+    if (o->canceled) {
+        drop(o);
+        return;
+    }
+    o->job = (struct offload_job){ .work = work_first, .done = done_first };
+    o->timer = (struct timer){ .fn = ask_first, .arg = o };
+    if (offload_submit(host->offload, host->owner, host->loop, &o->job) != 0)
+        timer_start(host->loop, &o->timer, POOL_FULL_US);
+}
+
 static void on_assigned(void *ctx, const struct store_lane *lane, const struct err *err)
 {
     struct lane_open *o = ctx;
-    struct trigger_host *host = o->config.trigger->host;
     if (!lane || o->canceled) {
         fail(o, err);
         return;
@@ -164,12 +179,7 @@ static void on_assigned(void *ctx, const struct store_lane *lane, const struct e
         add_lane(o);
         return;
     }
-    o->job = (struct offload_job){ .work = work_first, .done = done_first };
-    if (offload_submit(host->offload, host->owner, host->loop, &o->job) != 0) {
-        struct err busy;
-        err_set(&busy, ERR_UNAVAILABLE, "too many lanes are being taken at once");
-        fail(o, &busy);
-    }
+    ask_first(o);
 }
 
 struct lane_open *lane_open_start(const struct lane_open_config *config)

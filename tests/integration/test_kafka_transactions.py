@@ -14,7 +14,8 @@ import pytest
 
 import kafka_wire
 import kcat
-from pipes import Setting, message, until
+from engines import Engine
+from pipes import Setting, message, pipe, until
 
 MESSAGES, KILLS = 40000, 8
 ON = ("--kafka-transactions", "true")
@@ -172,3 +173,16 @@ def test_refused_output_aborts_until_it_is_taken(setting):
     all_done(s, 101, engine)
     assert engine.stop() == 0
     each_once(s, 101)
+
+
+def test_many_partitions(catalyst, tmp_path):
+    """150 new partitions at once, each asked for its first offset on the pool. (Embedded cluster.)"""
+    kcat.need()
+    flow = pipe("many.in", "many.out", "many", properties=[])  # its groups form after 3 s
+    with Engine(catalyst, tmp_path, "--store", "memory:", "--kafka", "embedded", "--workers", 1,
+                "--kafka-partitions", 150, *ON, workflows=[flow]) as engine:
+        broker = engine.addresses["kafka"]
+        for n in range(150):
+            kcat.produce(broker, "many.in", [message(n)], "-p", str(n))
+        until(lambda: engine.done("success") == 150, why=engine.log)
+        until(lambda: len(kcat.consume(broker, "many.out")) == 150, why=engine.log)

@@ -72,10 +72,12 @@ static int teardown(void **state)
 
 static enum kafka_txn_result end(struct fixture *f)
 {
-    assert_int_equal(rd_kafka_producev(f->job.rk, RD_KAFKA_V_TOPIC("out"),
-                                       RD_KAFKA_V_VALUE((void *)(uintptr_t) "x", 1),
-                                       RD_KAFKA_V_END),
-                     0);
+    static char body[] = "x";
+    rd_kafka_vu_t message[] = {
+        { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "out" },
+        { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { body, 1 } },
+    };
+    assert_null(rd_kafka_produceva(f->job.rk, message, 2));
     kafka_txn_job_run(&f->job);
     return f->job.result;
 }
