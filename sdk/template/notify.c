@@ -21,10 +21,14 @@ static void on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
 {
     if (r->status >= 200 && r->status < 300)
         h->emit(it, SENT, h->build(it, "{s:S}", "answer", r->body));
-    else if (r->status == 429 || r->status >= 500 || !(r->status || r->flags & WF_REPLY_MAYBE_SENT))
-        h->retry(it, r->retry_after_ms, "chat: HTTP %d", r->status);
+    else if (r->status == 429 || r->status >= 500)
+        h->retry(it, r->retry_after_ms, "chat: HTTP %d: %s", r->status, r->body.ptr);
+    else if (!r->status && !(r->flags & WF_REPLY_MAYBE_SENT))
+        h->retry(it, 0, "chat: %s", r->error);
+    else if (!r->status)
+        h->fail(it, "chat: %s, and the message may have arrived", r->error);
     else
-        h->fail(it, "chat: HTTP %d: %s", r->status, r->status ? r->body.ptr : r->error);
+        h->fail(it, "chat: HTTP %d: %s", r->status, r->body.ptr);
 }
 
 static void send_all(const wf_host *h, wf_item *const *items, size_t n)

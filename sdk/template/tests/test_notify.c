@@ -33,13 +33,16 @@ static void posts_each_message(void)
 static void retries_what_may_succeed_later(void)
 {
     struct fake *f = started();
-    wf_item *busy = fake_item(f, "{\"say\":\"a\"}"), *lost = fake_item(f, "{\"say\":\"b\"}");
+    wf_item *busy = fake_item(f, "{\"say\":\"a\"}"), *lost = fake_item(f, "{\"say\":\"b\"}"),
+            *down = fake_item(f, "{\"say\":\"c\"}");
     fake_reply_to(f, NULL, &(wf_reply){ .status = 429, .retry_after_ms = 700 });
     fake_reply_to(f, NULL,
                   &(wf_reply){ .status = 0, .error = "timed out", .flags = WF_REPLY_MAYBE_SENT });
+    fake_reply_to(f, NULL, &(wf_reply){ .status = 0, .error = "connection refused" });
     fake_run(f);
     assert(fake_ended(busy) == FAKE_RETRY && fake_retry_ms(busy) == 700);
     assert(fake_ended(lost) == FAKE_FAILED); /* it may have arrived: never posted twice */
+    assert(fake_ended(down) == FAKE_RETRY && !strcmp(fake_why(down), "chat: connection refused"));
     fake_destroy(f);
 }
 
