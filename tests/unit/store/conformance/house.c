@@ -73,7 +73,7 @@ void lanes_of_engines_that_left_go(void **state)
     struct err err;
     uint32_t ids[5], old;
     for (int i = 0; i < 5; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "hook%d", i);
         assert_int_equal(store_source(f->store, STR("w"), STR("n"),
                                       i == 1 ? STR("kafka") : STR("webhook"), str_of(name), &ids[i],
