@@ -239,6 +239,11 @@ static void accept_one(const struct inbound *in)
     e->release = in->release;
     e->raw = in->raw;
     e->reply = in->reply;
+    if (in->key.len) {
+        e->key = arena_str(&e->arena, in->key.ptr, in->key.len);
+        e->key_token = in->key_token;
+        e->key_status = in->key_status;
+    }
     lane->ep->counters.started++;
     if (in->answer_accept)
         turn_answer_accept(e, in->accept_status);

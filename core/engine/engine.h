@@ -164,6 +164,10 @@ struct inbound {
     bool answer_accept; /* answer `reply` with accept_status when the accepting turn is durable */
     uint16_t accept_status;
     uint8_t answer_data; /* enum answer_data: what the end of the execution answers */
+    /* An idempotency key that was claimed (store_key_claim): its answer is kept. Copied. */
+    wf_str key;
+    uint64_t key_token;
+    uint16_t key_status; /* what a good answer, 200, is kept as; 0: as it is */
     /* Makes the trigger item(s): fills items (of the arena) and n. -1 with *err: the message does
      * not parse; the execution fails with its raw bytes kept. */
     int (*build)(const struct lane *lane, void *event, struct arena *a, struct inbound_item **items,

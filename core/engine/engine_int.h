@@ -223,11 +223,15 @@ struct kept {
 #define exec_MAGIC 0x65786563u
 struct exec {
     uint32_t magic;
-    uint8_t state;  /* enum exec_state */
-    bool journaled; /* its lane has a journal */
-    bool saved;     /* a row in the store holds it */
-    bool dirty;     /* its saved row is older than its state */
-    bool answered;  /* its webhook has its answer */
+    uint8_t state;       /* enum exec_state */
+    bool journaled;      /* its lane has a journal */
+    bool saved;          /* a row in the store holds it */
+    bool dirty;          /* its saved row is older than its state */
+    bool answered;       /* its webhook has its answer */
+    bool key_marked;     /* the store knows that it was accepted */
+    uint16_t key_status; /* of inbound */
+    wf_str key;          /* idempotency key of its request; or empty */
+    uint64_t key_token;
     bool failed;
     bool restored;
     bool begins_again;     /* failed, and its state is its trigger items: nothing of it leaves */
@@ -371,6 +375,8 @@ struct turn {
     struct exec_id *ended;
     struct store_row *rows;
     struct turn_reply *replies;
+    struct store_key_mark *keys;
+    uint32_t n_keys, keys_size;
     struct turn_start *starts;
     uint32_t n_execs, execs_size, n_ended, ended_size, n_rows, rows_size, n_replies, replies_size,
         n_starts, starts_size;

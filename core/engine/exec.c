@@ -219,7 +219,7 @@ static void answer_binary(struct exec *e, const struct parts *parts)
 /* The answer of a webhook that waits for the last node. */
 static void answer_end(struct exec *e, enum store_status status)
 {
-    if (!e->reply || e->answered)
+    if ((!e->reply && !e->key.len) || e->answered)
         return;
     const struct wf_item *first = e->last.n ? e->last.items[0] : NULL;
     bool ok = status == STORE_SUCCESS;

@@ -412,6 +412,11 @@ bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only)
     add_times(b, e);
     if (e->n_outputs)
         strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
+    if (e->key.len && !e->answered) {
+        strbuf_adds(b, ",\"key\":[");
+        strbuf_add_json(b, e->key.ptr, e->key.len);
+        strbuf_addf(b, ",%lld,%u,%u]", (long long)e->key_token, e->key_status, e->answer_data);
+    }
     if (!e->trigger.n ||
         e->ep->plan->settings.dead_letter) { /* it did not parse, or may be sent on as it was */
         strbuf_adds(b, ",\"raw\":\"");
@@ -670,6 +675,20 @@ static int64_t load_times(struct loader *l, const struct json *doc)
     return wake ? int_of(l, wake, INT64_MAX) : 0;
 }
 
+/* Its answer is for the store: the client of then is gone. */
+static void load_key(struct loader *l, const struct json *v)
+{
+    struct exec *e = l->e;
+    if (!v)
+        return;
+    wf_str key = json_str(json_at(v, 0));
+    e->key = arena_str(&e->arena, key.ptr, key.len);
+    e->key_token = (uint64_t)int_of(l, json_at(v, 1), INT64_MAX);
+    e->key_status = (uint16_t)int_of(l, json_at(v, 2), UINT16_MAX);
+    e->answer_data = (uint8_t)int_of(l, json_at(v, 3), ANSWER_NO_DATA);
+    e->key_marked = true;
+}
+
 int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err)
 {
     struct json doc;
@@ -687,6 +706,7 @@ int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err)
                        "its message did not parse; send it again once it is mended");
     const struct json *raw = JSON_GET(&doc, "raw"), *index = JSON_GET(&doc, "outputIndex");
     e->n_outputs = index ? (uint32_t)int_of(&l, index, UINT32_MAX) : 0;
+    load_key(&l, JSON_GET(&doc, "key"));
     if (raw)
         l.bad |= !base64_decode(&e->arena, json_str(raw).ptr, json_str(raw).len, &e->raw);
     if (JSON_GET(&doc, "stack"))

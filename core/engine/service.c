@@ -44,7 +44,7 @@ static const wf_ledger ledger = { sizeof ledger, commit_row };
 static int webhook_respond(wf_item *it, int status, const wf_pair *headers, wf_str body)
 {
     struct exec *e = it->e;
-    if (!e->reply || e->answered)
+    if ((!e->reply && !e->key.len) || e->answered)
         return -1;
     struct strbuf b;
     strbuf_init(&b, 1u << 20);
@@ -104,10 +104,9 @@ const void *service_find(const char *name)
     static const struct {
         const char *name;
         const void *table;
-    } services[] = {
-        { "memory/1", &memory_service }, { "ledger/1", &ledger },   { "blob/1", &blob_service },
-        { "script/1", &script_service }, { "webhook/1", &webhook }, { "loop/1", &loop_service }
-    };
+    } services[] = { { "memory/1", &memory_service }, { "ledger/1", &ledger },
+                     { "blob/1", &blob_service },     { "script/1", &script_service },
+                     { "webhook/1", &webhook },       { "loop/1", &loop_service } };
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (!strcmp(services[i].name, name))
             return services[i].table;

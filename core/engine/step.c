@@ -242,7 +242,7 @@ static bool keeps(const struct exec *e, const struct plan_node *node)
 /* The last node's output is the answer of a waiting webhook, and of `catalyst run`. */
 static void note_last(struct exec *e, const struct plan_node *node, const struct item_vec *outputs)
 {
-    if (!e->reply && !e->ep->plan->keep_all)
+    if (!e->reply && !e->key.len && !e->ep->plan->keep_all)
         return;
     struct item_vec last = { 0 };
     for (uint16_t p = 0; p < node->n_outputs && !last.n; p++)

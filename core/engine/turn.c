@@ -120,6 +120,26 @@ static bool save_state(struct strbuf *state, struct exec *e, enum store_status s
     return !state->failed;
 }
 
+/* The store learns with this turn what became of the execution's idempotency key; status 0: it was
+ * accepted. */
+static void add_key_mark(struct turn *t, struct exec *e, const struct engine_reply_out *out,
+                         bool of_accept)
+{
+    struct store_key_mark *k = array_next(&t->keys, &t->n_keys, &t->keys_size, sizeof *k);
+    *k = (struct store_key_mark){ .exec = e->id,
+                                  .key = arena_str(&t->arena, e->key.ptr, e->key.len),
+                                  .token = e->key_token,
+                                  .status = out->status,
+                                  .headers = out->headers,
+                                  .body = out->body,
+                                  .of_accept = of_accept };
+    if (out->status == 200 && e->key_status)
+        k->status = e->key_status;
+    e->key_marked = true;
+    e->lane->columns[t->index].named = true;
+    t->bytes += out->body.len;
+}
+
 bool turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
 {
     struct strbuf state;
@@ -141,6 +161,8 @@ bool turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
     strbuf_fini(&state);
     e->lane->columns[t->index].named = true;
     if (status == STORE_WAITING) {
+        if (e->key.len && !e->key_marked)
+            add_key_mark(t, e, &(struct engine_reply_out){ 0 }, false);
         row->wake_us = exec_wakes_us(e);
         const char *node = e->seg.inst ? e->seg.inst->node->name : "";
         row->node = arena_str(&t->arena, node, strlen(node));
@@ -221,11 +243,15 @@ bool turn_add_ended(struct exec *e, enum store_status status)
 static void answer(struct exec *e, int status, wf_str headers, wf_str body, bool of_accept)
 {
     struct turn *t = e->en->gather;
-    struct turn_reply *r = array_next(&t->replies, &t->n_replies, &t->replies_size, sizeof *r);
-    *r = (struct turn_reply){ { e->reply, status, arena_str(&t->arena, headers.ptr, headers.len),
-                                arena_str(&t->arena, body.ptr, body.len) },
-                              e->id,
-                              of_accept };
+    struct engine_reply_out out = { e->reply, status,
+                                    arena_str(&t->arena, headers.ptr, headers.len),
+                                    arena_str(&t->arena, body.ptr, body.len) };
+    if (e->reply) {
+        struct turn_reply *r = array_next(&t->replies, &t->n_replies, &t->replies_size, sizeof *r);
+        *r = (struct turn_reply){ out, e->id, of_accept };
+    }
+    if (e->key.len)
+        add_key_mark(t, e, &out, of_accept);
     e->answered = true;
 }
 
@@ -257,6 +283,7 @@ void turn_init(struct turn *t, uint32_t index)
 static void turn_clear(struct turn *t)
 {
     t->n_execs = t->n_ended = t->n_rows = t->n_replies = t->n_starts = t->n_lanes = t->n_done = 0;
+    t->n_keys = 0;
     t->bytes = 0;
     t->in_flight = false;
     arena_clear(&t->arena);
@@ -273,6 +300,7 @@ void turn_fini(struct turn *t)
     free(t->rows);
     free(t->replies);
     free(t->starts);
+    free(t->keys);
 }
 
 /* One that holds more than a row may cannot wait. True: its row is written. */
@@ -388,12 +416,14 @@ void turn_fill_record(struct turn *t)
     t->record.n_ended = t->n_ended;
     t->record.rows = t->rows;
     t->record.n_rows = t->n_rows;
+    t->record.keys = t->keys;
+    t->record.n_keys = t->n_keys;
 }
 
 bool turn_record_empty(const struct turn *t)
 {
     const struct store_turn *r = &t->record;
-    return !r->n_blocks && !r->n_execs && !r->n_ended && !r->n_rows;
+    return !r->n_blocks && !r->n_execs && !r->n_ended && !r->n_rows && !r->n_keys;
 }
 
 /* Lets out what waited for the turn to be durable. */

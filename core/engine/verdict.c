@@ -60,6 +60,11 @@ void turn_forget_lane(struct turn *t, struct lane *lane)
             t->rows[n++] = t->rows[i];
     t->n_rows = n;
     n = 0;
+    for (uint32_t i = 0; i < t->n_keys; i++)
+        if (!of_lane(t->keys[i].exec, lane))
+            t->keys[n++] = t->keys[i];
+    t->n_keys = n;
+    n = 0;
     for (uint32_t i = 0; i < t->n_starts; i++)
         if (!of_lane(t->starts[i].exec, lane))
             t->starts[n++] = t->starts[i];
@@ -157,6 +162,14 @@ static void forget_outcome(struct turn *t, struct exec_id id)
 
 static void answer_failure(struct turn *t, struct exec_id id)
 {
+    for (uint32_t i = 0; i < t->n_keys; i++) {
+        struct store_key_mark *k = &t->keys[i];
+        if (!same_exec(k->exec, id) || k->of_accept || !k->status)
+            continue;
+        k->status = 500;
+        k->headers = no_str();
+        k->body = STR(TURN_FAILURE_BODY);
+    }
     for (uint32_t i = 0; i < t->n_replies; i++) {
         struct turn_reply *r = &t->replies[i];
         if (!same_exec(r->exec, id) || r->of_accept)

@@ -191,3 +191,21 @@ int sign_check_jwt(struct arena *a, wf_str token, wf_str key, const char *algori
         return err_set(err, ERR_DENIED, "token: wrong signature");
     return check_times(a, *payload, now_s, err);
 }
+
+void sign_hash(const wf_str *texts, size_t n, char hex[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+        bug_out_of_memory(0);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes = texts[i].len;
+        EVP_DigestUpdate(md, &bytes, sizeof bytes);
+        EVP_DigestUpdate(md, texts[i].ptr, texts[i].len);
+    }
+    EVP_DigestFinal_ex(md, digest, &len);
+    EVP_MD_CTX_free(md);
+    hex_encode(hex, digest, DIGEST);
+    hex[2 * DIGEST] = 0;
+}

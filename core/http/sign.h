@@ -18,5 +18,7 @@ bool sign_parse_time(wf_str text, int64_t *ms);
  * grace. The payload's JSON text in the arena, or -1 with *err. */
 int sign_check_jwt(struct arena *a, wf_str token, wf_str key, const char *algorithm, int64_t now_s,
                    wf_str *payload, struct err *err);
+/* SHA-256 over these texts, each with its length in front, as 64 hex digits and NUL. */
+void sign_hash(const wf_str *texts, size_t n, char hex[65]);
 
 #endif

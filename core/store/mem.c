@@ -20,6 +20,7 @@ static struct store *mem_open(const struct store_config *config, bool migrate, s
     map_init(&m->lanes);
     map_init(&m->execs);
     map_init(&m->uniques);
+    map_init(&m->keys);
     return &m->base;
 }
 
@@ -43,6 +44,8 @@ static void mem_close(struct store *s)
     map_fini(&m->lanes);
     map_fini(&m->execs);
     map_fini(&m->uniques);
+    mem_key_drop(m, INT64_MAX);
+    map_fini(&m->keys);
     while (m->rows) {
         struct mem_row *row = m->rows;
         m->rows = row->next;
@@ -100,6 +103,7 @@ static int mem_housekeep(struct store *s, int64_t now_us, struct err *err)
     pthread_mutex_lock(&m->lock);
     struct map_slot *slot;
     struct mem_lane *dead = NULL;
+    mem_key_drop(m, now_us);
     for (size_t at = 0; map_each(&m->lanes, &at, &slot);) {
         struct mem_lane *lane = slot->value;
         housekeep_lane(m, lane, before_us);
@@ -158,6 +162,8 @@ const struct store_ops mem_ops = {
     .credential_delete = mem_credential_delete,
     .credentials = mem_credentials,
     .housekeep = mem_housekeep,
+    .key_claim = mem_key_claim,
+    .key_release = mem_key_release,
     .session_open = mem_session_open,
     .session_close = mem_session_close,
     .commit = job_commit,

@@ -52,6 +52,17 @@ struct mem_exec {
     uint64_t handed_epoch; /* of the lane when it was handed out; 0: not yet */
     bool retry;
 };
+struct mem_key {
+    struct arena arena;
+    wf_str name; /* of the map: source and key */
+    wf_str print;
+    uint64_t token;
+    uint32_t owner;
+    bool accepted;
+    int status; /* 0: no answer yet */
+    wf_str headers, body;
+    int64_t expires_us;
+};
 struct mem_row {
     struct mem_row *next;
     char *table, *row;
@@ -69,6 +80,7 @@ struct mem_store {
     uint64_t revision;
     struct map lanes;     /* struct job_lane -> struct mem_lane */
     struct map execs;     /* struct exec_id -> struct mem_exec */
+    struct map keys;      /* source and key -> struct mem_key */
     struct map uniques;   /* table, columns and their values -> the row */
     struct mem_row *rows; /* newest first */
     size_t block_bytes;
@@ -112,6 +124,14 @@ int mem_executions(struct store *s, const struct store_filter *filter, store_on_
 int mem_execution(struct store *s, struct exec_id id, store_on_execution *each, void *ctx,
                   struct err *err);
 int mem_execution_retry(struct store *s, struct exec_id id, struct err *err);
+
+/* mem_key.c; marks and housekeeping with the lock held. */
+int mem_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                  struct store_key_found *found, struct err *err);
+int mem_key_release(struct store *s, const struct store_key *key, struct err *err);
+void mem_key_mark(struct mem_store *m, const struct store_key_mark *mark);
+/* Those that expired; INT64_MAX: all. */
+void mem_key_drop(struct mem_store *m, int64_t now_us);
 
 /* Rows of plugins that a table holds; for tests. */
 uint32_t mem_count_rows(struct store *s, const char *table);

@@ -303,6 +303,8 @@ static void commit(struct mem_store *m, struct job *job)
         keep_exec(m, &turn->execs[i]);
     for (uint32_t i = 0; i < turn->n_ended; i++)
         mem_exec_remove(m, turn->ended[i]);
+    for (uint32_t i = 0; i < turn->n_keys; i++)
+        mem_key_mark(m, &turn->keys[i]);
     walk_rows(m, job, true);
     job->result.result = STORE_OK;
 }

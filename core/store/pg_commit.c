@@ -34,6 +34,7 @@ enum tag {
     TAG_BLOCK,
     TAG_KEEP,
     TAG_REMOVE,
+    TAG_KEY,
     TAG_READ_BACK,
     TAG_END,
     TAG_PREPARE_ROWS, /* + 2 * group */
@@ -85,6 +86,9 @@ const struct pg_statement pg_commit_statements[] = {
       "DELETE FROM execution e USING unnest($1::int[], $2::int[], $3::bigint[]) "
       "AS w(source, partition, position) "
       "WHERE e.source = w.source AND e.partition = w.partition AND e.position = w.position" },
+    { "key", "UPDATE webhook_key SET accepted = true, status = coalesce($4, status), "
+             "headers = coalesce($5, headers), body = coalesce($6, body) "
+             "WHERE source = $1 AND key = $2 AND token = $3" },
     { NULL, NULL },
 };
 
@@ -197,6 +201,22 @@ static int send_remove(struct pg_session *ps, struct pg_commit *c)
     return pg_send(ps, TAG_REMOVE, "remove", &p);
 }
 
+static int send_key(struct pg_session *ps, const struct store_key_mark *k)
+{
+    static const wf_str none = { NULL, 0 };
+    struct pg_params p = { .n = 0 };
+    pg_put_i32(&p, k->exec.source);
+    pg_put_bytes(&p, k->key);
+    pg_put_i64(&p, k->token);
+    if (k->status)
+        pg_put_i32(&p, (uint32_t)k->status);
+    else
+        pg_put_bytes(&p, none);
+    pg_put_bytes(&p, k->status ? k->headers : none);
+    pg_put_bytes(&p, k->status ? k->body : none);
+    return pg_send(ps, TAG_KEY, "key", &p);
+}
+
 static int send_turn(struct pg_session *ps, struct pg_commit *c)
 {
     const struct store_turn *turn = c->turn;
@@ -209,6 +229,9 @@ static int send_turn(struct pg_session *ps, struct pg_commit *c)
         return -1;
     if (turn->n_ended && send_remove(ps, c) != 0)
         return -1;
+    for (uint32_t i = 0; i < turn->n_keys; i++)
+        if (send_key(ps, &turn->keys[i]) != 0)
+            return -1;
     for (uint32_t i = 0; i < c->rows.n_groups; i++)
         if (pg_rows_send(ps, &c->rows.groups[i], TAG_PREPARE_ROWS + 2 * i, TAG_ROWS + 2 * i) != 0)
             return -1;

@@ -147,6 +147,9 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
              before);
     if (delete_batches(conn, sql, "drop old executions", err) != 0)
         return -1;
+    if (run(conn, "DELETE FROM webhook_key WHERE expires_at <= now()", "drop old keys", NULL,
+            err) != 0)
+        return -1;
     /* Webhook lanes carry the number of an engine that never comes back. */
     if (run(conn,
             "DELETE FROM source_position p USING source s WHERE s.id = p.source "

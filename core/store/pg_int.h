@@ -29,7 +29,7 @@ struct pg_address {
 enum { PG_ADDRESSES_MAX = 16 };
 
 /* Connections of the administration, so that what takes long does not hold up a heartbeat. */
-enum pg_line_name { PG_LIVE, PG_ADMIN, PG_HOUSE, PG_LINES };
+enum pg_line_name { PG_LIVE, PG_ADMIN, PG_HOUSE, PG_KEYS, PG_LINES };
 struct pg_line {
     pthread_mutex_t lock; /* held while a statement runs */
     PGconn *conn;         /* NULL: not connected */
@@ -322,4 +322,7 @@ int pg_credential_put(struct store *s, const struct store_credential *c, struct 
 int pg_credential_delete(struct store *s, wf_str id, struct err *err);
 int pg_credentials(struct store *s, store_on_credential *each, void *ctx, struct err *err);
 int pg_housekeep(struct store *s, int64_t now_us, struct err *err);
+int pg_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                 struct store_key_found *found, struct err *err);
+int pg_key_release(struct store *s, const struct store_key *key, struct err *err);
 #endif

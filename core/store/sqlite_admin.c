@@ -391,6 +391,90 @@ int sqlite_credentials(struct store *s, store_on_credential *each, void *ctx, st
     return rc;
 }
 
+/* --- idempotency keys ------------------------------------------------------------------------- */
+
+#define KEY_CLAIM                                                                                  \
+    "INSERT INTO webhook_key (source, key, print, token, owner, expires_us) "                      \
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (source, key) DO UPDATE SET "                     \
+    "print = excluded.print, token = excluded.token, owner = excluded.owner, accepted = 0, "       \
+    "status = NULL, headers = NULL, body = NULL, expires_us = excluded.expires_us "                \
+    "WHERE expires_us <= ?7 OR (accepted = 0 AND NOT EXISTS (SELECT 1 FROM engine_instance i "     \
+    "WHERE i.id = webhook_key.owner AND i.taken_by IS NULL))"
+
+static int claim(sqlite3 *db, const struct store_key *key, int *changed, struct err *err)
+{
+    sqlite3_stmt *q = sq_prepare(db, KEY_CLAIM, err);
+    if (!q)
+        return -1;
+    int64_t now_us = clock_wall_us();
+    sq_bind_int(q, 1, key->source);
+    sq_bind_str(q, 2, key->key);
+    sq_bind_str(q, 3, key->print);
+    sq_bind_int(q, 4, (int64_t)key->token);
+    sq_bind_int(q, 5, key->instance);
+    sq_bind_int(q, 6, now_us + key->keep_ms * 1000);
+    sq_bind_int(q, 7, now_us);
+    return sq_finish(q, "claim a key", changed, err);
+}
+
+static int look_at_key(sqlite3 *db, const struct store_key *key, struct arena *a,
+                       struct store_key_found *found, struct err *err)
+{
+    sqlite3_stmt *q = sq_prepare(
+        db, "SELECT print, status, headers, body FROM webhook_key WHERE source = ?1 AND key = ?2",
+        err);
+    if (!q)
+        return -1;
+    sq_bind_int(q, 1, key->source);
+    sq_bind_str(q, 2, key->key);
+    int rc = sq_step(q, "look at a key", err);
+    found->state = STORE_KEY_BUSY;
+    if (rc == 1 && !str_eq(sq_str(q, 0), key->print)) {
+        found->state = STORE_KEY_OTHER;
+    } else if (rc == 1 && sqlite3_column_type(q, 1) != SQLITE_NULL) {
+        found->state = STORE_KEY_ANSWERED;
+        found->status = (int)sq_int(q, 1);
+        found->headers = copy_str(a, sq_bytes(q, 2));
+        found->body = copy_str(a, sq_bytes(q, 3));
+    }
+    sqlite3_finalize(q);
+    return rc < 0 ? -1 : 0;
+}
+
+int sqlite_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                     struct store_key_found *found, struct err *err)
+{
+    sqlite3 *db = lock(s);
+    int changed = 0, rc = begin(db, err);
+    if (rc == 0) {
+        rc = claim(db, key, &changed, err);
+        if (rc == 0 && changed)
+            found->state = STORE_KEY_NEW;
+        else if (rc == 0)
+            rc = look_at_key(db, key, a, found, err);
+        rc = end(db, rc, err);
+    }
+    unlock(s);
+    return rc;
+}
+
+int sqlite_key_release(struct store *s, const struct store_key *key, struct err *err)
+{
+    sqlite3_stmt *q = sq_prepare(lock(s),
+                                 "DELETE FROM webhook_key WHERE source = ?1 AND key = ?2 "
+                                 "AND token = ?3 AND accepted = 0",
+                                 err);
+    int rc = -1;
+    if (q) {
+        sq_bind_int(q, 1, key->source);
+        sq_bind_str(q, 2, key->key);
+        sq_bind_int(q, 3, (int64_t)key->token);
+        rc = sq_finish(q, "release a key", NULL, err);
+    }
+    unlock(s);
+    return rc;
+}
+
 /* --- housekeeping ----------------------------------------------------------------------------- */
 
 /* Deletes in small transactions, so that turns get in between. */
@@ -434,6 +518,8 @@ int sqlite_housekeep(struct store *s, int64_t now_us, struct err *err)
     for (size_t i = 0; i < sizeof deletes / sizeof *deletes; i++)
         if (delete_batches(s, deletes[i], before_us, err) != 0)
             return -1;
+    if (delete_batches(s, "DELETE FROM webhook_key WHERE expires_us <= ?1", now_us, err) != 0)
+        return -1;
     int rc = sq_exec(lock(s), "PRAGMA incremental_vacuum(2000)", "give space back", err);
     unlock(s);
     return rc;

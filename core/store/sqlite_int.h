@@ -29,6 +29,7 @@ enum sqlite_statement {
     SQ_BLOCK,
     SQ_KEEP,
     SQ_REMOVE,
+    SQ_KEY,
     SQ_ASSIGN,
     SQ_BLOCKS,
     SQ_EPOCH,
@@ -151,4 +152,7 @@ int sqlite_credential_put(struct store *s, const struct store_credential *c, str
 int sqlite_credential_delete(struct store *s, wf_str id, struct err *err);
 int sqlite_credentials(struct store *s, store_on_credential *each, void *ctx, struct err *err);
 int sqlite_housekeep(struct store *s, int64_t now_us, struct err *err);
+int sqlite_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                     struct store_key_found *found, struct err *err);
+int sqlite_key_release(struct store *s, const struct store_key *key, struct err *err);
 #endif

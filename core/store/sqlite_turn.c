@@ -26,6 +26,9 @@ static const char *const statements[SQ_STATEMENTS] = {
     [SQ_KEEP] = "INSERT OR REPLACE INTO execution (" SQ_EXEC_COLUMNS ") VALUES "
                 "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [SQ_REMOVE] = "DELETE FROM execution WHERE source = ?1 AND partition = ?2 AND position = ?3",
+    [SQ_KEY] = "UPDATE webhook_key SET accepted = 1, status = coalesce(?4, status), "
+               "headers = coalesce(?5, headers), body = coalesce(?6, body) "
+               "WHERE source = ?1 AND key = ?2 AND token = ?3",
     [SQ_ASSIGN] = "INSERT INTO source_position (source, partition, owner, epoch, position) "
                   "VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (source, partition) DO UPDATE SET "
                   "owner = excluded.owner, epoch = epoch + 1 "
@@ -161,6 +164,24 @@ static int remove_exec(struct sqlite_worker *w, struct exec_id id)
     return run(q);
 }
 
+static int mark_key(struct sqlite_worker *w, const struct store_key_mark *k)
+{
+    sqlite3_stmt *q = use(w, SQ_KEY);
+    sq_bind_int(q, 1, k->exec.source);
+    sq_bind_str(q, 2, k->key);
+    sq_bind_int(q, 3, (int64_t)k->token);
+    if (k->status) {
+        sq_bind_int(q, 4, k->status);
+        sq_bind_bytes(q, 5, (wf_str){ k->headers.ptr ? k->headers.ptr : "", k->headers.len });
+        sq_bind_bytes(q, 6, (wf_str){ k->body.ptr ? k->body.ptr : "", k->body.len });
+    } else {
+        sqlite3_bind_null(q, 4);
+        sqlite3_bind_null(q, 5);
+        sqlite3_bind_null(q, 6);
+    }
+    return run(q);
+}
+
 /* All lanes first: a zombie does no work beyond its first miss. */
 static int move_lanes(struct sqlite_worker *w, struct job *job)
 {
@@ -190,6 +211,8 @@ static int commit(struct sqlite_worker *w, struct job *job)
         rc = keep_exec(w, &turn->execs[i]);
     for (uint32_t i = 0; i < turn->n_ended && rc == SQLITE_OK; i++)
         rc = remove_exec(w, turn->ended[i]);
+    for (uint32_t i = 0; i < turn->n_keys && rc == SQLITE_OK; i++)
+        rc = mark_key(w, &turn->keys[i]);
     if (rc == SQLITE_OK && turn->n_rows)
         rc = sqlite_rows(w, job);
     if (rc == SQLITE_OK && !job->result.result)

@@ -252,3 +252,17 @@ void store_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_o
 {
     ss->store->ops->lanes_of(ss, instance, each, ctx);
 }
+
+/* --- idempotency keys ------------------------------------------------------------------------- */
+
+int store_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                    struct store_key_found *found, struct err *err)
+{
+    *found = (struct store_key_found){ 0 };
+    return s->ops->key_claim(s, key, a, found, err);
+}
+
+int store_key_release(struct store *s, const struct store_key *key, struct err *err)
+{
+    return s->ops->key_release(s, key, err);
+}

@@ -116,6 +116,17 @@ struct store_row {
     struct exec_id exec;       /* who asked */
 };
 
+/* The idempotency key of an execution that was accepted or answered in this turn; see
+ * store_key_claim. */
+struct store_key_mark {
+    struct exec_id exec;
+    wf_str key;
+    uint64_t token;
+    int status; /* of the answer, which is kept; 0: none yet */
+    wf_str headers, body;
+    bool of_accept; /* the engine's own: the answer says no more than that it was accepted */
+};
+
 /* Only lanes fence: name the lane of every exec and row among the blocks, even when it does not
  * move. A turn without lanes must be repeatable, so its rows need `unique`. */
 struct store_turn {
@@ -127,6 +138,8 @@ struct store_turn {
     uint32_t n_ended;
     const struct store_row *rows;
     uint32_t n_rows;
+    const struct store_key_mark *keys;
+    uint32_t n_keys;
 };
 
 enum store_result {
@@ -251,6 +264,32 @@ int store_credential_put(struct store *s, const struct store_credential *c, stru
 int store_credential_delete(struct store *s, wf_str id, struct err *err);
 int store_credentials(struct store *s, void (*each)(void *ctx, const struct store_credential *),
                       void *ctx, struct err *err);
+
+/* Idempotency keys of webhooks. A request claims its key before anything of it runs; the claim is
+ * its engine's until the turn that accepts the execution marks it (store_turn.keys), and the turn
+ * that answers keeps the answer. A claim whose engine is gone before that may be made anew. */
+struct store_key {
+    uint32_t source;
+    wf_str key, print; /* print: of the request's content */
+    uint64_t token;    /* random: of this claim */
+    uint32_t instance;
+    int64_t keep_ms; /* after that the key is free again */
+};
+enum store_key_state {
+    STORE_KEY_NEW = 1,  /* claimed: go on */
+    STORE_KEY_BUSY,     /* another request has it, and no answer yet */
+    STORE_KEY_ANSWERED, /* here is its answer */
+    STORE_KEY_OTHER     /* it was another request's: the print differs */
+};
+struct store_key_found {
+    enum store_key_state state;
+    int status; /* ANSWERED; texts are in the caller's arena */
+    wf_str headers, body;
+};
+int store_key_claim(struct store *s, const struct store_key *key, struct arena *a,
+                    struct store_key_found *found, struct err *err);
+/* The request was not accepted after all. */
+int store_key_release(struct store *s, const struct store_key *key, struct err *err);
 
 /* Makes partitions ahead and drops those past retention. Hourly. */
 int store_housekeep(struct store *s, int64_t now_us, struct err *err);

@@ -55,6 +55,9 @@ struct store_ops {
     int (*credential_delete)(struct store *s, wf_str id, struct err *err);
     int (*credentials)(struct store *s, store_on_credential *each, void *ctx, struct err *err);
     int (*housekeep)(struct store *s, int64_t now_us, struct err *err);
+    int (*key_claim)(struct store *s, const struct store_key *key, struct arena *a,
+                     struct store_key_found *found, struct err *err);
+    int (*key_release)(struct store *s, const struct store_key *key, struct err *err);
 
     struct store_session *(*session_open)(struct store *s,
                                           const struct store_session_config *config);

@@ -8,8 +8,9 @@
 
 /* Tables of the schema; a plugin's row never goes there. */
 static const char *const our_tables[] = {
-    "schema_version",  "engine_instance", "workflow",  "workflow_version", "revision",   "source",
-    "source_position", "block",           "execution", "credential",       "executions",
+    "schema_version", "engine_instance", "workflow",        "workflow_version",
+    "revision",       "source",          "source_position", "block",
+    "execution",      "credential",      "executions",      "webhook_key",
 };
 
 static bool is_name_char(char c, bool first)

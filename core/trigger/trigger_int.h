@@ -19,4 +19,28 @@ bool webhook_is_bot(wf_str user_agent);
 /* A media type (in lower case) whose body is no text. */
 bool webhook_is_binary(wf_str media);
 
+/* --- webhook_key.c: idempotency keys ------------------------------------------------------------
+ */
+
+struct http_request;
+/* A request on its way to the store and back. */
+struct webhook_claim {
+    struct store_key key;
+    struct store_key_found found;
+    bool failed;  /* the store could not be asked */
+    bool is_used; /* an execution was started with it; else a claim that is new is given back */
+};
+struct webhook_claim_config {
+    const struct trigger_host *host;
+    uint32_t source;
+    int64_t keep_ms;
+    struct http_request *req;
+    wf_str key; /* as the client named it */
+    void *table;
+    /* On the loop, unless the client went away; sets is_used. */
+    void (*done)(void *table, struct http_request *req, struct webhook_claim *claim);
+};
+/* -1: the pool is full. */
+int webhook_claim_start(const struct webhook_claim_config *config);
+
 #endif

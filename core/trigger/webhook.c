@@ -56,8 +56,9 @@ struct call {
     struct http_request *req;
     const struct webhook *hook;
     const struct route_match *match;
-    wf_str body;       /* copied: the request may be answered before its execution ends */
-    const char *token; /* payload of a JSON Web Token, or NULL */
+    wf_str body;                 /* copied: the request may be answered before its execution ends */
+    const char *token;           /* payload of a JSON Web Token, or NULL */
+    struct webhook_claim *claim; /* of its idempotency key; or NULL */
 };
 
 static struct webhook *of(struct trigger *t) { return (struct webhook *)t; }
@@ -441,6 +442,11 @@ static void start_execution(struct call *call, struct webhook *hook)
                           .build = build,
                           .release = body ? release_body : NULL,
                           .keep = body };
+    if (call->claim) {
+        in.key = call->claim->key.key;
+        in.key_token = call->claim->key.token;
+        in.key_status = (uint16_t)c->response_code;
+    }
     engine_accept(hook->trigger.host->engine, &in, 1);
 }
 
@@ -474,49 +480,6 @@ static bool preflight(struct webhook_table *t, struct http_request *req)
     return true;
 }
 
-void webhook_request(struct webhook_table *t, struct http_request *req)
-{
-    char allow[128], room[2048];
-    struct route_match match;
-    struct arena a;
-    if (!t->routes)
-        build_routes(t);
-    if (req->method == HTTP_OPTIONS && preflight(t, req))
-        return;
-    enum route_result found = route_find(t->routes, req->method, req->path, &match);
-    if (found == ROUTE_BAD_METHOD) {
-        struct http_header header = { STR("allow"),
-                                      route_allow(match.allowed, allow, sizeof allow) };
-        http_respond(req, 405, &header, 1, STR("{\"error\":\"method not allowed\"}"));
-        return;
-    }
-    if (found != ROUTE_FOUND) {
-        http_respond_error(req, 404, "no webhook at %.*s", STR_ARG(req->path));
-        return;
-    }
-    struct webhook *hook = match.target;
-    struct call call = { .req = req, .hook = hook, .match = &match };
-    arena_init(&a, room, sizeof room);
-    const char *busy = why_not(hook);
-    if (!webhook_ip_allowed(hook->config->ip_allow.ptr, req->peer))
-        http_respond_error(req, 403, "not allowed from this address");
-    else if (hook->config->ignore_bots && webhook_is_bot(http_request_header(req, "user-agent")))
-        http_respond_error(req, 403, "not for bots");
-    else if (!webhook_origin_allowed(hook->config->allowed_origins.ptr,
-                                     http_request_header(req, "origin")))
-        http_respond_error(req, 403, "not allowed from this origin");
-    else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
-        http_respond_error(req, 413, "the body is larger than %lld bytes",
-                           (long long)hook->config->max_body);
-    else if (!may_call(&call, &a))
-        http_respond_error(req, 401, "authentication failed");
-    else if (busy)
-        http_respond_error(req, 503, "%s", busy);
-    else
-        start_execution(&call, hook);
-    arena_fini(&a);
-}
-
 static unsigned answer_headers(const struct pending *p, const struct engine_reply_out *reply,
                                struct http_header *headers, unsigned max)
 {
@@ -536,6 +499,131 @@ static unsigned answer_headers(const struct pending *p, const struct engine_repl
     if (!typed && reply->body.len && n < max)
         headers[n++] = (struct http_header){ STR("content-type"), STR("application/json") };
     return n;
+}
+
+static void go_on(void *table, struct http_request *req, struct webhook_claim *claim);
+
+static bool begin_claim(struct webhook_table *t, const struct webhook *hook,
+                        struct http_request *req, wf_str key)
+{
+    const struct trigger_host *host = hook->trigger.host;
+    struct webhook_claim_config config = { .host = host,
+                                           .source = hook->trigger.source,
+                                           .keep_ms = hook->config->idempotency_keep_ms,
+                                           .req = req,
+                                           .key = key,
+                                           .table = t,
+                                           .done = go_on };
+    return webhook_claim_start(&config) == 0;
+}
+
+static void replay(const struct webhook *hook, struct http_request *req,
+                   const struct webhook_claim *claim)
+{
+    struct pending *p = pending_create(req, hook->config);
+    struct engine_reply_out out = { p, claim->found.status, claim->found.headers,
+                                    claim->found.body };
+    struct http_header headers[64];
+    unsigned n = answer_headers(p, &out, headers, 63);
+    headers[n++] = (struct http_header){ STR("idempotent-replayed"), STR("true") };
+    req->on_gone = NULL;
+    http_respond(req, out.status, headers, n, out.body);
+    pending_free(p);
+}
+
+/* The key of a request that may call: it is claimed first. True: the execution may start. */
+static bool key_allows(struct webhook_table *t, struct call *call, const struct webhook *hook)
+{
+    enum { KEY_MAX = 255 };
+    struct http_request *req = call->req;
+    char room[256];
+    struct arena a;
+    if (!hook->config->idempotency_header.len)
+        return true;
+    if (call->claim && call->claim->key.source == hook->trigger.source) {
+        switch (call->claim->found.state) {
+        case STORE_KEY_NEW:
+            return true;
+        case STORE_KEY_ANSWERED:
+            replay(hook, req, call->claim);
+            return false;
+        case STORE_KEY_OTHER:
+            http_respond_error(req, 422, "this idempotency key was another request's");
+            return false;
+        case STORE_KEY_BUSY:
+            http_respond_error(req, 409, "a request with this idempotency key is being worked on");
+            return false;
+        }
+    }
+    arena_init(&a, room, sizeof room);
+    wf_str key = header_named(req, hook->config->idempotency_header, "", &a);
+    arena_fini(&a);
+    if (!key.ptr)
+        return true;
+    if (!key.len || key.len > KEY_MAX)
+        http_respond_error(req, 400, "the idempotency key must have 1 to %d bytes", KEY_MAX);
+    else if (!begin_claim(t, hook, req, key))
+        http_respond_error(req, 503, "the engine is busy");
+    return false;
+}
+
+/* True: an execution was started. */
+static bool serve(struct webhook_table *t, struct http_request *req, struct webhook_claim *claim)
+{
+    bool started = false;
+    char allow[128], room[2048];
+    struct route_match match;
+    struct arena a;
+    if (!t->routes)
+        build_routes(t);
+    if (req->method == HTTP_OPTIONS && preflight(t, req))
+        return false;
+    enum route_result found = route_find(t->routes, req->method, req->path, &match);
+    if (found == ROUTE_BAD_METHOD) {
+        struct http_header header = { STR("allow"),
+                                      route_allow(match.allowed, allow, sizeof allow) };
+        http_respond(req, 405, &header, 1, STR("{\"error\":\"method not allowed\"}"));
+        return false;
+    }
+    if (found != ROUTE_FOUND) {
+        http_respond_error(req, 404, "no webhook at %.*s", STR_ARG(req->path));
+        return false;
+    }
+    struct webhook *hook = match.target;
+    struct call call = { .req = req, .hook = hook, .match = &match, .claim = claim };
+    arena_init(&a, room, sizeof room);
+    const char *busy = why_not(hook);
+    if (!webhook_ip_allowed(hook->config->ip_allow.ptr, req->peer))
+        http_respond_error(req, 403, "not allowed from this address");
+    else if (hook->config->ignore_bots && webhook_is_bot(http_request_header(req, "user-agent")))
+        http_respond_error(req, 403, "not for bots");
+    else if (!webhook_origin_allowed(hook->config->allowed_origins.ptr,
+                                     http_request_header(req, "origin")))
+        http_respond_error(req, 403, "not allowed from this origin");
+    else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
+        http_respond_error(req, 413, "the body is larger than %lld bytes",
+                           (long long)hook->config->max_body);
+    else if (!may_call(&call, &a))
+        http_respond_error(req, 401, "authentication failed");
+    else if (busy)
+        http_respond_error(req, 503, "%s", busy);
+    else if (key_allows(t, &call, hook)) {
+        start_execution(&call, hook);
+        started = true;
+    }
+    arena_fini(&a);
+    return started;
+}
+
+void webhook_request(struct webhook_table *t, struct http_request *req) { serve(t, req, NULL); }
+
+/* The store has said what it knows of the key. */
+static void go_on(void *table, struct http_request *req, struct webhook_claim *claim)
+{
+    if (claim->failed)
+        http_respond_error(req, 503, "the store does not answer");
+    else
+        claim->is_used = serve(table, req, claim);
 }
 
 void webhook_answer(const struct engine_reply_out *reply)

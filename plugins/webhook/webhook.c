@@ -99,6 +99,13 @@ static const wf_param trigger_params[] = {
       .help = "Addresses and networks (10.0.0.0/8) that may call, with commas; empty: all" },
     { WF_NAMED("options.allowedOrigins"), WF_F_STR(struct wf_webhook_trigger, allowed_origins),
       .help = "Origins of web pages that may call (CORS), with commas; *: all" },
+    { WF_NAMED("options.idempotencyKeyHeader"),
+      WF_F_STR(struct wf_webhook_trigger, idempotency_header),
+      .help = "Header that names a request, such as Idempotency-Key: one that comes again gets the "
+              "first one's answer; empty: off" },
+    { WF_NAMED("options.idempotencyKeyRetention"),
+      WF_F_MS(struct wf_webhook_trigger, idempotency_keep_ms), .def = "1d", .min = 1000,
+      .max = 31536000000, .help = "How long a key is remembered" },
     { WF_NAMED("options.ignoreBots"), WF_F_BOOL(struct wf_webhook_trigger, ignore_bots),
       .help = "Refuse crawlers and link previews, by their user-agent" },
     WF_END,
@@ -203,6 +210,15 @@ static const char trigger_docs[] =
     "multipart\n"
     "form become binary parts, and so does a body that is no text (an image, an archive). Under\n"
     "`jwtAuth` the item has `jwtPayload` too.\n"
+    "\n"
+    "With `idempotencyKeyHeader` a request that comes again with the same key, method, address "
+    "and\n"
+    "body gets the first one's answer, with `idempotent-replayed: true`, also from another engine "
+    "and\n"
+    "after a restart: the answer is kept in the transaction that makes it durable. While the "
+    "first\n"
+    "one runs it gets 409, with another body 422. Requests without the header are taken as they "
+    "are.\n"
     "\n"
     "With `allowedOrigins` the browser's question before a call (CORS preflight) is answered, and\n"
     "a call from a page of another origin is refused with 403. `ipWhitelist` looks at the address\n"

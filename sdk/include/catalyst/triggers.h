@@ -47,6 +47,7 @@ struct wf_webhook_trigger {
     wf_str allowed_origins; /* with commas, "*": all; empty: nothing is said about origins */
     int ignore_bots;
     wf_str binary_name; /* of the part that holds a body that is no text */
+    int64_t idempotency_keep_ms;
 };
 struct wf_webhook_method {
     wf_str name;

@@ -208,7 +208,8 @@ static void two_migrations_at_once_are_one(void **state)
         pthread_join(threads[i], &opened);
         assert_non_null(opened);
     }
-    assert_string_equal(sqlite_sql(f.path, "SELECT count(*) FROM schema_version"), "1");
+    assert_string_equal(sqlite_sql(f.path, "SELECT count(*) - max(version) FROM schema_version"),
+                        "0");
     unlink(f.path);
 }
 

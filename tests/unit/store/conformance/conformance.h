@@ -48,6 +48,12 @@
     X(lanes_of_engines_that_left_go)                                                               \
     X(a_second_opening_finds_everything)                                                           \
     X(another_schema_is_refused)
+#define KEYS_CASES(X)                                                                              \
+    X(a_key_is_claimed_once)                                                                       \
+    X(an_answer_is_kept)                                                                           \
+    X(a_fenced_turn_marks_no_key)                                                                  \
+    X(a_claim_of_a_dead_engine_is_free)                                                            \
+    X(keys_expire)
 #define SESSIONS_CASES(X)                                                                          \
     X(a_closed_session_says_nothing)                                                               \
     X(a_session_tells_that_it_is_up)
@@ -60,6 +66,7 @@
     ADMIN_CASES(X)                                                                                 \
     EXECUTIONS_CASES(X)                                                                            \
     HOUSE_CASES(X)                                                                                 \
+    KEYS_CASES(X)                                                                                  \
     SESSIONS_CASES(X)
 
 #define DECLARE_CASE(name) void name(void **state);
