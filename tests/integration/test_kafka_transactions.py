@@ -186,3 +186,28 @@ def test_many_partitions(catalyst, tmp_path):
             kcat.produce(broker, "many.in", [message(n)], "-p", str(n))
         until(lambda: engine.done("success") == 150, why=engine.log)
         until(lambda: len(kcat.consume(broker, "many.out")) == 150, why=engine.log)
+
+
+def test_fenced_producer_is_replaced(setting):
+    """Somebody takes the engine's transactional.id under load, several times: what left is asked of
+    the group, and the rest is sent by a new producer."""
+    s = setting
+    group = f"catalyst-{s.name}-in"
+    count = 16000
+    late = threading.Thread(target=lambda: [
+        (s.produce([message(n) for n in range(at, at + 500)]), time.sleep(0.2))
+        for at in range(0, count, 500)])
+    late.start()
+    engine = s.engine("--workers", 1, *ON)
+    for _ in range(3):
+        before = engine.done()
+        until(lambda: engine.done() > before + 500, 30, why=engine.log)
+        mark = group_offsets(s.kafka.url(), group, s.source)[0][1].split()
+        kafka_wire._call(s.kafka.url(), 22, 1,
+                         kafka_wire._text(mark[4]) + struct.pack(">i", 10000))
+        time.sleep(0.5)
+    late.join()
+    all_done(s, count, engine)
+    assert "the producer is made anew" in engine.log()
+    assert engine.stop() == 0
+    each_once(s, count)
