@@ -286,6 +286,8 @@ static void on_assign(struct kafka_trigger *k, const rd_kafka_topic_partition_li
         rd_kafka_assign(k->rk, NULL);
         return;
     }
+    if (!k->broker_trouble) /* the group works: a topic that was missed is there */
+        k->trouble[0] = 0;
     k->assigning = true;
     k->opening += (unsigned)list->cnt;
     for (int i = 0; i < list->cnt; i++)

@@ -153,6 +153,21 @@ def test_broker_down_at_start(setting, new_server):
     until(lambda: engine.done() == 10, 60, why=engine.log)
 
 
+def test_a_topic_that_comes_after_the_start(setting, unique):
+    """Not ready while it is not there; ready when it is, also the worker that gets nothing of it."""
+    s = setting()
+    late = unique("late")
+    s.definition["nodes"][0]["parameters"]["topic"] = late
+    engine = s.engine("--workers", "2", start=False)
+    engine.ready = False
+    engine.start()
+    engine.wait_listening()
+    until(lambda: engine.get("/readyz")[1].count("not available") == 2, why=engine.log)
+    s.kafka.create_topic(late, partitions=1)
+    engine.wait_ready(60)
+    assert engine.done() == 0
+
+
 def test_broker_restart_mid_flight(setting, new_server):
     s = setting()
     broker = new_server("kafka", heap="256m")
