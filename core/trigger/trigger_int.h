@@ -19,6 +19,18 @@ bool webhook_is_bot(wf_str user_agent);
 /* A media type (in lower case) whose body is no text. */
 bool webhook_is_binary(wf_str media);
 
+/* --- webhook_auth.c -----------------------------------------------------------------------------
+ */
+
+struct http_request;
+struct wf_webhook_trigger;
+/* *token: the payload of a JSON Web Token, in the arena. */
+bool webhook_may_call(const struct wf_webhook_trigger *c, struct http_request *req, struct arena *a,
+                      const char **token);
+/* The header of that name in any case, or of the other one when it is empty. */
+wf_str webhook_header(struct http_request *req, wf_str name, const char *otherwise,
+                      struct arena *a);
+
 /* --- webhook_key.c: idempotency keys ------------------------------------------------------------
  */
 

@@ -11,19 +11,14 @@
  * away loses its answer, not its execution.
  */
 #include "trigger/trigger_int.h"
-#include "base/base64.h"
-#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "http/http.h"
-#include "http/sign.h"
 #include "loop/loop.h"
-#include "plugin/cred.h"
 #include <catalyst/triggers.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { MAX_PARTS = 64, MAX_FIELDS = 1024 };
 
@@ -118,93 +113,6 @@ void webhook_table_destroy(struct webhook_table *t)
 {
     routes_changed(t);
     free(t);
-}
-
-/* --- who may call ----------------------------------------------------------------------------- */
-
-static bool check_basic(const struct wf_cred *cred, struct http_request *req, struct arena *a)
-{
-    wf_str header = http_request_header(req, "authorization"), given;
-    if (header.len < 6 || strncasecmp(header.ptr, "Basic ", 6) != 0)
-        return false;
-    if (!base64_decode(a, header.ptr + 6, header.len - 6, &given))
-        return false;
-    wf_str want =
-        arena_printf(a, "%s:%s", cred_get(cred, "user").ptr, cred_get(cred, "password").ptr);
-    return str_eq_secret(given, want);
-}
-
-static bool check_header(const struct wf_cred *cred, struct http_request *req, struct arena *a)
-{
-    char *name = arena_strdup(a, cred_get(cred, "name").ptr);
-    for (char *p = name; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    wf_str given = http_request_header(req, name);
-    return given.ptr && str_eq_secret(given, cred_get(cred, "value"));
-}
-
-static wf_str header_named(struct http_request *req, wf_str name, const char *otherwise,
-                           struct arena *a)
-{
-    char *lower = arena_strdup(a, name.len ? name.ptr : otherwise);
-    for (char *p = lower; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    return http_request_header(req, lower);
-}
-
-static bool check_hmac(const struct wf_webhook_trigger *c, struct http_request *req,
-                       struct arena *a)
-{
-    wf_str given = header_named(req, c->hmac_header, "x-signature", a), timestamp = { "", 0 };
-    if (!given.len)
-        return false;
-    if (c->hmac_timestamp_header.len) {
-        int64_t ms, now = clock_wall_us() / 1000;
-        int64_t grace = c->hmac_tolerance_ms ? c->hmac_tolerance_ms : 300000;
-        timestamp = header_named(req, c->hmac_timestamp_header, "", a);
-        if (!sign_parse_time(timestamp, &ms) || ms > now + grace || ms < now - grace)
-            return false;
-    }
-    return sign_check_hmac(cred_get(c->credential, "secret"), timestamp, req->body, given);
-}
-
-static bool check_jwt(struct call *call, struct http_request *req, struct arena *a)
-{
-    const struct wf_cred *cred = call->hook->config->credential;
-    wf_str header = http_request_header(req, "authorization"), payload;
-    if (header.len < 7 || strncasecmp(header.ptr, "Bearer ", 7) != 0)
-        return false;
-    wf_str key =
-        cred_get(cred, "secret").len ? cred_get(cred, "secret") : cred_get(cred, "publicKey");
-    wf_str algorithm = cred_get(cred, "algorithm");
-    struct err err;
-    if (sign_check_jwt(a, (wf_str){ header.ptr + 7, header.len - 7 }, key,
-                       algorithm.len ? algorithm.ptr : "HS256", clock_wall_us() / 1000000, &payload,
-                       &err) != 0)
-        return false;
-    call->token = payload.ptr;
-    return true;
-}
-
-static bool may_call(struct call *call, struct arena *a)
-{
-    const struct wf_webhook_trigger *c = call->hook->config;
-    switch (c->auth) {
-    case WF_WEBHOOK_NO_AUTH:
-        return true;
-    case WF_WEBHOOK_BASIC:
-        return c->credential && check_basic(c->credential, call->req, a);
-    case WF_WEBHOOK_HEADER:
-        return c->credential && check_header(c->credential, call->req, a);
-    case WF_WEBHOOK_HMAC:
-        return c->credential && check_hmac(c, call->req, a);
-    case WF_WEBHOOK_JWT:
-        return c->credential && check_jwt(call, call->req, a);
-    default:
-        return false;
-    }
 }
 
 /* --- request to item -------------------------------------------------------------------------- */
@@ -556,7 +464,7 @@ static bool key_allows(struct webhook_table *t, struct call *call, const struct 
         }
     }
     arena_init(&a, room, sizeof room);
-    wf_str key = header_named(req, hook->config->idempotency_header, "", &a);
+    wf_str key = webhook_header(req, hook->config->idempotency_header, "", &a);
     arena_fini(&a);
     if (!key.ptr)
         return true;
@@ -603,7 +511,7 @@ static bool serve(struct webhook_table *t, struct http_request *req, struct webh
     else if (hook->config->max_body && req->body.len > (uint64_t)hook->config->max_body)
         http_respond_error(req, 413, "the body is larger than %lld bytes",
                            (long long)hook->config->max_body);
-    else if (!may_call(&call, &a))
+    else if (!webhook_may_call(hook->config, req, &a, &call.token))
         http_respond_error(req, 401, "authentication failed");
     else if (busy)
         http_respond_error(req, 503, "%s", busy);
