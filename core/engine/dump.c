@@ -234,6 +234,8 @@ void engine_check(const struct engine *en)
     }
     for (const struct link *at = en->parked.next; at != &en->parked; at = at->next)
         parked++;
+    for (const struct link *at = en->drowsy.next; at != &en->drowsy; at = at->next)
+        parked++;
     BUG_IF(live != en->counters.live);
     BUG_IF(parked != en->counters.parked);
     for (uint32_t i = 2; i <= en->n_heap; i++)

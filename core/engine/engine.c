@@ -19,8 +19,6 @@ static void set_limits(struct engine_limits *l)
         l->max_exec_bytes = 64u << 20;
     if (!l->max_items)
         l->max_items = 1000000;
-    if (!l->evict_after_ms)
-        l->evict_after_ms = 5000;
     if (!l->park_timeout_ms)
         l->park_timeout_ms = 300000;
     if (!l->blob_memory)
@@ -38,6 +36,7 @@ struct engine *engine_create(const struct engine_config *config)
     list_init(&en->lanes);
     list_init(&en->ready);
     list_init(&en->parked);
+    list_init(&en->drowsy);
     list_init(&en->held);
     turn_init(&en->turns[0], 0);
     turn_init(&en->turns[1], 1);
@@ -297,6 +296,8 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
         return -1;
     }
     en->counters.restored++;
+    if (saved->status == STORE_WAITING && lane->evicted)
+        lane->evicted--;
     if (wake_us <= en->now_wall_us) {
         step_next(e);
         return 0;

@@ -81,7 +81,9 @@ struct engine_limits {
     uint64_t max_turn_bytes; /* inputs and outputs of one turn; 0: 64 MiB */
     uint64_t max_exec_bytes; /* memory of one execution; 0: 64 MiB */
     uint32_t max_items;      /* items one node may emit for one execution; 0: 1,000,000 */
-    int64_t evict_after_ms;  /* parked longer than this: written and dropped; 0: 5,000 */
+    /* An execution whose next try is further away than that is written and leaves memory;
+     * engine_lane_waking says when to look for it in the store. 0: all stay. */
+    int64_t evict_after_ms;
     int64_t park_timeout_ms; /* park() without a timeout; 0: 300,000 */
     uint64_t blob_memory;    /* a blob larger than that lies in a file; 0: 1 MiB */
 };
@@ -185,6 +187,11 @@ void engine_accept(struct engine *en, const struct inbound *in, size_t n);
  * its version must have been added. 0, or -1 with *err: its state cannot be read. */
 int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
                    struct err *err);
+
+/* A lane with executions that left memory and are due: its owner reads those of the store
+ * (store_parked at the time of now) and gives them to engine_restore. NULL: none. Each lane is
+ * named once a second. */
+struct lane *engine_lane_waking(struct engine *en);
 
 /* --- running ---------------------------------------------------------------------------------- */
 

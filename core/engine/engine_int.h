@@ -123,7 +123,7 @@ struct ticket {
 #define EXEC_STATES(X)                                                                             \
     X(READY)   /* its node's ready list */                                                         \
     X(RUNNING) /* the frame being called; no list */                                               \
-    X(PARKED)  /* the engine's parked list */                                                      \
+    X(PARKED)  /* the engine's parked or drowsy list */                                            \
     X(HELD)    /* waits for a commit (each_step, full turn); the engine's or a turn's held list */ \
     X(DONE)    /* ended, but a row that it asked for may be refused; its turn's done list */       \
     X(ENDED)   /* gone in a moment; no list */
@@ -234,10 +234,11 @@ struct exec {
     uint64_t key_token;
     bool failed;
     bool restored;
-    bool begins_again;     /* failed, and its state is its trigger items: nothing of it leaves */
-    bool refused;          /* it failed because a row was: nothing of it left */
-    uint8_t answer_data;   /* enum answer_data */
-    struct link link;      /* of its state */
+    bool begins_again;   /* its saved state is its trigger items: of a failed one nothing leaves */
+    bool drowsy;         /* parked for so long that it leaves memory with the next turn */
+    bool refused;        /* it failed because a row was: nothing of it left */
+    uint8_t answer_data; /* enum answer_data */
+    struct link link;    /* of its state */
     struct link lane_link; /* lane->unsaved, lane->saved or lane->done */
     struct exec *next_free;
     struct engine *en;
@@ -344,6 +345,8 @@ struct lane {
     void *user;
     struct link unsaved, saved, done; /* executions */
     uint32_t live;
+    uint64_t evicted;          /* executions in the store alone */
+    int64_t wake_us;           /* wall clock: when to look for them */
     struct columns columns[2]; /* by turn */
     struct pending_release *pending;
     uint32_t n_pending, pending_size;
@@ -397,8 +400,8 @@ struct engine {
     struct engine_limits limits;
     struct engine_host host;
     struct link plans, lanes;
-    struct link ready;        /* insts with something to do */
-    struct link parked, held; /* executions */
+    struct link ready;                /* insts with something to do */
+    struct link parked, drowsy, held; /* executions */
     struct turn turns[2];
     struct turn *gather, *flight; /* flight: NULL when no commit is under way */
     struct exec *free_execs;
@@ -424,6 +427,7 @@ struct engine {
 /* exec.c */
 struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t position);
 void exec_set_state(struct exec *e, enum exec_state to);
+bool exec_is_drowsy(const struct exec *e);
 void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroyed, evicted */
 void exec_end(struct exec *e, enum store_status status);
 void exec_start_error_workflow(struct exec *e, struct turn *t);

@@ -83,12 +83,37 @@ static struct link *state_list(struct exec *e, enum exec_state state)
     case EXEC_READY:
         return &e->seg.inst->ready;
     case EXEC_PARKED:
-        return &e->en->parked;
+        return e->drowsy ? &e->en->drowsy : &e->en->parked;
     case EXEC_HELD:
         return &e->en->held;
     default:
         return NULL;
     }
+}
+
+static bool is_far(const struct ticket *t)
+{
+    const struct engine *en = t ? t->en : NULL;
+    return t && (t->kind == TICKET_RETRY || t->kind == TICKET_SLEEP) &&
+           t->due_us > en->now_us + en->limits.evict_after_ms * 1000;
+}
+
+/* It waits for nothing but another try, of all items that stand here, and that is far away; nobody
+ * waits for its answer. */
+bool exec_is_drowsy(const struct exec *e)
+{
+    const struct wf_segment *seg = &e->seg;
+    if (!e->en->limits.evict_after_ms || !e->journaled || e->memory || (e->reply && !e->answered))
+        return false;
+    if (e->sleep || !seg->inst)
+        return is_far(e->sleep);
+    if (seg->inst->whole)
+        return is_far(seg->first->ticket);
+    for (uint16_t k = 0; k < seg->n_inputs; k++)
+        for (uint32_t i = 0; i < seg->inputs[k].n; i++)
+            if (!is_far(seg->inputs[k].items[i]->ticket))
+                return false;
+    return seg->pending > 0;
 }
 
 void exec_set_state(struct exec *e, enum exec_state to)
@@ -97,8 +122,10 @@ void exec_set_state(struct exec *e, enum exec_state to)
     list_remove(&e->link);
     if (e->state == EXEC_PARKED)
         e->en->counters.parked--;
-    if (to == EXEC_PARKED)
+    if (to == EXEC_PARKED) {
         e->en->counters.parked++;
+        e->drowsy = exec_is_drowsy(e);
+    }
     e->state = (uint8_t)to;
     struct link *list = state_list(e, to);
     if (list)

@@ -59,6 +59,21 @@ struct lane *engine_lane_after(struct engine *en, uint32_t source, uint32_t part
     return next ? next : first;
 }
 
+enum { LOOK_AGAIN_US = 1000000 };
+struct lane *engine_lane_waking(struct engine *en)
+{
+    int64_t now_us = en->io.wall_us(en->io.ctx);
+    struct lane *lane;
+    LIST_EACH(lane, &en->lanes, struct lane, link)
+    {
+        if (!lane->evicted || lane->wake_us > now_us || lane->dropping)
+            continue;
+        lane->wake_us = now_us + LOOK_AGAIN_US;
+        return lane;
+    }
+    return NULL;
+}
+
 void lane_destroy(struct lane *lane)
 {
     list_remove(&lane->link);

@@ -116,7 +116,7 @@ static bool save_state(struct strbuf *state, struct exec *e, enum store_status s
         strbuf_init(state, cap < STORE_PAYLOAD_MAX ? STORE_PAYLOAD_MAX : cap);
         anew = exec_save_state(state, e, true);
     }
-    e->begins_again = anew && status == STORE_ERROR;
+    e->begins_again = anew;
     return !state->failed;
 }
 
@@ -163,7 +163,6 @@ bool turn_add_exec_row(struct turn *t, struct exec *e, enum store_status status)
     if (status == STORE_WAITING) {
         if (e->key.len && !e->key_marked)
             add_key_mark(t, e, &(struct engine_reply_out){ 0 }, false);
-        row->wake_us = exec_wakes_us(e);
         const char *node = e->seg.inst ? e->seg.inst->node->name : "";
         row->node = arena_str(&t->arena, node, strlen(node));
         return true;
@@ -225,14 +224,15 @@ bool turn_add_ended(struct exec *e, enum store_status status)
     } else if (e->saved) {
         *(struct exec_id *)array_next(&t->ended, &t->n_ended, &t->ended_size, sizeof e->id) = e->id;
     }
-    for (struct pending_output *p = e->begins_again ? NULL : e->outputs; p; p = p->next) {
+    bool keeps_back = status == STORE_ERROR && e->begins_again;
+    for (struct pending_output *p = keeps_back ? NULL : e->outputs; p; p = p->next) {
         p->out.exec = i;
         store_output_add(&c->outputs, &p->out);
         c->n_outputs++;
     }
     /* Messages that did not fit would be lost; after a restart they come again. */
     BUG_IF(c->outputs.failed);
-    bool asks_rows = e->rows && !e->begins_again;
+    bool asks_rows = e->rows && !keeps_back;
     if (asks_rows)
         add_rows(t, e);
     t->n_done++;
@@ -317,9 +317,54 @@ static bool save_waiting(struct turn *t, struct exec *e)
     return false;
 }
 
+static void set_saved(struct exec *e)
+{
+    e->saved = true;
+    e->dirty = false;
+    list_remove(&e->lane_link);
+    list_append(&e->lane->saved, &e->lane_link);
+}
+
+static void stay(struct exec *e)
+{
+    list_remove(&e->link);
+    list_append(&e->en->parked, &e->link);
+    e->drowsy = false;
+}
+
+/* Only a row of one that is gone from memory says when it wakes: what is here is not looked for. */
+static void evict(struct turn *t, struct exec *e)
+{
+    struct lane *lane = e->lane;
+    if (!exec_is_drowsy(e)) { /* no more: a try is due since, or near */
+        stay(e);
+        return;
+    }
+    if (!save_waiting(t, e))
+        return;
+    if (e->begins_again) { /* a long way back */
+        set_saved(e);
+        stay(e);
+        return;
+    }
+    int64_t wake_us = exec_wakes_us(e);
+    if (e->deadline) {
+        int64_t deadline_us = e->en->now_wall_us + (e->deadline->due_us - e->en->now_us);
+        wake_us = deadline_us < wake_us ? deadline_us : wake_us;
+    }
+    t->execs[t->n_execs - 1].wake_us = wake_us;
+    if (!lane->evicted || wake_us < lane->wake_us)
+        lane->wake_us = wake_us;
+    lane->evicted++;
+    e->en->counters.evicted++;
+    exec_drop(e);
+}
+
 /* Executions that have not ended get a row, so that the position may pass them. */
 static void save_live(struct engine *en, struct turn *t)
 {
+    struct exec *parked;
+    LIST_EACH(parked, &en->drowsy, struct exec, link) { evict(t, parked); }
     struct lane *lane;
     LIST_EACH(lane, &en->lanes, struct lane, link)
     {
@@ -330,10 +375,7 @@ static void save_live(struct engine *en, struct turn *t)
         {
             if (!save_waiting(t, e))
                 continue;
-            e->saved = true;
-            e->dirty = false;
-            list_remove(&e->lane_link);
-            list_append(&lane->saved, &e->lane_link);
+            set_saved(e);
         }
     }
     /* each_step: what these did must be known before they go on. */

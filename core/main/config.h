@@ -36,7 +36,7 @@ struct config {
     bool save_inputs, migrate;
     int64_t lua_memory_bytes, lua_steps;
     const char *lua_dir;
-    int64_t max_live, accept_batch;
+    int64_t max_live, accept_batch, evict_after_ms;
     int64_t blob_memory_bytes;
     const char *blob_dir;
     int64_t drain_ms;

@@ -120,6 +120,7 @@ static int start_workers(struct server *s, struct err *err)
                                     .kafka = &s->kafka,
                                     .http = c->http_port >= 0 ? &s->http : NULL,
                                     .limits = { .max_live = (uint32_t)c->max_live,
+                                                .evict_after_ms = c->evict_after_ms,
                                                 .blob_memory = (uint64_t)c->blob_memory_bytes },
                                     .blob_dir = s->blob_dir,
                                     .lua = { (uint64_t)c->lua_steps, (size_t)c->lua_memory_bytes },

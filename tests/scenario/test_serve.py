@@ -520,3 +520,29 @@ return {{ answer = json_decode(r.body).ok, status = r.status }}"""
         assert e.metric("catalyst_node_retried_total", node="Ask") == 1
     finally:
         server.shutdown()
+
+
+def test_far_retry_leaves_memory_and_comes_back(engine):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    e = engine(hook(wires=["Hook -> Ask"], nodes=[
+        {"name": "Ask", "type": "catalyst.httpRequest",
+         "retry": {"tries": 3, "first_ms": 4000, "jitter": 0},
+         "parameters": {"method": "POST", "url": f"http://127.0.0.1:{server.server_port}/ask",
+                        "sendBody": True, "specifyBody": "json", "jsonBody": "={{ $json.body }}"}}]),
+        flags=["--evict-after", "1s", "--workers", "1"])
+    live = lambda: json.loads(e.get("/admin/state")[1])["workers"][0]["live"]  # noqa: E731
+    try:
+        assert e.call("POST", "/webhook/in", {"n": 7}).status == 202
+        until(lambda: len(server.seen) == 1)
+        until(lambda: live() == 0)
+        begun = time.monotonic()
+        assert e.metric("catalyst_node_retried_total", node="Ask") == 1
+        until(lambda: len(server.seen) == 2)
+        assert time.monotonic() - begun > 2
+        until(lambda: e.metric("catalyst_executions_total", outcome="success") == 1)
+        until(lambda: live() == 0)
+        assert [body for _, _, body in server.seen] == [b'{"n":7}'] * 2
+    finally:
+        server.shutdown()

@@ -273,17 +273,22 @@ static void resend(struct unit *u, struct holding *h)
         }
 }
 
-/* What is parked, or only what is marked; each once. None when another took the lane since. */
+/* What is parked, or only what is marked or due; each once. None when another took the lane since.
+ */
 static void restore(struct unit *u, struct holding *h, bool parked)
 {
     struct sim_lane *lane = &world.lanes[h->partition];
     struct err err;
     for (unsigned n = 0; n < lane->n && lane->epoch == h->at.epoch; n++) {
         struct message *m = &lane->messages[n];
-        bool due = m->has_exec && (m->marked || (parked && m->exec.status == STORE_WAITING));
+        bool wakes = m->exec.wake_us && m->exec.wake_us <= world.wall_us + world.now_us;
+        bool due =
+            m->has_exec && (m->marked || ((parked || wakes) && m->exec.status == STORE_WAITING));
         if (!due || m->handed == lane->epoch)
             continue;
         m->handed = lane->epoch;
+        if (engine_exec(u->engine, m->exec.id))
+            sim_fail("%u-%u comes back and is in memory", h->partition, n);
         sim_say("unit %ld restores %u-%u", (long)(u - world.unit), h->partition, n);
         if (engine_restore(u->engine, h->lane, &m->exec, &err) != 0)
             sim_fail("%u-%u: %s", h->partition, n, err.text);

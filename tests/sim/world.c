@@ -161,8 +161,9 @@ static void make_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 
     world.parts = 1 + sim_below(PARTS_MAX);
     world.units = 1 + sim_below(UNITS);
     world.frames_max = sim_chance(50) ? 2 : 0;
-    world.limits =
-        (struct engine_limits){ .max_live = 4 + sim_below(60), .max_turn = 2 + sim_below(60) };
+    world.limits = (struct engine_limits){ .max_live = 4 + sim_below(60),
+                                           .max_turn = 2 + sim_below(60),
+                                           .evict_after_ms = sim_chance(50) ? 500 : 0 };
     for (unsigned p = 0; p < world.parts; p++) {
         world.lanes[p].n = sim_below(MESSAGES_MAX + 1);
         world.owner[p] = -1;
@@ -324,6 +325,13 @@ static int64_t next_due(void)
     for (struct event *ev = world.events; ev; ev = ev->next)
         if (ev->due_us < due)
             due = ev->due_us;
+    for (unsigned p = 0; p < world.parts; p++)
+        for (unsigned n = 0; n < world.lanes[p].n; n++) {
+            const struct store_exec *e = &world.lanes[p].messages[n].exec;
+            if (e->status == STORE_WAITING && e->wake_us &&
+                e->wake_us - world.wall_us > world.now_us && e->wake_us - world.wall_us < due)
+                due = e->wake_us - world.wall_us;
+        }
     for (unsigned i = 0; i < world.units; i++) {
         int64_t timer = world.unit[i].engine ? engine_next_timer(world.unit[i].engine) : -1;
         if (timer >= 0 && timer < due)
@@ -339,7 +347,8 @@ static bool all_dry(void)
         if (!lane_ready(p) || lane->position != lane->n || lane->released != lane->block_seq)
             return false;
         for (unsigned n = 0; n < lane->n; n++)
-            if (lane->messages[n].marked)
+            if (lane->messages[n].marked ||
+                (lane->messages[n].has_exec && lane->messages[n].exec.status == STORE_WAITING))
                 return false;
     }
     for (unsigned i = 0; i < world.units; i++)
@@ -358,6 +367,11 @@ static void not_dry(void)
             p, world.owner[p], lane_ready(p) ? "ready" : "not ready", (unsigned long long)l->epoch,
             (unsigned long long)l->position, l->n, (unsigned long long)l->block_seq,
             (unsigned long long)l->released);
+        for (unsigned n = 0; n < l->n; n++)
+            if (l->messages[n].has_exec && l->messages[n].exec.status == STORE_WAITING)
+                fprintf(stderr, "%u-%u waits, wakes at %lld, handed out in epoch %llu\n", p, n,
+                        (long long)(l->messages[n].exec.wake_us - world.wall_us),
+                        (unsigned long long)l->messages[n].handed);
     }
     for (unsigned i = 0; i < world.units; i++) {
         struct strbuf b;

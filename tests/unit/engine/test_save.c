@@ -255,10 +255,8 @@ static void time_of_the_next_try(void **state)
     rig_flow(V1, N("A", "askRetry", 1, 0, P("\"n\":1,\"ms\":3600000")) "," NOTE("Z", "1"),
              E("In", TO1("A")) "," E("A", TO1("Z")));
     send_message("[{},{}]");
-    int64_t wake_us = rig.wall_us + 3600000000;
     pass_ms(1000000);
     die_and_restore();
-    assert_true(row.wake_us == wake_us);
     expect_seen("A A ");
     pass_ms(2599000);
     expect_seen("A A ");
