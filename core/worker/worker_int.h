@@ -46,7 +46,7 @@ struct worker {
     uint32_t looked_source, looked_partition; /* the lane asked last for marked executions */
     bool looking;
     uint32_t looked_got; /* executions it was given */
-    struct link plans; /* struct deployed */
+    struct link plans;   /* struct deployed */
     struct link orphans, heirs;
     bool store_up;
     char store_trouble[496];
