@@ -28,48 +28,48 @@ struct credentials {
 
 /* --- one credential --------------------------------------------------------------------------- */
 
-static bool is_secret(const wf_cred_type *type, wf_str field)
+static const wf_param *find_field(const wf_cred_type *type, wf_str name)
 {
     for (const wf_param *p = type->fields; p && p->name; p++)
-        if (!strcmp(p->name, field.ptr))
-            return p->flags & WF_SECRET;
-    return true;
+        if (str_eq(str_of(p->name), name))
+            return p;
+    return NULL;
 }
 
-static int check_fields(const wf_cred_type *type, const struct json *data, const char *name,
-                        struct err *err)
+/* Fields a type has no row for. */
+static int check_names(const wf_cred_type *type, const struct json *data, const char *name,
+                       struct err *err)
 {
+    const char *names[64];
+    size_t n = 0;
+    for (const wf_param *p = type->fields; p && p->name && n < 64; p++)
+        names[n++] = p->name;
     for (uint32_t i = 0; i < data->len; i++) {
         wf_str key = json_str(&data->members[i].key);
-        const char *names[64];
-        size_t n = 0;
-        bool found = false;
-        for (const wf_param *p = type->fields; p && p->name && n < 64; p++) {
-            names[n++] = p->name;
-            found |= strlen(p->name) == key.len && !memcmp(p->name, key.ptr, key.len);
-        }
+        if (find_field(type, key))
+            continue;
         char given[NAME_CAP];
         snprintf(given, sizeof given, "%.*s", STR_ARG(key));
-        const char *near = found ? NULL : str_nearest(given, names, n);
-        if (!found)
-            return err_set(err, ERR_INVALID, "credential '%s': type '%s' has no field '%s'%s%s%s",
-                           name, type->type, given, near ? "; did you mean '" : "",
-                           near ? near : "", near ? "'?" : "");
+        const char *near = str_nearest(given, names, n);
+        return err_set(err, ERR_INVALID, "credential '%s': type '%s' has no field '%s'%s%s%s", name,
+                       type->type, given, near ? "; did you mean '" : "", near ? near : "",
+                       near ? "'?" : "");
     }
-    for (const wf_param *p = type->fields; p && p->name; p++)
-        if (p->flags & WF_REQUIRED && !json_get(data, p->name, strlen(p->name)))
-            return err_set(err, ERR_INVALID, "credential '%s': field '%s' is missing (%s)", name,
-                           p->name, p->help);
     return 0;
 }
 
-static void add_defaults(struct arena *a, const wf_cred_type *type, struct wf_cred *cred,
-                         struct cred_field *fields)
+/* As a plugin reads it: a choice's name, "true" or "false", a number's digits, the text. What is
+ * null, empty or not there is the default; text must be text, so that no number loses its zeros. */
+static int read_field(struct arena *a, const wf_param *row, const struct json *given, wf_str *value,
+                      struct err *err)
 {
-    for (const wf_param *p = type->fields; p && p->name; p++)
-        if (p->def && !cred_get(cred, p->name).len)
-            fields[cred->n_fields++] =
-                (struct cred_field){ p->name, arena_str(a, p->def, strlen(p->def)) };
+    bool empty = !given || given->type == JSON_NULL || (given->type == JSON_STRING && !given->len);
+    if (empty && row->flags & WF_REQUIRED)
+        return err_set(err, ERR_INVALID, "field '%s' is missing (%s)", row->name, row->help);
+    *value = row->def ? str_of(row->def) : (wf_str){ "", 0 };
+    if (!empty && param_text(a, row, given, value, err) != 0)
+        return err_context(err, "field '%s'", row->name);
+    return 0;
 }
 
 static size_t count_fields(const wf_cred_type *type)
@@ -80,6 +80,20 @@ static size_t count_fields(const wf_cred_type *type)
     return n;
 }
 
+static int unknown_type(const struct plugin_set *plugins, const char *name, const char *type,
+                        struct err *err)
+{
+    const char *names[256];
+    size_t n = 0;
+    const struct plugin *plugin;
+    for (size_t i = 0; (plugin = plugin_at(plugins, i)); i++)
+        for (size_t k = 0; k < plugin->n_creds && n < 256; k++)
+            names[n++] = plugin->creds[k].type;
+    const char *near = str_nearest(type, names, n);
+    return err_set(err, ERR_INVALID, "credential '%s': no plugin knows the type '%s'%s%s%s", name,
+                   type, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_name,
                     const struct json *data, struct err *err)
 {
@@ -88,26 +102,24 @@ int credentials_add(struct credentials *cs, wf_str id, wf_str name, wf_str type_
     const char *type_text = arena_str(a, type_name.ptr, type_name.len).ptr;
     const wf_cred_type *type = plugin_find_cred(cs->plugins, type_text);
     if (!type)
-        return err_set(err, ERR_INVALID, "credential '%s': no plugin knows the type '%s'", shown,
-                       type_text);
+        return unknown_type(cs->plugins, shown, type_text, err);
     if (!data || data->type != JSON_OBJECT)
         return err_set(err, ERR_INVALID, "credential '%s': its data must be an object", shown);
-    if (check_fields(type, data, shown, err) != 0)
+    if (check_names(type, data, shown, err) != 0)
         return -1;
-    struct cred_field *fields =
-        ARENA_ARRAY(a, struct cred_field, data->len + count_fields(type) + 1);
+    struct cred_field *fields = ARENA_ARRAY(a, struct cred_field, count_fields(type) + 1);
     struct wf_cred *cred = ARENA_NEW(a, struct wf_cred);
     *cred = (struct wf_cred){ arena_str(a, id.ptr, id.len).ptr, shown, type->type, fields, 0 };
-    for (uint32_t i = 0; i < data->len; i++) {
-        wf_str key = json_str(&data->members[i].key),
-               value = json_to_str(a, &data->members[i].value);
-        struct cred_field *f = &fields[cred->n_fields++];
-        *f = (struct cred_field){ arena_str(a, key.ptr, key.len).ptr,
-                                  arena_str(a, value.ptr, value.len) };
-        if (is_secret(type, str_of(f->name)))
-            log_hide(f->value);
+    for (const wf_param *row = type->fields; row && row->name; row++) {
+        const struct json *given = json_get(data, row->name, strlen(row->name));
+        wf_str value;
+        if (read_field(a, row, given, &value, err) != 0)
+            return err_context(err, "credential '%s'", shown);
+        fields[cred->n_fields++] =
+            (struct cred_field){ row->name, arena_str(a, value.ptr, value.len) };
+        if (given && row->flags & WF_SECRET)
+            log_hide(fields[cred->n_fields - 1].value);
     }
-    add_defaults(a, type, cred, fields);
     fields[cred->n_fields++] = (struct cred_field){ CRED_ID, arena_str(a, id.ptr, id.len) };
     if (cs->n == cs->size) {
         cs->size = cs->size ? cs->size * 2 : 16;

@@ -302,6 +302,33 @@ int param_convert(struct arena *a, const wf_param *row, const struct json *v, bo
     return complain(row, param_type_words(row->type), v, why);
 }
 
+int param_text(struct arena *a, const wf_param *row, const struct json *v, wf_str *out,
+               struct err *err)
+{
+    char why[PARAM_WHY_MAX];
+    union {
+        wf_str text;
+        int64_t integer;
+        double number;
+        int index;
+    } field = { .text = { "", 0 } };
+    int result = row->type == WF_STRING && v->type != JSON_STRING
+                     ? complain(row, param_type_words(WF_STRING), v, why)
+                     : param_convert(a, row, v, false, &field, why);
+    if (result != 0)
+        return err_set(err, ERR_INVALID, "%s", why);
+    struct json number = { .type = JSON_INT, .i = field.integer };
+    if (row->type == WF_BOOL)
+        *out = field.index ? STR("true") : STR("false");
+    else if (row->type == WF_CHOICE)
+        *out = str_of(row->choices[field.index].name);
+    else if (row->type == WF_STRING)
+        *out = field.text;
+    else
+        *out = json_text(a, row->type == WF_DOUBLE ? v : &number);
+    return 0;
+}
+
 struct json param_default(struct arena *a, const wf_param *row)
 {
     struct json v = { .type = JSON_MISSING };

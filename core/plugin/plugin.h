@@ -150,6 +150,11 @@ const void *params_solve_item(struct arena *a, const struct params *p, const str
                                           struct err *err),
                               void *ctx, struct err *err);
 
+/* One value of a row that has no config (a credential's field), as text: a choice's name, "true" or
+ * "false", digits, the text itself. Text must be given as text. -1 with *err: "must be ..". */
+int param_text(struct arena *a, const wf_param *row, const struct json *v, wf_str *out,
+               struct err *err);
+
 /* "2s", "5m", "1h", "3d", "250ms" or a number -> milliseconds; "64k", "2M", "1G" -> bytes. -1: no
  * such. */
 int64_t params_ms(wf_str text);

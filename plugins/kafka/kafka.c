@@ -210,18 +210,34 @@ static const wf_node nodes[] = {
       .aliases = send_aliases },
 };
 
+static const wf_pair protocols[] = {
+    { "plaintext", "Neither TLS nor login" },
+    { "ssl", "TLS" },
+    { "sasl_plaintext", "Login without TLS" },
+    { "sasl_ssl", "Login over TLS" },
+    { NULL, NULL },
+};
+static const wf_pair mechanisms[] = {
+    { "PLAIN", "The password as it is" },
+    { "SCRAM-SHA-256", "A proof of the password" },
+    { "SCRAM-SHA-512", "The same with a longer hash" },
+    { NULL, NULL },
+};
+
 static const wf_param cred_fields[] = {
     { .name = "brokers",
       .type = WF_STRING,
       .help = "host:port,host:port; empty: the engine's own, with another login" },
     { .name = "protocol",
-      .type = WF_STRING,
+      .type = WF_CHOICE,
+      .choices = protocols,
       .def = "sasl_ssl",
-      .help = "plaintext, ssl, sasl_plaintext, sasl_ssl" },
+      .help = "How brokers are spoken to" },
     { .name = "mechanism",
-      .type = WF_STRING,
+      .type = WF_CHOICE,
+      .choices = mechanisms,
       .def = "SCRAM-SHA-512",
-      .help = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512" },
+      .help = "How the login is made" },
     { .name = "user", .type = WF_STRING, .help = "User" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
     { .name = "caFile",

@@ -160,19 +160,30 @@ static const char docs[] =
     " \"credentials\": {\"postgres\": {\"name\": \"orders\"}}}\n"
     "```\n";
 
+static const wf_pair ssl_modes[] = {
+    { "disable", "No TLS" },
+    { "allow", "TLS where the server wants it" },
+    { "prefer", "TLS where the server has it" },
+    { "require", "TLS always" },
+    { "verify-ca", "And its certificate is signed by an authority of caFile" },
+    { "verify-full", "And it bears the host's name" },
+    { NULL, NULL },
+};
+
 static const wf_param cred_fields[] = {
     { .name = "host",
       .type = WF_STRING,
       .def = "localhost",
       .help = "Host, or folder of the socket" },
-    { .name = "port", .type = WF_INT, .def = "5432", .help = "Port" },
+    { .name = "port", .type = WF_INT, .def = "5432", .help = "Port", .min = 1, .max = 65535 },
     { .name = "database", .type = WF_STRING, .def = "postgres", .help = "Database" },
     { .name = "user", .type = WF_STRING, .def = "postgres", .help = "User" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
     { .name = "ssl",
-      .type = WF_STRING,
+      .type = WF_CHOICE,
+      .choices = ssl_modes,
       .def = "prefer",
-      .help = "disable, allow, prefer, require, verify-ca, verify-full" },
+      .help = "Whether TLS is used, and what is checked" },
     { .name = "caFile",
       .type = WF_STRING,
       .help = "File with the authorities that sign the server's certificate, PEM" },

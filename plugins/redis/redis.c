@@ -147,10 +147,15 @@ static const char docs[] =
 
 static const wf_param cred_fields[] = {
     { .name = "host", .type = WF_STRING, .def = "localhost", .help = "Host" },
-    { .name = "port", .type = WF_INT, .def = "6379", .help = "Port" },
+    { .name = "port", .type = WF_INT, .def = "6379", .help = "Port", .min = 1, .max = 65535 },
     { .name = "user", .type = WF_STRING, .help = "User; empty: the default one" },
     { .name = "password", .type = WF_STRING, .flags = WF_SECRET, .help = "Password" },
-    { .name = "database", .type = WF_INT, .def = "0", .help = "Number of the database" },
+    { .name = "database",
+      .type = WF_INT,
+      .def = "0",
+      .help = "Number of the database",
+      .min = 0,
+      .max = INT32_MAX },
     { .name = "path",
       .type = WF_STRING,
       .help = "Path of the server's local socket, instead of host and port" },

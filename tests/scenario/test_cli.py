@@ -419,6 +419,36 @@ def test_credentials_wrong(cli, store, write):
         no_secret(done, KEY, KEY[:-1])
 
 
+@pytest.mark.parametrize("kind,data,text", [
+    ("redis", {"port": "abc"}, "field 'port': must be a whole number, got \"abc\""),
+    ("redis", {"port": "70000"}, "field 'port': must be between 1 and 65535, got \"70000\""),
+    ("redis", {"ssl": "on"}, "field 'ssl': must be true or false, got \"on\""),
+    ("redis", {"host": ["a"]}, "field 'host': must be text, got an array"),
+    ("kafka", {"protocol": "bogus"}, "field 'protocol': must be one of 'plaintext', 'ssl'"),
+    ("kafka", {"protocol": "sasl_tls"}, "did you mean 'sasl_ssl'?"),
+    ("postgres", {"ssl": "always"}, "field 'ssl': must be one of 'disable', 'allow'"),
+    ("httpBearerAuth", {"token": 5}, "field 'token': must be text, got a number"),
+    ("httpBearerAuth", {"token": None}, "field 'token' is missing"),
+    ("httpBearerAuth", {"token": ""}, "field 'token' is missing"),
+    ("reddis", {"port": 1}, "no plugin knows the type 'reddis'; did you mean 'redis'?"),
+])
+def test_a_wrong_credential_does_not_take_the_place_of_a_good_one(cli, store, kind, data, text):
+    at = ("--store", store, "--credentials-key", KEY)
+    good = {"redis": {"port": 6380, "ssl": True}, "kafka": {"protocol": "ssl"},
+            "postgres": {"port": "5433", "ssl": None}}.get(kind, {"token": "a good one"})
+    known = kind if kind != "reddis" else "httpBearerAuth"
+    done = cli("credentials", "set", "c", known, "-", *at, stdin=json.dumps(good))
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(store.removeprefix("sqlite:")) as db:
+        before = db.execute("SELECT * FROM credential").fetchall()
+        assert len(before) == 1
+    done = cli("credentials", "set", "c", kind, "-", *at, stdin=json.dumps(data))
+    assert done.returncode == 1 and "credential 'c': " in done.stderr, done.stderr
+    assert text in done.stderr, done.stderr
+    with sqlite3.connect(store.removeprefix("sqlite:")) as db:
+        assert db.execute("SELECT * FROM credential").fetchall() == before
+
+
 def test_credentials_of_file_and_environment(cli, write):
     flow = small()
     flow["nodes"].append({"id": "k", "name": "K", "type": "catalyst.kafkaTrigger", "typeVersion": 1,
