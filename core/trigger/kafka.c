@@ -141,7 +141,7 @@ static void acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
         kl->position = position;
         return;
     }
-    if (!position || kl->gone)
+    if (!position || (kl->gone && !k->revoking))
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition)->offset = (int64_t)position;

@@ -3,7 +3,8 @@
  *
  *   assign --> (with transactions: the group is asked what has left, kafka_settle.c)
  *          --> lanes are opened (lane_open.c) --> rd_kafka_assign with their positions
- *   revoke --> lanes are dropped at once; what had not ended runs again at the new owner
+ *   revoke --> lanes end what runs and tell the journal what has left, for REVOKE_DRAIN_MS at most:
+ *              the next owner then sends nothing twice. What had not ended runs again there.
  *
  * Thread: the worker's. What may block, asking the group or a new partition's first offset, runs on
  * the pool; the consumer stays until the answers are there, also those nobody waits for.
@@ -14,12 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 10000, ASK_AGAIN_US = 1000000 };
+enum { WATERMARK_TIMEOUT_MS = 10000, ASK_AGAIN_US = 1000000, REVOKE_DRAIN_MS = 3000 };
 
 bool kafka_has_journal(const struct kafka_trigger *k)
 {
     return engine_plan_get(k->t.ep)->settings.durability >= DURABILITY_EXACTLY_ONCE;
 }
+
+/* The group gets its partitions back. */
+static void revoke_end(struct kafka_trigger *k)
+{
+    timer_stop(k->t.host->loop, &k->revoke_timer);
+    k->revoking = false;
+    kafka_give_up_lanes(k, false);
+    rd_kafka_assign(k->rk, NULL);
+}
+
+static void on_revoke_timer(void *arg) { revoke_end(arg); }
 
 void kafka_lane_free(struct kafka_lane *kl)
 {
@@ -29,6 +41,8 @@ void kafka_lane_free(struct kafka_lane *kl)
     kafka_generation_unref(kl->generation);
     free(kl->topic);
     free(kl);
+    if (k->revoking && list_empty(&k->lanes))
+        revoke_end(k);
     if (k->stopping)
         kafka_finish_stop(k);
 }
@@ -317,13 +331,25 @@ void kafka_give_up_lanes(struct kafka_trigger *k, bool drain)
     }
 }
 
-static void on_revoke(struct kafka_trigger *k)
+static void revoke_begin(struct kafka_trigger *k)
 {
     struct kafka_lane *kl;
     k->assigning = false;
     LIST_EACH(kl, &k->lanes, struct kafka_lane, link) { kl->gone = true; }
-    kafka_give_up_lanes(k, false);
-    rd_kafka_assign(k->rk, NULL);
+}
+
+/* The group waits for us meanwhile, unless it has given our partitions away already. */
+static void on_revoke(struct kafka_trigger *k)
+{
+    revoke_begin(k);
+    if (k->stopping || list_empty(&k->lanes) || rd_kafka_assignment_lost(k->rk)) {
+        revoke_end(k);
+        return;
+    }
+    k->revoking = true;
+    k->revoke_timer = (struct timer){ .fn = on_revoke_timer, .arg = k };
+    timer_start(k->t.host->loop, &k->revoke_timer, (int64_t)REVOKE_DRAIN_MS * 1000);
+    kafka_give_up_lanes(k, true);
 }
 
 void kafka_trigger_reopen(struct kafka_trigger *k)
@@ -331,8 +357,11 @@ void kafka_trigger_reopen(struct kafka_trigger *k)
     rd_kafka_topic_partition_list_t *list = NULL;
     if (k->stopping || rd_kafka_assignment(k->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    on_revoke(k);
-    on_assign(k, list);
+    bool leaving = k->revoking;
+    revoke_begin(k);
+    revoke_end(k);
+    if (!leaving)
+        on_assign(k, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 

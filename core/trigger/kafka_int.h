@@ -98,6 +98,7 @@ struct kafka_trigger {
     unsigned canceled; /* lanes that were given up while they were opened */
     bool own_cluster;  /* its messages come from other brokers than outputs go to */
     bool assigning;    /* rd_kafka_assign is still owed */
+    bool revoking;     /* the same, once the lanes have ended what runs */
     bool more;         /* messages may be there */
     bool stopping, closing;
     struct kafka_settle *settle; /* the question under way, for the lanes of the assignment */
@@ -106,7 +107,8 @@ struct kafka_trigger {
     void (*gone)(void *ctx);
     void *gone_ctx;
     struct timer close_timer;
-    struct timer poll_timer; /* looks even when no wake-up came */
+    struct timer poll_timer;   /* looks even when no wake-up came */
+    struct timer revoke_timer; /* ends waiting for lanes */
     struct kafka_lane *latest;
     char trouble[800];
     bool broker_trouble; /* it is weather: gone as soon as a broker answers */

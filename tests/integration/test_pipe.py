@@ -132,6 +132,31 @@ def test_two_engines_share_and_one_takes_over(setting):
     assert all(len(body) == 1 for body in bodies.values())
 
 
+def test_engines_come_and_go_and_nothing_leaves_twice(setting):
+    """Nobody crashes: who gives partitions up tells the journal first what has left."""
+    s = setting()
+    sent = 0
+
+    def feed(seconds):
+        nonlocal sent
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            s.produce([message(n) for n in range(sent, sent + 300)])
+            sent += 300
+    one = s.engine(name="one")
+    until(lambda: feed(0.2) or one.done(), why=one.log)
+    two = s.engine(name="two")
+    until(lambda: feed(0.5) or two.done(), why=two.log)
+    three = s.engine(name="three")
+    until(lambda: feed(0.5) or three.done(), why=three.log)
+    assert two.stop() == 0
+    feed(1)
+    until(lambda: s.statuses() == {"success": sent}, 60, why=lambda: one.log() + three.log())
+    assert one.stop() == 0 and three.stop() == 0
+    ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
+    assert len(ids) == len(set(ids)) == sent
+
+
 def test_broker_down_at_start(setting, new_server):
     s = setting()
     broker = new_server("kafka", heap="256m")
