@@ -2,6 +2,7 @@
 """What a webhook takes and refuses, beside authentication: origins, bots, addresses, files."""
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ def engine(catalyst, tmp_path):
     yield start
     for one in started:
         one.kill()
+
+
+def until(check, timeout_s=20):
+    end = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 ORIGINS = {"options": {"allowedOrigins": "https://shop.example, https://app.example:8443"}}
@@ -135,3 +143,67 @@ def test_the_raw_body_of_json(engine):
     one = engine(hook(options={"rawBody": True}, responseData="firstEntryBinary"))
     answer = one.call("POST", "/webhook/in", b'{"a" : 1}', {"content-type": "application/json"})
     assert answer.body == b'{"a" : 1}'
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+NO_JSON = b'{"a": 1'
+IS_JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("mode", ["onReceived", "lastNode"])
+def test_a_body_that_does_not_parse_is_refused(engine, mode):
+    one = engine(hook(mode=mode))
+    answer = one.call("POST", "/webhook/in", NO_JSON, IS_JSON)
+    assert answer.status == 400
+    assert "not JSON" in answer.json()["error"] and "byte 7" in answer.json()["error"]
+    form = one.call("POST", "/webhook/in", b"no form", {"content-type": "multipart/form-data"})
+    assert form.status == 400
+    assert one.call("POST", "/webhook/in", {"a": 1}).status in (200, 202)
+    until(lambda: one.done() == 1)
+    assert one.done("error") == 0
+
+
+def test_with_the_raw_body_anything_is_taken(engine):
+    one = engine(hook(options={"rawBody": True}, nodes=[
+        {"name": "Look", "type": "catalyst.set", "parameters": {"mode": "raw", "jsonOutput":
+            "={{ { body: $json.body, raw: $binary.data.fileSize } }}"}}], wires=["Hook -> Look"]))
+    answer = one.call("POST", "/webhook/in", NO_JSON, IS_JSON)
+    assert answer.status == 200
+    assert answer.json() == {"body": NO_JSON.decode(), "raw": len(NO_JSON)}
+
+
+def test_pages_can_read_errors(engine):
+    shop = {"Origin": "https://shop.example"}
+    one = engine(hook(mode="onReceived", options={
+        **ORIGINS["options"], "ipWhitelist": "10.0.0.1"}))
+
+    def readable(answer):
+        return (answer.headers.get("access-control-allow-origin") == shop["Origin"]
+                and "origin" in answer.headers.get("vary", ""))
+
+    address = one.call("POST", "/webhook/in", {"a": 1}, shop)
+    assert address.status == 403 and readable(address)
+    method = one.call("DELETE", "/webhook/in", None, shop)
+    assert method.status == 405 and readable(method) and method.headers["allow"] == "POST"
+    other = one.call("POST", "/webhook/in", {"a": 1}, {"Origin": "https://evil.example"})
+    assert other.status == 403 and "access-control-allow-origin" not in other.headers
+    none = one.call("POST", "/webhook/none", {"a": 1}, shop)
+    assert none.status == 404 and "access-control-allow-origin" not in none.headers
+
+
+def test_pages_can_read_that_the_body_is_wrong(engine):
+    one = engine(hook(**ORIGINS))
+    answer = one.call("POST", "/webhook/in", NO_JSON, {**IS_JSON, "Origin": "https://shop.example"})
+    assert answer.status == 400
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+def test_the_item_says_where_it_came_in(engine):
+    workflow = hook()
+    workflow["nodes"][0]["parameters"]["path"] = "orders/:id"
+    one = engine(workflow)
+    item = one.call("POST", "/webhook/orders/42?x=1", {"a": 1}, {"Host": "hooks.example:8"}).json()
+    assert item["webhookUrl"] == "http://hooks.example:8/webhook/orders/:id"
+    assert item["executionMode"] == "production"
+    assert item["params"] == {"id": "42"}
