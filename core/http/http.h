@@ -179,6 +179,8 @@ void route_table_destroy(struct route_table *t);
  */
 int route_add(struct route_table *t, enum http_method method, const char *pattern, void *target,
               struct err *err);
+/* The target of the same method and pattern, names of parameters aside; or NULL. [any] */
+void *route_same(const struct route_table *t, enum http_method method, const char *pattern);
 /* No allocation. HEAD finds GET where it has no route of its own. [any] */
 enum route_result route_find(const struct route_table *t, enum http_method method, wf_str path,
                              struct route_match *match);

@@ -182,6 +182,21 @@ int route_add(struct route_table *t, enum http_method method, const char *patter
     return rc;
 }
 
+void *route_same(const struct route_table *t, enum http_method method, const char *pattern)
+{
+    const char *at = pattern, *end = at + strlen(at);
+    const struct node *n = &t->root;
+    wf_str segment;
+    if (*at != '/')
+        return NULL;
+    while (n && next_segment(&at, end, &segment)) {
+        bool is_param = segment.len && segment.ptr[0] == ':';
+        bool is_rest = segment.len && segment.ptr[0] == '*';
+        n = is_param ? n->param : is_rest ? n->rest : map_get(&n->texts, segment.ptr, segment.len);
+    }
+    return n && n->routes[method] ? n->routes[method]->target : NULL;
+}
+
 /* --- looking up ------------------------------------------------------------------------------- */
 
 struct search {

@@ -31,7 +31,8 @@ static const char **files_of(struct arena *a, const char **args, int *code)
 
 /* --- check ------------------------------------------------------------------------------------ */
 
-static int check_file(struct definitions *d, const char *path, bool show_plan)
+static int check_file(struct definitions *d, struct route_owners *owners, const char *path,
+                      bool show_plan)
 {
     struct arena a;
     struct err err;
@@ -47,7 +48,9 @@ static int check_file(struct definitions *d, const char *path, bool show_plan)
         code = EXIT_FAILED;
         goto done;
     }
-    if (show_plan) {
+    if (route_owners_check(owners, plan, &err) != 0) {
+        code = say_error(EXIT_FAILED, "%s: %s", path, err.text);
+    } else if (show_plan) {
         struct strbuf b;
         strbuf_init(&b, 16u << 20);
         plan_dump(&b, plan);
@@ -56,6 +59,8 @@ static int check_file(struct definitions *d, const char *path, bool show_plan)
     } else {
         printf("%s: ok, %u nodes\n", path, plan->n_nodes);
     }
+    if (code == EXIT_OK)
+        route_owners_take(owners, plan);
     plan_unref(plan);
 done:
     arena_fini(&a);
@@ -74,6 +79,7 @@ int cmd_check(struct config *c, const char **args, int n_args)
             return args_done(args + i, 1, "plan");
     int code = EXIT_OK;
     struct arena a;
+    struct route_owners *owners = route_owners_create();
     arena_init(&a, NULL, 0);
     if (definitions_init(&d, c, NULL, &err) != 0) {
         code = say_error(EXIT_USAGE, "%s", err.text);
@@ -81,9 +87,10 @@ int cmd_check(struct config *c, const char **args, int n_args)
     }
     const char **files = files_of(&a, args, &code);
     for (; files && *files; files++)
-        if (check_file(&d, *files, show_plan) != EXIT_OK)
+        if (check_file(&d, owners, *files, show_plan) != EXIT_OK)
             code = EXIT_FAILED;
 done:
+    route_owners_destroy(owners);
     definitions_fini(&d);
     arena_fini(&a);
     return code;
@@ -102,14 +109,15 @@ struct store *store_for(const struct config *c, int *code)
     return s;
 }
 
-static int deploy_file(struct store *s, struct definitions *d, const char *path)
+static int deploy_file(struct store *s, struct definitions *d, struct route_owners *owners,
+                       const char *path)
 {
     struct arena a;
     struct err err;
     struct deployed deployed;
     arena_init(&a, NULL, 0);
     int code = EXIT_OK;
-    if (definitions_deploy(d, s, &a, path, &deployed, &err) != 0)
+    if (definitions_deploy(d, s, owners, &a, path, &deployed, &err) != 0)
         code = say_error(EXIT_FAILED, "%s", err.text);
     else
         printf("%s: '%.*s' (%.*s) version %u is active\n", path, STR_ARG(deployed.name),
@@ -121,6 +129,7 @@ static int deploy_file(struct store *s, struct definitions *d, const char *path)
 int cmd_deploy(struct config *c, const char **args, int n_args)
 {
     struct definitions d = { 0 };
+    struct route_owners *owners = NULL;
     struct arena a;
     struct err err;
     int code;
@@ -138,10 +147,13 @@ int cmd_deploy(struct config *c, const char **args, int n_args)
         goto done;
     }
     const char **files = files_of(&a, args, &code);
-    for (; files && *files; files++)
-        if (deploy_file(s, &d, *files) != EXIT_OK)
+    if (files && !(owners = route_owners_of_store(&d, s, &err)))
+        code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    for (; owners && *files; files++)
+        if (deploy_file(s, &d, owners, *files) != EXIT_OK)
             code = EXIT_FAILED;
 done:
+    route_owners_destroy(owners);
     definitions_fini(&d);
     arena_fini(&a);
     store_close(s);
@@ -190,6 +202,24 @@ int workflow_known(struct store *s, const char *wanted, bool by_name)
                            wanted);
 }
 
+/* Whether its webhooks are free; else it was told whose they are. */
+static int may_activate(struct config *c, struct store *s, const char *id)
+{
+    struct definitions d = { 0 };
+    struct err err;
+    struct route_owners *owners = NULL;
+    int code = EXIT_OK;
+    if (definitions_init(&d, c, s, &err) != 0)
+        code = say_error(EXIT_USAGE, "%s", err.text);
+    else if (!(owners = route_owners_of_store(&d, s, &err)))
+        code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    else if (route_owners_check_stored(owners, &d, s, str_of(id), &err) != 0)
+        code = say_error(EXIT_FAILED, "%s", err.text);
+    route_owners_destroy(owners);
+    definitions_fini(&d);
+    return code;
+}
+
 static int set_active(struct config *c, const char **args, int n_args, bool active)
 {
     int code;
@@ -203,10 +233,12 @@ static int set_active(struct config *c, const char **args, int n_args, bool acti
     struct store *s = store_for(c, &code);
     if (!s)
         return code;
-    if (store_set_active(s, str_of(args[0]), active, &err) != 0)
+    if (active)
+        code = may_activate(c, s, args[0]);
+    if (code == EXIT_OK && store_set_active(s, str_of(args[0]), active, &err) != 0)
         code = err.code == ERR_NOT_FOUND ? workflow_known(s, args[0], false)
                                          : say_error(EXIT_UNREACHABLE, "%s", err.text);
-    else
+    else if (code == EXIT_OK)
         printf("%s is %s\n", args[0], active ? "active" : "not active");
     store_close(s);
     return code;

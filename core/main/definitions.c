@@ -48,7 +48,7 @@ void definitions_fini(struct definitions *d)
     arena_fini(&d->arena);
 }
 
-struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file)
+static struct plan *compile(struct definitions *d, wf_str text, struct workflow_report *report)
 {
     struct workflow_options options = { .plugins = d->plugins,
                                         .host = engine_check_host(),
@@ -57,8 +57,21 @@ struct plan *definitions_compile(struct definitions *d, wf_str text, const char 
                                         .env_allow = d->env_allow,
                                         .ctx = d->credentials,
                                         .keep_all = d->keep_all };
+    return workflow_compile(text, &options, report);
+}
+
+struct plan *definitions_compile_quietly(struct definitions *d, wf_str text)
+{
     struct workflow_report report;
-    struct plan *plan = workflow_compile(text, &options, &report);
+    struct plan *plan = compile(d, text, &report);
+    workflow_report_fini(&report);
+    return plan;
+}
+
+struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file)
+{
+    struct workflow_report report;
+    struct plan *plan = compile(d, text, &report);
     if (report.n) {
         struct strbuf b;
         strbuf_init(&b, 16u << 20);
@@ -70,8 +83,8 @@ struct plan *definitions_compile(struct definitions *d, wf_str text, const char 
     return plan;
 }
 
-int definitions_deploy(struct definitions *d, struct store *s, struct arena *a, const char *path,
-                       struct deployed *out, struct err *err)
+int definitions_deploy(struct definitions *d, struct store *s, struct route_owners *owners,
+                       struct arena *a, const char *path, struct deployed *out, struct err *err)
 {
     wf_str text;
     bool active;
@@ -81,10 +94,15 @@ int definitions_deploy(struct definitions *d, struct store *s, struct arena *a, 
     struct plan *plan = definitions_compile(d, text, path);
     if (!plan)
         return err_set(err, ERR_INVALID, "%s has mistakes and is left out", path);
-    plan_unref(plan);
-    if (workflow_identity(a, text, &out->id, &out->name, &active, err) != 0 ||
+    int result = 0;
+    if (route_owners_check(owners, plan, err) != 0 ||
+        workflow_identity(a, text, &out->id, &out->name, &active, err) != 0 ||
         store_deploy(s, out->id, out->name, text, true, &version, err) != 0)
-        return err_context(err, "%s", path);
-    out->number = version.number;
-    return 0;
+        result = err_context(err, "%s", path);
+    if (result == 0) {
+        route_owners_take(owners, plan);
+        out->number = version.number;
+    }
+    plan_unref(plan);
+    return result;
 }

@@ -13,13 +13,13 @@
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static void deploy_file(struct server *s, const char *path)
+static void deploy_file(struct server *s, struct route_owners *owners, const char *path)
 {
     struct arena a;
     struct err err;
     struct deployed deployed;
     arena_init(&a, NULL, 0);
-    if (definitions_deploy(&s->definitions, s->store, &a, path, &deployed, &err) != 0)
+    if (definitions_deploy(&s->definitions, s->store, owners, &a, path, &deployed, &err) != 0)
         log_error("serve", "workflow.deploy", "%s", err.text);
     arena_fini(&a);
 }
@@ -30,10 +30,13 @@ void deployments_from_files(struct server *s)
     struct err err;
     arena_init(&a, NULL, 0);
     const char **files = workflow_files(&a, (const char *const *)s->config->workflows, &err);
-    if (!files)
+    struct route_owners *owners =
+        files && *files ? route_owners_of_store(&s->definitions, s->store, &err) : NULL;
+    if (!files || (*files && !owners))
         log_error("serve", "workflow.files", "%s", err.text);
-    for (; files && *files; files++)
-        deploy_file(s, *files);
+    for (; owners && *files; files++)
+        deploy_file(s, owners, *files);
+    route_owners_destroy(owners);
     arena_fini(&a);
 }
 

@@ -83,6 +83,7 @@ const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *t
 enum { DEFINITION_CAP = 16 << 20 };
 
 /* What compiling needs, made once. */
+struct route_owners;
 struct definitions {
     struct arena arena;
     struct plugin_set *plugins;
@@ -96,14 +97,31 @@ int definitions_init(struct definitions *d, const struct config *c, struct store
 void definitions_fini(struct definitions *d);
 /* Compiles; mistakes are printed to stderr under `file`. NULL: there were some. */
 struct plan *definitions_compile(struct definitions *d, wf_str text, const char *file);
+/* The same without a word about mistakes. */
+struct plan *definitions_compile_quietly(struct definitions *d, wf_str text);
 /* What stands in the store now; the strings lie in the arena. */
 struct deployed {
     wf_str id, name;
     unsigned number; /* of the version */
 };
 /* Puts a file into the store under its id, active at once. -1 with *err, also when it has mistakes:
- * then they were printed. */
-int definitions_deploy(struct definitions *d, struct store *s, struct arena *a, const char *path,
-                       struct deployed *out, struct err *err);
+ * then they were printed; and when one of its webhooks is another's of `owners`. */
+int definitions_deploy(struct definitions *d, struct store *s, struct route_owners *owners,
+                       struct arena *a, const char *path, struct deployed *out, struct err *err);
+
+/* --- which workflow answers which webhook: route_owners.c ------------------------------------- */
+
+struct route_owners *route_owners_create(void);
+/* Those of the active workflows of the store. NULL with *err: it cannot be read. */
+struct route_owners *route_owners_of_store(struct definitions *d, struct store *s, struct err *err);
+void route_owners_destroy(struct route_owners *o); /* NULL: nothing */
+/* CONFLICT names both when a method and path of the plan is another workflow's, or another node's.
+ */
+int route_owners_check(struct route_owners *o, struct plan *p, struct err *err);
+/* The same for the newest version of a workflow in the store. */
+int route_owners_check_stored(struct route_owners *o, struct definitions *d, struct store *s,
+                              wf_str id, struct err *err);
+/* Its routes are the plan's, in place of those of an older version. */
+void route_owners_take(struct route_owners *o, struct plan *p);
 
 #endif

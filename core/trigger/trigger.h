@@ -20,6 +20,7 @@ struct offload_owner;
 struct http_request;
 struct kafka_sink;
 struct webhook_table;
+struct wf_webhook_trigger;
 struct trigger;
 
 /* A name and value handed to librdkafka: "security.protocol", "sasl.mechanism" ... */
@@ -172,6 +173,11 @@ void kafka_embedded_stop(struct kafka_embedded *k);
 
 struct webhook_table *webhook_table_create(void);
 void webhook_table_destroy(struct webhook_table *t);
+/* Each method and path that a webhook answers: "POST", "/webhook/orders/:id". They live during the
+ * call. */
+void webhook_each_route(const struct wf_webhook_trigger *c,
+                        void (*each)(void *ctx, const char *method, const char *pattern),
+                        void *ctx);
 /* A request of the worker's HTTP server: answered now, or by its execution. */
 void webhook_request(struct webhook_table *t, struct http_request *req);
 /* engine_io.answer. */

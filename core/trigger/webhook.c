@@ -382,6 +382,7 @@ static void finish_stop(struct webhook *hook)
 {
     void (*gone)(void *) = hook->gone;
     void *ctx = hook->gone_ctx;
+    free(hook->trouble);
     free(hook);
     gone(ctx);
 }
@@ -411,7 +412,7 @@ static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, 
     };
     hook->config = engine_plan_get(ep)->nodes[node].params.base;
     list_append(&host->webhooks->hooks, &hook->link);
-    webhook_routes_changed(host->webhooks);
+    webhook_routes_changed(host->webhooks, host->loop);
     struct lane_open_config config = { .trigger = &hook->trigger,
                                        .partition = host->instance * 64 + host->worker,
                                        .user = hook,
@@ -431,7 +432,7 @@ static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
     hook->config = engine_plan_get(ep)->nodes[node].params.base;
     if (hook->lane)
         lane_set_plan(hook->lane, ep, node);
-    webhook_routes_changed(t->host->webhooks);
+    webhook_routes_changed(t->host->webhooks, t->host->loop);
 }
 
 static void lane_lost(struct trigger *t, struct lane *lane)
@@ -452,7 +453,7 @@ static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *c
     hook->gone_ctx = ctx;
     hook->stopping = true;
     list_remove(&hook->link);
-    webhook_routes_changed(t->host->webhooks);
+    webhook_routes_changed(t->host->webhooks, t->host->loop);
     if (hook->opening)
         lane_open_cancel(hook->opening);
     else if (hook->lane)
@@ -463,7 +464,8 @@ static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *c
 
 static const char *trouble(struct trigger *t)
 {
-    return of(t)->lane ? NULL : "webhook: its lane is not open yet";
+    webhook_routes(t->host->webhooks);
+    return of(t)->lane ? of(t)->trouble : "webhook: its lane is not open yet";
 }
 
 static wf_str source_name(struct arena *a, const struct plan_node *node)

@@ -17,6 +17,7 @@ struct webhook {
     struct link link; /* in its table */
     struct lane *lane;
     struct lane_open *opening;
+    char *trouble; /* a route it wants and has not got, or NULL */
     bool stopping;
     void (*gone)(void *ctx);
     void *gone_ctx;
@@ -25,6 +26,8 @@ struct webhook {
 struct webhook_table {
     struct link hooks;
     struct route_table *routes; /* NULL: to be built anew */
+    struct timer build;
+    struct loop *loop; /* NULL: nothing was timed yet */
 };
 
 /* A request on its way into the engine. */
@@ -47,8 +50,8 @@ int webhook_item_build(const struct lane *lane, void *event, struct arena *a,
 
 /* --- webhook_routes.c ------------------------------------------------------------------------- */
 
-/* Webhooks came, went or changed. */
-void webhook_routes_changed(struct webhook_table *t);
+/* Webhooks came, went or changed: the routes are built soon, once for all that change now. */
+void webhook_routes_changed(struct webhook_table *t, struct loop *loop);
 /* The routes as they are now. */
 const struct route_table *webhook_routes(struct webhook_table *t);
 

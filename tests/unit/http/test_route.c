@@ -74,6 +74,21 @@ static void test_text_wins_over_param_over_rest(void **state)
     assert_int_equal(m.allowed, 0);
 }
 
+static void test_the_same_route(void **state)
+{
+    (void)state;
+    add(HTTP_GET, "/a/:id/x");
+    add(HTTP_POST, "/b/*rest");
+    assert_string_equal(route_same(t, HTTP_GET, "/a/:other/x"), "/a/:id/x");
+    assert_string_equal(route_same(t, HTTP_GET, "/a/:id/x/"), "/a/:id/x");
+    assert_string_equal(route_same(t, HTTP_POST, "/b/*all"), "/b/*rest");
+    const char *const others[] = { "/a/1/x", "/a/:id", "/a/:id/x/y", "/b", "/", "", "/a/*id" };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_null(route_same(t, HTTP_GET, others[i]));
+    assert_null(route_same(t, HTTP_POST, "/a/:id/x"));
+    assert_null(route_same(t, HTTP_HEAD, "/a/:id/x"));
+}
+
 static void test_root_and_slashes(void **state)
 {
     (void)state;
@@ -193,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_text_wins_over_param_over_rest),
+        TEST(test_the_same_route),
         TEST(test_root_and_slashes),
         TEST(test_several_params),
         TEST(test_text_is_compared_decoded),
