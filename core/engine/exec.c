@@ -293,12 +293,26 @@ void exec_end(struct exec *e, enum store_status status)
         exec_drop(e);
 }
 
+/* The error workflow to start: the one that is named, or itself when it has an error trigger. None
+ * when it was a failure that started this execution, so that no two of them go round in circles. */
+static const char *error_workflow(const struct exec *e, const char *trigger_type)
+{
+    const struct plan *p = e->ep->plan;
+    if (!strcmp(trigger_type, ERROR_TRIGGER_TYPE))
+        return NULL;
+    if (p->settings.error_workflow)
+        return p->settings.error_workflow;
+    return plan_has_error_trigger(p) ? p->id : NULL;
+}
+
 /* {"execution":{...},"workflow":{...}} for the error workflow. */
 void exec_start_error_workflow(struct exec *e, struct turn *t)
 {
     const struct plan *p = e->ep->plan;
-    if (!p->settings.error_workflow || !e->en->io.start ||
-        !strcmp(p->settings.error_workflow, p->id))
+    const struct lane *lane = e->lane;
+    const char *type = lane->ep->plan->nodes[lane->trigger].type->type;
+    const char *workflow = error_workflow(e, type);
+    if (!workflow || !e->en->io.start)
         return;
     struct strbuf b;
     strbuf_init(&b, 1u << 20);
@@ -306,10 +320,9 @@ void exec_start_error_workflow(struct exec *e, struct turn *t)
     exec_id_text(e->id, id);
     wf_str error;
     error_json(&e->arena, e, &error);
-    strbuf_addf(
-        &b,
-        "{\"execution\":{\"id\":\"%s\",\"mode\":\"trigger\",\"error\":%s,\"lastNodeExecuted\":", id,
-        error.ptr);
+    strbuf_addf(&b, "{\"execution\":{\"id\":\"%s\",\"mode\":\"%s\",\"error\":%s,", id,
+                strcmp(type, "catalyst.webhook") ? "trigger" : "webhook", error.ptr);
+    strbuf_adds(&b, "\"lastNodeExecuted\":");
     const char *node = exec_node(e, e->error_node)->name;
     strbuf_add_json(&b, node, strlen(node));
     strbuf_adds(&b, "},\"workflow\":{\"id\":");
@@ -317,7 +330,7 @@ void exec_start_error_workflow(struct exec *e, struct turn *t)
     strbuf_adds(&b, ",\"name\":");
     strbuf_add_json(&b, p->name, strlen(p->name));
     strbuf_adds(&b, "}}");
-    turn_start_workflow(t, e, p->settings.error_workflow, strbuf_str(&b));
+    turn_start_workflow(t, e, workflow, strbuf_str(&b));
     strbuf_fini(&b);
 }
 

@@ -199,7 +199,8 @@ int mem_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_st
     if (at == m->n_sources) {
         m->sources = grow(m->sources, m->n_sources, sizeof *m->sources);
         m->sources[m->n_sources++] =
-            (struct mem_source){ strbuf_take(&key), str_eq(kind, STR("webhook")) };
+            (struct mem_source){ strbuf_take(&key),
+                                 str_eq(kind, STR("webhook")) || str_eq(kind, STR("error")) };
     }
     *id = at + 1;
     pthread_mutex_unlock(&m->lock);

@@ -19,8 +19,8 @@ struct mem_version {
     int64_t deployed_us;
 };
 struct mem_source {
-    char *key; /* workflow, node, kind and name with their lengths */
-    bool is_webhook;
+    char *key;       /* workflow, node, kind and name with their lengths */
+    bool is_webhook; /* or an error trigger: lanes by engine */
 };
 struct mem_instance {
     char *name;

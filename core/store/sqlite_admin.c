@@ -505,10 +505,11 @@ int sqlite_housekeep(struct store *s, int64_t now_us, struct err *err)
         "DELETE FROM execution WHERE (source, partition, position) IN (SELECT source, partition, "
         "position "
         "FROM execution WHERE status <> 4 AND ended_us < ?1 LIMIT 2000)",
-        /* Webhook lanes carry the number of an engine that never comes back. */
+        /* Lanes of webhooks and error triggers carry the number of an engine that never comes back.
+         */
         "DELETE FROM source_position WHERE ?1 AND released = block_seq "
         "AND EXISTS (SELECT 1 FROM source s WHERE s.id = source_position.source "
-        "AND s.kind = 'webhook') "
+        "AND s.kind IN ('webhook', 'error')) "
         "AND NOT EXISTS (SELECT 1 FROM engine_instance i WHERE i.id = source_position.owner) "
         "AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.source = source_position.source "
         "AND e.partition = source_position.partition)",

@@ -7,7 +7,8 @@
  * parked, and only then takes new events. All of it runs on the worker's loop and never blocks.
  *
  * Kinds: kafka (one consumer per worker in a group), webhook (routes on the worker's HTTP server),
- * schedule (fire times claimed once among all engines), manual (started by a person).
+ * schedule (fire times claimed once among all engines), error (executions of this worker that
+ * failed), manual (started by a person).
  */
 #ifndef CATALYST_TRIGGER_H
 #define CATALYST_TRIGGER_H
@@ -20,6 +21,7 @@ struct offload_owner;
 struct http_request;
 struct kafka_sink;
 struct webhook_table;
+struct error_table;
 struct wf_webhook_trigger;
 struct trigger;
 
@@ -52,6 +54,7 @@ struct trigger_host {
     const struct kafka_settings *kafka;
     struct kafka_sink *sink;        /* NULL without Kafka */
     struct webhook_table *webhooks; /* routes of this worker; NULL without HTTP */
+    struct error_table *errors;     /* error triggers of this worker */
     void *ctx;
     /* Something may be ready: run a turn soon. */
     void (*poke)(void *ctx);
@@ -182,5 +185,15 @@ void webhook_each_route(const struct wf_webhook_trigger *c,
 void webhook_request(struct webhook_table *t, struct http_request *req);
 /* engine_io.answer. */
 void webhook_answer(const struct engine_reply_out *reply);
+
+/* --- error workflows: the error triggers of one worker ---------------------------------------- */
+
+struct error_table *error_table_create(void);
+/* After the last turn; what waits is dropped. */
+void error_table_destroy(struct error_table *t);
+/* engine_io.start: the active workflow of that id, or of that name, begins soon with this item (a
+ * JSON object, copied). Where there is none with an error trigger, or too many wait for it, a line
+ * of the log says so. */
+void error_workflow_start(struct error_table *t, const char *workflow, wf_str item);
 
 #endif

@@ -5,7 +5,8 @@
 #define CATALYST_TRIGGER_INT_H
 #include "trigger/trigger.h"
 
-extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind;
+extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind,
+    error_trigger_kind;
 
 /* --- webhook_rules.c: who may call a webhook, beside authentication -----------------------------
  */

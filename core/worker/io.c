@@ -48,6 +48,11 @@ static void io_answer(void *ctx, const struct engine_reply_out *reply)
     webhook_answer(reply);
 }
 
+static void io_start(void *ctx, const char *workflow, wf_str item)
+{
+    error_workflow_start(worker_of(ctx)->errors, workflow, item);
+}
+
 static void io_lane_lost(void *ctx, struct lane *lane)
 {
     struct worker *w = ctx;
@@ -70,6 +75,7 @@ struct engine_io worker_io(struct worker *w)
                             .release = io_release,
                             .acknowledge = io_acknowledge,
                             .answer = io_answer,
+                            .start = io_start,
                             .lane_lost = io_lane_lost,
                             .knows_output = io_knows_output };
     outside_io(&io);

@@ -76,6 +76,7 @@ static int make_server(struct worker *w, struct err *err)
     w->webhooks = webhook_table_create();
     w->http_gone = true;
     if (!w->config.http)
+    w->errors = error_table_create();
         return 0;
     struct http_server_config config = *w->config.http;
     config.reuse_port = w->config.n_workers > 1;
@@ -102,6 +103,7 @@ static void make_host(struct worker *w)
                                      .webhooks = w->webhooks,
                                      .ctx = w,
                                      .poke = worker_poke,
+                                     .errors = w->errors,
                                      .need_version = need_version };
     w->timer = (struct timer){ .fn = on_engine_timer, .arg = w };
     w->turn_hook = (struct loop_hook){ .fn = worker_turn, .arg = w };
@@ -130,6 +132,8 @@ static void free_parts(struct worker *w)
         webhook_table_destroy(w->webhooks);
     if (w->lua)
         expr_lua_destroy(w->lua);
+    if (w->errors)
+        error_table_destroy(w->errors);
     if (w->out.loop)
         loop_destroy(w->out.loop);
 }

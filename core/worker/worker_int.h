@@ -38,6 +38,7 @@ struct worker {
     struct http_server *http;
     struct kafka_sink *sink;
     struct webhook_table *webhooks;
+    struct error_table *errors;
     struct trigger_host host;
     struct loop_hook turn_hook;
     struct timer timer; /* the engine's next */

@@ -39,6 +39,14 @@ int plan_find_node(const struct plan *p, wf_str name)
     return -1;
 }
 
+bool plan_has_error_trigger(const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_triggers; i++)
+        if (!strcmp(p->nodes[p->triggers[i]].type->type, ERROR_TRIGGER_TYPE))
+            return true;
+    return false;
+}
+
 int workflow_identity(struct arena *a, wf_str text, wf_str *id, wf_str *name, bool *active,
                       struct err *err)
 {

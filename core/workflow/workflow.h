@@ -136,6 +136,9 @@ void workflow_report_print(struct strbuf *b, const struct workflow_report *repor
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p);
 /* Node index by name, or -1. */
+/* The type of the nodes where error workflows begin. */
+#define ERROR_TRIGGER_TYPE "catalyst.errorTrigger"
+bool plan_has_error_trigger(const struct plan *p);
 int plan_find_node(const struct plan *p, wf_str name);
 
 /* A plan as text, for tests and people: settings, then each node with its ports, flags, parameters

@@ -351,6 +351,7 @@ static const char *const two_inputs[] = { "left", "right", NULL };
 
 static const wf_node test_nodes[] = {
     { ITEMS("test.in", node_trigger), .flags = WF_NODE_TRIGGER },
+    { ITEMS("catalyst.errorTrigger", node_trigger), .flags = WF_NODE_TRIGGER },
     { ITEMS("test.pass", node_pass) },
     { ITEMS("test.note", node_note) },
     { ITEMS("test.key", node_key) },

@@ -661,6 +661,42 @@ static void error_workflow_of_a_lost_lane_does_not_start(void **state)
     assert_string_equal(rig.started.ptr, "");
 }
 
+#define ERR_NODE ",{\"name\":\"Err\",\"type\":\"" ERROR_TRIGGER_TYPE "\",\"position\":[0,200]}"
+
+/* One with an error trigger of its own, and none named, tells itself. */
+static void error_trigger_of_its_own_starts_it(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "fail", 1, 0, P("\"field\":\"bad\"")) ERR_NODE, E("In", TO1("A")));
+    send_message("{\"bad\":1}");
+    commit();
+    assert_non_null(strstr(rig.started.ptr, "w:{\"execution\":{\"id\":\"1-0-0\""));
+}
+
+/* Else it would go in circles, alone or with another. */
+static void failed_error_workflow_starts_none(void **state)
+{
+    static const char *const settings[] = { V1, V1 ",\"errorWorkflow\":\"w\"",
+                                            V1 ",\"errorWorkflow\":\"alarm\"" };
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        if (i) {
+            rig_teardown(state);
+            rig_setup(state);
+        }
+        rig_flow(settings[i], N("A", "fail", 1, 0, P("\"field\":\"bad\"")) ERR_NODE,
+                 E("Err", TO1("A")));
+        struct lane_config config = { .at = { .source = ++rig.sources, .epoch = 1 },
+                                      .plan = rig.ep,
+                                      .trigger = engine_plan_get(rig.ep)->triggers[1] };
+        rig.lane = engine_lane_add(rig.en, &config);
+        send_message("{\"bad\":1}");
+        assert_int_equal(failed(), 1);
+        commit();
+        assert_string_equal(rig.started.ptr, "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -700,6 +736,8 @@ int main(void)
         TEST(back_pressure),
         TEST(error_workflow_starts_with_the_commit),
         TEST(error_workflow_of_a_lost_lane_does_not_start),
+        TEST(error_trigger_of_its_own_starts_it),
+        TEST(failed_error_workflow_starts_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

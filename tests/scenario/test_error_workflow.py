@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error workflows: what starts them, the item they begin with, and that they never go in circles."""
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from engines import Engine  # noqa: E402
+from test_cases import definition  # noqa: E402
+
+ALARM = {"name": "Alarm", "type": "n8n-nodes-base.errorTrigger", "typeVersion": 1}
+FAIL = {"name": "Fail", "type": "catalyst.stopAndError",
+        "parameters": {"errorMessage": "=no {{ $json.body?.what }}"}}
+
+
+@pytest.fixture
+def engine(catalyst, tmp_path):
+    """engine(workflow, ..) starts one with a store of its own."""
+    started = []
+
+    def start(*workflows, flags=()):
+        one = Engine(catalyst, tmp_path, "--store", f"sqlite:{tmp_path}/store.db", *flags,
+                     workflows=workflows).start()
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+def flow(identity, *nodes, name=None, **settings):
+    """A workflow whose nodes follow each other."""
+    wires = [f"{a['name']} -> {b['name']}" for a, b in zip(nodes, nodes[1:])]
+    return definition({"id": identity, "name": name or identity, "nodes": list(nodes),
+                       "wires": wires, "settings": {"executionOrder": "v1", **settings}})
+
+
+def hook(path="in"):
+    return {"name": "Hook", "type": "catalyst.webhook",
+            "parameters": {"httpMethod": "POST", "path": path}}
+
+
+@pytest.fixture
+def peer():
+    """A server that keeps what is posted to it: peer.got, peer.url."""
+    class Peer(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            server.got.append(json.loads(body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)
+    server.got = []
+    server.url = f"http://127.0.0.1:{server.server_port}/"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def post(peer):
+    return {"name": "Post", "type": "catalyst.httpRequest", "parameters": {
+        "method": "POST", "url": peer.url, "sendBody": True, "specifyBody": "json",
+        "jsonBody": "={{ $json }}"}}
+
+
+def until(check, timeout_s=20):
+    end = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("named", ["alarm", "The alarm"])
+def test_a_failed_webhook_starts_it_with_the_failure(engine, peer, named):
+    e = engine(flow("alarm", ALARM, post(peer), name="The alarm"),
+               flow("orders", hook(), FAIL, name="Orders", errorWorkflow=named))
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    until(lambda: peer.got)
+    item = peer.got[0]
+    assert item["workflow"] == {"id": "orders", "name": "Orders"}
+    execution = item["execution"]
+    assert execution["lastNodeExecuted"] == "Fail" and execution["mode"] == "webhook"
+    assert execution["error"]["message"] == "no bread" and execution["error"]["node"] == "Fail"
+    assert execution["id"].endswith("-0")
+    until(lambda: e.done("success") == 1)
+    assert len(peer.got) == 1 and e.done("error") == 1
+
+
+def test_a_failed_schedule_starts_it(engine, peer):
+    clock = {"name": "Clock", "type": "catalyst.scheduleTrigger", "parameters": {
+        "rule": {"interval": [{"field": "seconds", "secondsInterval": 1}]}}}
+    e = engine(flow("alarm", ALARM, post(peer)), flow("tick", clock, FAIL, errorWorkflow="alarm"))
+    until(lambda: len(peer.got) >= 2)
+    assert peer.got[0]["workflow"]["id"] == "tick"
+    assert peer.got[0]["execution"]["mode"] == "trigger"
+    assert peer.got[0]["execution"]["id"] != peer.got[1]["execution"]["id"]
+    e.process.terminate()
+
+
+def test_every_failure_starts_one(engine, peer):
+    e = engine(flow("alarm", ALARM, post(peer)), flow("orders", hook(), FAIL,
+                                                      errorWorkflow="alarm"),
+               flags=("--workers", "2"))
+    for i in range(40):
+        e.call("POST", "/webhook/in", {"what": i})
+    until(lambda: len(peer.got) == 40)
+    assert {g["execution"]["error"]["message"] for g in peer.got} == {f"no {i}" for i in range(40)}
+
+
+def test_it_starts_itself_with_a_trigger_of_its_own(engine, peer):
+    both = definition({"id": "both", "name": "both", "nodes": [hook(), FAIL, ALARM, post(peer)],
+                       "wires": ["Hook -> Fail", "Alarm -> Post"]})
+    e = engine(both)
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    until(lambda: peer.got)
+    assert peer.got[0]["workflow"]["id"] == "both"
+
+
+@pytest.mark.parametrize("of_alarm", [{}, {"errorWorkflow": "alarm"}, {"errorWorkflow": "other"}])
+def test_a_failing_error_workflow_starts_none(engine, peer, of_alarm):
+    e = engine(flow("alarm", ALARM, FAIL, **of_alarm), flow("other", ALARM, post(peer)),
+               flow("orders", hook(), FAIL, errorWorkflow="alarm"))
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    until(lambda: e.done("error") == 2)
+    time.sleep(0.5)
+    assert e.done("error") == 2 and e.done() == 2 and not peer.got
+
+
+def test_one_that_is_not_there_is_told(engine):
+    quiet = {"name": "Hook", "type": "catalyst.webhook", "parameters": {"path": "quiet"}}
+    e = engine(flow("orders", hook(), FAIL, name="Orders", errorWorkflow="quiet"),
+               flow("quiet", quiet))
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    e.wait_log(r"error workflow 'quiet' of workflow 'Orders' \(orders\) does not start: "
+               r"no active workflow")
+    assert e.log().count("does not start") == 1
+
+
+def test_one_that_was_deactivated_is_told(engine, peer, catalyst, tmp_path):
+    e = engine(flow("alarm", ALARM, post(peer)),
+               flow("orders", hook(), FAIL, errorWorkflow="alarm"))
+    subprocess.run([catalyst, "deactivate", "alarm", "--store", f"sqlite:{tmp_path}/store.db"],
+                   check=True, capture_output=True)
+    e.wait_log(r"workflow\.stops: 'alarm'")
+    time.sleep(0.3)  # the workers have it by mail
+    e.call("POST", "/webhook/in", {"what": "bread"})
+    e.wait_log(r"error workflow 'alarm' of workflow 'orders' \(orders\) does not start")
+    assert not peer.got
