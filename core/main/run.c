@@ -50,18 +50,18 @@ static int input_text(struct run *r, const char *from, struct err *err)
 }
 
 /* Without --input: what is pinned to the start node, else one empty item. */
-static void default_input(struct run *r, const struct plan *p, uint32_t start)
+static int default_input(struct run *r, const struct plan *p, uint32_t start, struct err *err)
 {
     const char *name = p->nodes[start].name;
     const struct json *pinned = p->pin_data ? json_get(p->pin_data, name, strlen(name)) : NULL;
     if (r->n_items)
-        return;
-    if (pinned && pinned->type == JSON_ARRAY)
-        run_add_items(r, pinned);
-    if (!r->n_items) {
-        struct json empty = { .type = JSON_OBJECT };
-        run_add_item(r, &empty);
-    }
+        return 0;
+    if (pinned && pinned->type == JSON_ARRAY && run_add_items(r, pinned, err) != 0)
+        return err_context(err, "pinned to node '%s'", name);
+    if (r->n_items)
+        return 0;
+    struct json empty = { .type = JSON_OBJECT };
+    return run_add_item(r, &empty, err);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -148,8 +148,9 @@ int cmd_run(struct config *c, const char **args, int n_args)
                          args[0]);
         goto done;
     }
-    default_input(&r, plan, (uint32_t)start);
-    code = execute(&r, plan, (uint32_t)start);
+    code = default_input(&r, plan, (uint32_t)start, &err) == 0
+               ? execute(&r, plan, (uint32_t)start)
+               : say_error(EXIT_FAILED, "%s: %s", args[0], err.text);
 done:
     if (plan)
         plan_unref(plan);

@@ -20,26 +20,40 @@ static bool is_item(const struct json *v)
     return true;
 }
 
-static void add_files(struct run *r, struct inbound_item *item, const struct json *binary)
+static int add_file(struct run *r, struct inbound_file *file, wf_str name, const struct json *part,
+                    struct err *err)
 {
-    if (!binary || binary->type != JSON_OBJECT)
-        return;
-    struct inbound_file *files = ARENA_ARRAY(&r->arena, struct inbound_file, binary->len);
-    for (uint32_t i = 0; i < binary->len; i++) {
-        const struct json *part = &binary->members[i].value;
-        wf_str data = json_str(JSON_GET(part, "data")), key = json_str(&binary->members[i].key),
-               bytes;
-        if (!base64_decode(&r->arena, data.ptr, data.len, &bytes))
-            bytes = data;
-        files[item->n_files++] =
-            (struct inbound_file){ arena_str(&r->arena, key.ptr, key.len).ptr,
+    const struct json *data = JSON_GET(part, "data");
+    wf_str text = json_str(data), bytes;
+    if (!data || data->type != JSON_STRING)
+        return err_set(err, ERR_INVALID, "binary '%.*s': needs 'data', a text in base64",
+                       STR_ARG(name));
+    if (!base64_decode(&r->arena, text.ptr, text.len, &bytes))
+        return err_set(err, ERR_INVALID, "binary '%.*s': 'data' is not base64", STR_ARG(name));
+    *file = (struct inbound_file){ arena_str(&r->arena, name.ptr, name.len).ptr,
                                    json_str(JSON_GET(part, "mimeType")),
                                    json_str(JSON_GET(part, "fileName")), bytes };
-    }
-    item->files = files;
+    return 0;
 }
 
-void run_add_item(struct run *r, const struct json *v)
+static int add_files(struct run *r, struct inbound_item *item, const struct json *binary,
+                     struct err *err)
+{
+    if (!binary || binary->type == JSON_NULL)
+        return 0;
+    if (binary->type != JSON_OBJECT)
+        return err_set(err, ERR_INVALID, "'binary' must be an object, got a %s",
+                       json_type_name(binary));
+    struct inbound_file *files = ARENA_ARRAY(&r->arena, struct inbound_file, binary->len);
+    item->files = files;
+    for (uint32_t i = 0; i < binary->len; i++)
+        if (add_file(r, &files[item->n_files++], json_str(&binary->members[i].key),
+                     &binary->members[i].value, err) != 0)
+            return -1;
+    return 0;
+}
+
+int run_add_item(struct run *r, const struct json *v, struct err *err)
 {
     if (r->n_items == r->items_size) {
         struct inbound_item *old = r->items;
@@ -51,23 +65,25 @@ void run_add_item(struct run *r, const struct json *v)
     struct inbound_item *item = &r->items[r->n_items++];
     *item = (struct inbound_item){ .json = *v };
     if (!is_item(v))
-        return;
+        return 0;
     item->json = *JSON_GET(v, "json");
-    add_files(r, item, JSON_GET(v, "binary"));
+    return add_files(r, item, JSON_GET(v, "binary"), err) == 0
+               ? 0
+               : err_context(err, "item %zu", r->n_items - 1);
 }
 
-void run_add_items(struct run *r, const struct json *array)
+int run_add_items(struct run *r, const struct json *array, struct err *err)
 {
     for (uint32_t i = 0; i < array->len; i++)
-        run_add_item(r, &array->elements[i]);
+        if (run_add_item(r, &array->elements[i], err) != 0)
+            return -1;
+    return 0;
 }
 
 static int add_value(struct run *r, const struct json *v, struct err *err)
 {
-    if (v->type == JSON_OBJECT) {
-        run_add_item(r, v);
-        return 0;
-    }
+    if (v->type == JSON_OBJECT)
+        return run_add_item(r, v, err) == 0 ? 0 : err_context(err, "input");
     if (v->type != JSON_ARRAY)
         return err_set(err, ERR_INVALID,
                        "input: must be an object, an array of objects or JSON lines, got a %s",
@@ -76,8 +92,7 @@ static int add_value(struct run *r, const struct json *v, struct err *err)
         if (v->elements[i].type != JSON_OBJECT)
             return err_set(err, ERR_INVALID, "input: element %u is a %s, must be an object", i,
                            json_type_name(&v->elements[i]));
-    run_add_items(r, v);
-    return 0;
+    return run_add_items(r, v, err) == 0 ? 0 : err_context(err, "input");
 }
 
 static int add_lines(struct run *r, wf_str text, struct err *err)

@@ -23,8 +23,9 @@ struct run {
 
 /* run_input.c: an object, an array of objects or of {json, binary?}, or JSON lines. */
 int run_input(struct run *r, wf_str text, struct err *err);
-void run_add_items(struct run *r, const struct json *array);
-void run_add_item(struct run *r, const struct json *item);
+/* -1 with *err: an item's binary part has no base64 in its `data`. */
+int run_add_items(struct run *r, const struct json *array, struct err *err);
+int run_add_item(struct run *r, const struct json *item, struct err *err);
 
 /* run_io.c */
 int run_open(struct run *r, struct err *err);
