@@ -150,6 +150,32 @@ static struct known find_name(const wf_param *table, const char *prefix, size_t 
     return known;
 }
 
+enum { CONTAINED_MIN = 4 };
+
+/* The longest name that lies in the given one, or that it lies in, whatever the case: "jsCode"
+ * means "code". NULL: none. */
+static const char *contained(const char *given, const char *const *names, size_t n)
+{
+    const char *best = NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]), shorter = len < strlen(given) ? len : strlen(given);
+        if (shorter < CONTAINED_MIN ||
+            (!strcasestr(given, names[i]) && !strcasestr(names[i], given)))
+            continue;
+        if (!best || len > strlen(best))
+            best = names[i];
+    }
+    return best;
+}
+
+/* A slip of one letter is surer than a part in common, and that surer than several letters. */
+static const char *meant(const char *given, const char *const *names, size_t n)
+{
+    const char *near = str_nearest(given, names, n),
+               *part = strchr(given, '.') ? NULL : contained(given, names, n);
+    return part && (!near || str_distance(given, near, 2) > 1) ? part : near;
+}
+
 static void unknown_name(struct bind *b, const wf_param *table, const char *prefix,
                          size_t prefix_len, wf_str key)
 {
@@ -165,7 +191,7 @@ static void unknown_name(struct bind *b, const wf_param *table, const char *pref
                     .ptr;
     memcpy(name, key.ptr, len);
     name[len] = 0;
-    nearest = str_nearest(name, names, n);
+    nearest = meant(name, names, n);
     if (nearest)
         report(b, true, "unknown parameter; did you mean '%s'?", nearest);
     else if (n)

@@ -201,6 +201,7 @@ static void unknown_names(void **state)
     struct fixture *f = *state;
     wrong(f, "'zzzzzzz':1", "key zzzzzzz: unknown parameter");
     wrong(f, "'options':{'lmit':1}", "key options.lmit: unknown parameter; did you mean 'limit'?");
+    wrong(f, "'jsCount':1", "key jsCount: unknown parameter; did you mean 'count'?");
     wrong(f, "'option':{}", "key option: unknown parameter; did you mean 'options'?");
     wrong(f, "'rows':{'value':[]}", "key rows.value: unknown parameter; did you mean 'values'?");
     wrong(f, "'rows':{'values':[{'name':'a','siez':1}]}",
