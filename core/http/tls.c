@@ -9,18 +9,50 @@
  */
 #include "http/server_int.h"
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CIPHER_BATCH = 64 << 10 };
 
-static int fail(struct err *err, const char *what, const char *path)
+/* What OpenSSL's last error means for a file that should hold `what`. */
+static void explain(unsigned long code, const char *what, char *why, size_t size)
 {
-    char why[160] = "unknown error";
-    unsigned long code = ERR_get_error();
-    if (code)
-        ERR_error_string_n(code, why, sizeof why);
+    int lib = ERR_GET_LIB(code), reason = ERR_GET_REASON(code);
+    if (ERR_SYSTEM_ERROR(code))
+        snprintf(why, size, "%s", strerror(reason));
+    else if (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE)
+        snprintf(why, size, "holds no %s in PEM form (-----BEGIN ...)", what);
+    else if (lib == ERR_LIB_PEM &&
+             (reason == PEM_R_BAD_PASSWORD_READ || reason == PEM_R_PROBLEMS_GETTING_PASSWORD))
+        snprintf(why, size, "is locked by a password; 'openssl pkey' makes one without");
+    else if (lib == ERR_LIB_X509 &&
+             (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH))
+        snprintf(why, size, "is not the key of the certificate");
+    else if (lib == ERR_LIB_SSL && reason == SSL_R_EE_KEY_TOO_SMALL)
+        snprintf(why, size, "its key is too short to be safe");
+    else
+        snprintf(why, size, "holds no %s that can be read; it is damaged or of another form", what);
+}
+
+static int fail(struct err *err, const char *setting, const char *what, const char *path)
+{
+    char why[160];
+    unsigned long first = ERR_peek_error(); /* a file that cannot be opened is wrapped */
+    explain(ERR_SYSTEM_ERROR(first) ? first : ERR_peek_last_error(), what, why, sizeof why);
     ERR_clear_error();
-    return err_set(err, ERR_INVALID, "http: TLS: %s '%s': %s", what, path, why);
+    return err_set(err, ERR_INVALID, "http: TLS: %s '%s': %s", setting, path, why);
+}
+
+/* Nobody is there to be asked. */
+static int no_password(char *to, int size, int writing, void *arg)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
 }
 
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -41,7 +73,7 @@ SSL_CTX *tls_context(const char *cert, const char *key, struct err *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx) {
-        fail(err, "start", cert);
+        err_set(err, ERR_INTERNAL, "http: TLS: OpenSSL cannot be started");
         return NULL;
     }
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
@@ -50,12 +82,14 @@ SSL_CTX *tls_context(const char *cert, const char *key, struct err *err)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-        fail(err, "certificate", cert);
+        fail(err, "tls-cert", "certificate", cert);
     else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        fail(err, "key", key);
+        fail(err, "tls-key", "private key", key);
     else if (SSL_CTX_check_private_key(ctx) != 1)
-        fail(err, "the certificate does not belong to key", key);
+        fail(err, "tls-key", "private key", key);
     else
         return ctx;
     SSL_CTX_free(ctx);
