@@ -146,9 +146,8 @@ void sq_get_exec(sqlite3_stmt *q, struct store_exec *out)
 /* A path that is wrong stays wrong, a full disk does not. */
 static int open_err(struct err *err, const char *path, const char *why, bool is_weather)
 {
-    err_set(err, ERR_IO, "store: open %s: %s", path, why);
-    err->retryable = is_weather;
-    return -1;
+    return err_set(err, is_weather ? ERR_UNAVAILABLE : ERR_INVALID, "store: open %s: %s", path,
+                   why);
 }
 
 /* The log and its index take the file's mode. */
@@ -159,7 +158,10 @@ static int make_file(const char *path, bool create, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "store: there is no file %s: run `catalyst migrate`",
                        path);
     if (fd < 0)
-        return open_err(err, path, strerror(errno),
+        return open_err(err, path,
+                        errno == EISDIR   ? "is a folder; the path of a file is needed"
+                        : errno == ENOENT ? "its folder does not exist"
+                                          : strerror(errno),
                         errno == ENOSPC || errno == EMFILE || errno == ENFILE || errno == EINTR);
     close(fd);
     return 0;
