@@ -11,15 +11,28 @@ static const struct http_header json_type = { { "content-type", 12 }, { "applica
 /* --- ready ------------------------------------------------------------------------------------ */
 
 struct reasons {
-    struct strbuf text; /* JSON texts with commas */
-    uint32_t n;
+    char **texts;
+    uint32_t n, size;
 };
 
+/* Once: workers have most reasons in common. */
 static void add_reason(struct reasons *r, const char *text)
 {
-    if (r->n++)
-        strbuf_addc(&r->text, ',');
-    strbuf_add_json(&r->text, text, strlen(text));
+    for (uint32_t i = 0; i < r->n; i++)
+        if (!strcmp(r->texts[i], text))
+            return;
+    if (r->n == r->size) {
+        r->size = r->size ? r->size * 2 : 8;
+        r->texts = xrealloc(r->texts, r->size * sizeof *r->texts);
+    }
+    r->texts[r->n++] = xstrdup(text);
+}
+
+static void clear_reasons(struct reasons *r)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        free(r->texts[i]);
+    free(r->texts);
 }
 
 static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag,
@@ -36,7 +49,6 @@ static void on_trigger(void *ctx, const char *workflow, const char *node, int64_
 static void *collect_reasons(struct worker *w)
 {
     struct reasons *r = xcalloc(1, sizeof *r);
-    strbuf_init(&r->text, 1u << 20);
     const char *trouble = worker_trouble(w);
     if (trouble)
         add_reason(r, trouble);
@@ -46,34 +58,32 @@ static void *collect_reasons(struct worker *w)
 
 static void free_reasons(void *part)
 {
-    struct reasons *r = part;
-    strbuf_fini(&r->text);
-    free(r);
+    clear_reasons(part);
+    free(part);
 }
 
 static void answer_ready(struct gather *g)
 {
-    struct strbuf b;
-    strbuf_init(&b, 16u << 20);
-    uint32_t n = 0;
+    struct reasons all = { 0 };
     for (uint32_t i = 0; i < g->admin->n_workers; i++) {
         const struct reasons *r = g->parts[i];
-        if (!r || !r->n)
-            continue;
-        if (n)
-            strbuf_addc(&b, ',');
-        strbuf_add(&b, r->text.ptr, r->text.len);
-        n += r->n;
+        for (uint32_t k = 0; r && k < r->n; k++)
+            add_reason(&all, r->texts[k]);
     }
     if (g->admin->draining)
-        strbuf_adds(&b, n++ ? ",\"draining\"" : "\"draining\"");
+        add_reason(&all, "draining");
     struct strbuf body;
-    strbuf_init(&body, 16u << 20);
-    strbuf_addf(&body, "{\"ready\":%s,\"reasons\":[%s]}\n", n ? "false" : "true",
-                b.ptr ? b.ptr : "");
-    http_respond(g->req, n ? 503 : 200, &json_type, 1, strbuf_str(&body));
-    strbuf_fini(&b);
+    strbuf_init(&body, 32u << 20);
+    strbuf_addf(&body, "{\"ready\":%s,\"reasons\":[", all.n ? "false" : "true");
+    for (uint32_t i = 0; i < all.n; i++) {
+        if (i)
+            strbuf_addc(&body, ',');
+        strbuf_add_json(&body, all.texts[i], strlen(all.texts[i]));
+    }
+    strbuf_adds(&body, "]}\n");
+    http_respond(g->req, all.n ? 503 : 200, &json_type, 1, strbuf_str(&body));
     strbuf_fini(&body);
+    clear_reasons(&all);
 }
 
 /* --- state ------------------------------------------------------------------------------------ */

@@ -57,7 +57,7 @@ def test_readiness_tells_that_a_trigger_did_not_start(catalyst, tmp_path):
     flow = definition({"id": "pipe", "name": "pipe", "nodes": [
         {"name": "In", "type": "catalyst.kafkaTrigger", "parameters": {"topic": "a"}}],
         "wires": []})
-    e = Engine(catalyst, tmp_path, "--store", "memory:", "--workers", "1", workflows=[flow],
+    e = Engine(catalyst, tmp_path, "--store", "memory:", "--workers", "3", workflows=[flow],
                ready=False).start()
     try:
         e.wait_listening()
