@@ -9,10 +9,12 @@
 #include "main/serve.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-enum { TICK_MS = 500, DEAD_MS = 1500 };
+enum { TICK_MS = 500, DEAD_MS = 1500, SAY_AGAIN_US = 30000000 };
 
 struct notice {
     struct mail mail;
@@ -79,13 +81,31 @@ static void on_fenced(struct mail *m)
     free(n);
 }
 
-static void beat(struct server *s)
+/* A store that is down is told when it begins, when the reason changes, and twice a minute; and its
+ * end, too. [keeper] */
+struct silence {
+    char said[sizeof(((struct err *)0)->text)]; /* empty: the store answers */
+    int64_t said_us;
+};
+
+static void tell_silence(struct silence *quiet, const char *why)
 {
-    struct err err;
-    if (store_heartbeat(s->store, s->instance, &err) == 0)
-        return;
-    if (err.code != ERR_FENCED) {
-        log_warn("serve", "heartbeat", "%s", err.text);
+    int64_t now_us = clock_mono_us();
+    if (!*why && *quiet->said)
+        log_info("serve", "heartbeat", "the store answers again");
+    if (*why && (strcmp(why, quiet->said) != 0 || now_us - quiet->said_us >= SAY_AGAIN_US)) {
+        log_warn("serve", "heartbeat", "%s", why);
+        quiet->said_us = now_us;
+    }
+    snprintf(quiet->said, sizeof quiet->said, "%s", why);
+}
+
+static void beat(struct server *s, struct silence *quiet)
+{
+    struct err err = { 0 };
+    int result = store_heartbeat(s->store, s->instance, &err);
+    if (result == 0 || err.code != ERR_FENCED) {
+        tell_silence(quiet, result == 0 ? "" : err.text);
         return;
     }
     if (__atomic_exchange_n(&s->fenced, 1, __ATOMIC_ACQ_REL))
@@ -101,8 +121,9 @@ static void keep(void *arg)
 {
     struct server *s = arg;
     struct err err;
+    struct silence quiet = { 0 };
     for (; !is_stopped(s); pause_ms(TICK_MS)) {
-        beat(s);
+        beat(s, &quiet);
         if (__atomic_load_n(&s->draining, __ATOMIC_ACQUIRE))
             continue; /* no new work */
         look_for_changes(s);
