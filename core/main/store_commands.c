@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- executions ------------------------------------------------------------------------------- */
 
@@ -58,6 +59,9 @@ static int executions_list(struct store *s, const char **args, int n_args)
     if (limit && !parse_limit(limit, &filter.limit))
         return say_error(EXIT_USAGE, "--limit must be a number from 1 to %d, got \"%s\"", LIMIT_MAX,
                          limit);
+    if (isatty(STDOUT_FILENO)) /* scripts get lines of executions and no more */
+        printf("%-24s %-9s %-24s %13s  %s\n", "ID", "STATUS", "STARTED (UTC)", "DURATION",
+               "WORKFLOW");
     if (store_executions(s, &filter, print_line, &n, &err) != 0)
         return say_error(EXIT_UNREACHABLE, "%s", err.text);
     int code = !n && filter.workflow ? workflow_known(s, filter.workflow, true) : EXIT_OK;
