@@ -103,6 +103,8 @@ static const void *on_compile(void *ctx, const char *path, wf_str text)
     if (!x)
         issue_at(b->c, locate_in_string(&b->c->locate, find(b, path, &whole), error.offset), false,
                  "%s%s", describe(b->c, path), error.text);
+    else if (memmem(text.ptr, text.len, "$env", 4))
+        compile_env_reads(b->c, text, find(b, path, &whole), describe(b->c, path));
     return x;
 }
 

@@ -183,6 +183,10 @@ void compile_connections(struct compile *c); /* connect.c */
 void compile_pins(struct compile *c);
 void compile_graph(struct compile *c); /* graph.c */
 /* Marks the nodes that the scripts in n's parameters read. */
+/* env.c: warns of every variable that an expression reads by name and no setting allows; `before`
+ * is put in front. */
+void compile_env_reads(struct compile *c, wf_str expression, const struct spot *string,
+                       const char *before);
 void compile_script_reads(struct compile *c, struct plan_node *n); /* reads.c */
 /* Compiles a text that begins with "=". NULL with *error, whose text suggests a name where it can.
  */
