@@ -23,6 +23,7 @@ struct config {
     int64_t http_port; /* 0: any; -1: no webhooks */
     const char *tls_cert, *tls_key;
     int64_t http_body_bytes, http_header_bytes, http_connections;
+    int64_t webhook_accept_ms;
     const char *admin_address;
     int64_t admin_port;
     int64_t workers; /* 0: one per core */

@@ -127,6 +127,7 @@ static int start_workers(struct server *s, struct err *err)
                                     .lua_dir = c->lua_dir,
                                     .save_inputs = c->save_inputs,
                                     .accept_batch = (uint32_t)c->accept_batch,
+                                    .webhook_accept_ms = c->webhook_accept_ms,
                                     .ctx = s,
                                     .need_version = deployments_need_version };
     for (uint32_t i = 0; i < n; i++) {

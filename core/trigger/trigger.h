@@ -54,6 +54,8 @@ struct trigger_host {
     const struct kafka_settings *kafka;
     struct kafka_sink *sink;        /* NULL without Kafka */
     struct webhook_table *webhooks; /* routes of this worker; NULL without HTTP */
+    int64_t webhook_accept_ms;      /* how long a request waits for a store that is down */
+    const bool *store_up;           /* of the worker */
     struct error_table *errors;     /* error triggers of this worker */
     void *ctx;
     /* Something may be ready: run a turn soon. */

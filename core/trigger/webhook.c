@@ -17,14 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A request whose answer is still to come. */
-struct pending {
-    struct http_request *req; /* NULL: the client went away */
-    int64_t status;           /* of a good answer, when the node sets one; 0: as the engine says */
-    struct http_header *headers;
-    unsigned n_headers;
-};
-
 static struct webhook *of(struct trigger *t) { return (struct webhook *)t; }
 
 static void release_body(void *body) { free(body); }
@@ -33,19 +25,20 @@ static void release_body(void *body) { free(body); }
 
 static void on_gone(struct http_request *req)
 {
-    struct pending *p = req->user;
+    struct webhook_pending *p = req->user;
     p->req = NULL;
 }
 
-static void pending_header(struct pending *p, wf_str name, wf_str value)
+static void pending_header(struct webhook_pending *p, wf_str name, wf_str value)
 {
     p->headers[p->n_headers++] =
         (struct http_header){ { xstrdup(name.ptr), name.len }, { xstrdup(value.ptr), value.len } };
 }
 
-static struct pending *pending_create(struct http_request *req, const struct wf_webhook_trigger *c)
+static struct webhook_pending *pending_create(struct http_request *req,
+                                              const struct wf_webhook_trigger *c)
 {
-    struct pending *p = xcalloc(1, sizeof *p);
+    struct webhook_pending *p = xcalloc(1, sizeof *p);
     p->req = req;
     p->status = c->response_code;
     const struct wf_kafka_property *rows = c->response_headers.rows;
@@ -62,8 +55,9 @@ static struct pending *pending_create(struct http_request *req, const struct wf_
     return p;
 }
 
-static void pending_free(struct pending *p)
+static void pending_free(struct webhook_pending *p)
 {
+    list_remove(&p->link);
     for (unsigned i = 0; i < p->n_headers; i++) {
         free((char *)p->headers[i].name.ptr);
         free((char *)p->headers[i].value.ptr);
@@ -107,8 +101,8 @@ static void refuse_with(struct http_request *req, const struct webhook *hook, in
     strbuf_fini(&body);
 }
 
-static void WF_PRINTF(4, 5) refuse(struct http_request *req, const struct webhook *hook, int status,
-                                   const char *format, ...)
+void webhook_refuse(struct http_request *req, const struct webhook *hook, int status,
+                    const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -146,7 +140,7 @@ static const char *why_not(const struct webhook *hook)
 static void start_execution(struct webhook_call *call, struct webhook *hook)
 {
     const struct wf_webhook_trigger *c = hook->config;
-    struct pending *p = pending_create(call->req, c);
+    struct webhook_pending *p = pending_create(call->req, c);
     char *body = call->req->body.len ? memcpy(xmalloc(call->req->body.len + 1), call->req->body.ptr,
                                               call->req->body.len)
                                      : NULL;
@@ -169,6 +163,7 @@ static void start_execution(struct webhook_call *call, struct webhook *hook)
         in.key_token = call->claim->key.token;
         in.key_status = (uint16_t)c->response_code;
     }
+    webhook_watch(hook->trigger.host->webhooks, hook, p);
     engine_accept(hook->trigger.host->engine, &in, 1);
 }
 
@@ -202,8 +197,9 @@ static bool preflight(struct webhook_table *t, struct http_request *req)
     return true;
 }
 
-static unsigned answer_headers(const struct pending *p, const struct engine_reply_out *reply,
-                               struct http_header *headers, unsigned max)
+static unsigned answer_headers(const struct webhook_pending *p,
+                               const struct engine_reply_out *reply, struct http_header *headers,
+                               unsigned max)
 {
     wf_str encoded = reply->headers;
     unsigned n = 0;
@@ -242,7 +238,7 @@ static bool begin_claim(struct webhook_table *t, const struct webhook *hook,
 static void replay(const struct webhook *hook, struct http_request *req,
                    const struct webhook_claim *claim)
 {
-    struct pending *p = pending_create(req, hook->config);
+    struct webhook_pending *p = pending_create(req, hook->config);
     struct engine_reply_out out = { p, claim->found.status, claim->found.headers,
                                     claim->found.body };
     struct http_header headers[64];
@@ -271,10 +267,11 @@ static bool key_allows(struct webhook_table *t, struct webhook_call *call,
             replay(hook, req, call->claim);
             return false;
         case STORE_KEY_OTHER:
-            refuse(req, hook, 422, "this idempotency key was another request's");
+            webhook_refuse(req, hook, 422, "this idempotency key was another request's");
             return false;
         case STORE_KEY_BUSY:
-            refuse(req, hook, 409, "a request with this idempotency key is being worked on");
+            webhook_refuse(req, hook, 409,
+                           "a request with this idempotency key is being worked on");
             return false;
         }
     }
@@ -284,9 +281,9 @@ static bool key_allows(struct webhook_table *t, struct webhook_call *call,
     if (!key.ptr)
         return true;
     if (!key.len || key.len > KEY_MAX)
-        refuse(req, hook, 400, "the idempotency key must have 1 to %d bytes", KEY_MAX);
+        webhook_refuse(req, hook, 400, "the idempotency key must have 1 to %d bytes", KEY_MAX);
     else if (!begin_claim(t, hook, req, key))
-        refuse(req, hook, 503, "the engine is busy");
+        webhook_refuse(req, hook, 503, "the engine is busy");
     return false;
 }
 
@@ -297,17 +294,18 @@ static bool may_start(struct webhook_call *call, struct arena *a)
     const struct wf_webhook_trigger *c = call->hook->config;
     struct err err;
     if (!webhook_ip_allowed(c->ip_allow.ptr, req->peer))
-        refuse(req, call->hook, 403, "not allowed from this address");
+        webhook_refuse(req, call->hook, 403, "not allowed from this address");
     else if (c->ignore_bots && webhook_is_bot(http_request_header(req, "user-agent")))
-        refuse(req, call->hook, 403, "not for bots");
+        webhook_refuse(req, call->hook, 403, "not for bots");
     else if (!webhook_origin_allowed(c->allowed_origins.ptr, http_request_header(req, "origin")))
-        refuse(req, call->hook, 403, "not allowed from this origin");
+        webhook_refuse(req, call->hook, 403, "not allowed from this origin");
     else if (c->max_body && req->body.len > (uint64_t)c->max_body)
-        refuse(req, call->hook, 413, "the body is larger than %lld bytes", (long long)c->max_body);
+        webhook_refuse(req, call->hook, 413, "the body is larger than %lld bytes",
+                       (long long)c->max_body);
     else if (!webhook_may_call(c, req, a, &call->token))
-        refuse(req, call->hook, 401, "authentication failed");
+        webhook_refuse(req, call->hook, 401, "authentication failed");
     else if (webhook_body_check(a, call, &err) != 0)
-        refuse(req, call->hook, 400, "%s", err.text);
+        webhook_refuse(req, call->hook, 400, "%s", err.text);
     else
         return true;
     return false;
@@ -340,7 +338,9 @@ static bool serve(struct webhook_table *t, struct http_request *req, struct webh
     const char *busy = why_not(hook);
     if (may_start(&call, &a)) {
         if (busy) {
-            refuse(req, hook, 503, "%s", busy);
+            webhook_refuse(req, hook, 503, "%s", busy);
+        } else if (!claim && webhook_hold(t, hook, req)) {
+            started = false;
         } else if (key_allows(t, &call, hook)) {
             start_execution(&call, hook);
             started = true;
@@ -350,22 +350,27 @@ static bool serve(struct webhook_table *t, struct http_request *req, struct webh
     return started;
 }
 
+const struct webhook *webhook_of(struct webhook_table *t, const struct http_request *req)
+{
+    struct route_match match;
+    route_find(webhook_routes(t), req->method, req->path, &match);
+    return match.target;
+}
+
 void webhook_request(struct webhook_table *t, struct http_request *req) { serve(t, req, NULL); }
 
 /* The store has said what it knows of the key. */
 static void go_on(void *table, struct http_request *req, struct webhook_claim *claim)
 {
-    struct route_match match = { 0 };
-    route_find(webhook_routes(table), req->method, req->path, &match);
     if (claim->failed)
-        refuse(req, match.target, 503, "the store does not answer");
+        webhook_refuse(req, webhook_of(table, req), 503, "the store does not answer");
     else
         claim->is_used = serve(table, req, claim);
 }
 
 void webhook_answer(const struct engine_reply_out *reply)
 {
-    struct pending *p = reply->handle;
+    struct webhook_pending *p = reply->handle;
     struct http_header headers[64];
     if (p->req) {
         int status = p->status && reply->status == 200 ? (int)p->status : reply->status;
@@ -412,7 +417,7 @@ static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, 
     };
     hook->config = engine_plan_get(ep)->nodes[node].params.base;
     list_append(&host->webhooks->hooks, &hook->link);
-    webhook_routes_changed(host->webhooks, host->loop);
+    webhook_routes_changed(host->webhooks, host);
     struct lane_open_config config = { .trigger = &hook->trigger,
                                        .partition = host->instance * 64 + host->worker,
                                        .user = hook,
@@ -432,7 +437,7 @@ static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
     hook->config = engine_plan_get(ep)->nodes[node].params.base;
     if (hook->lane)
         lane_set_plan(hook->lane, ep, node);
-    webhook_routes_changed(t->host->webhooks, t->host->loop);
+    webhook_routes_changed(t->host->webhooks, t->host);
 }
 
 static void lane_lost(struct trigger *t, struct lane *lane)
@@ -453,7 +458,7 @@ static void stop(struct trigger *t, bool drain, void (*gone)(void *ctx), void *c
     hook->gone_ctx = ctx;
     hook->stopping = true;
     list_remove(&hook->link);
-    webhook_routes_changed(t->host->webhooks, t->host->loop);
+    webhook_routes_changed(t->host->webhooks, t->host);
     if (hook->opening)
         lane_open_cancel(hook->opening);
     else if (hook->lane)

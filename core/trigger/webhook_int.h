@@ -25,9 +25,24 @@ struct webhook {
 
 struct webhook_table {
     struct link hooks;
+    struct link held; /* requests that wait for the store, nothing started */
+    unsigned n_held;
+    struct link claiming, accepting, executing; /* struct webhook_pending, the oldest first */
+    struct timer waiting;
+    int64_t down_us;            /* since when the store is known to be down; 0: it is not */
     struct route_table *routes; /* NULL: to be built anew */
     struct timer build;
-    struct loop *loop; /* NULL: nothing was timed yet */
+    const struct trigger_host *host; /* NULL: there was no webhook yet */
+};
+
+/* A request whose answer is still to come. */
+struct webhook_pending {
+    struct link link;         /* in its table, while it may run into the time limit */
+    struct http_request *req; /* NULL: the client went away, or was told that it takes too long */
+    int64_t since_us;
+    int64_t status; /* of a good answer, when the node sets one; 0: as the engine says */
+    struct http_header *headers;
+    unsigned n_headers;
 };
 
 /* A request on its way into the engine. */
@@ -51,8 +66,28 @@ int webhook_item_build(const struct lane *lane, void *event, struct arena *a,
 /* --- webhook_routes.c ------------------------------------------------------------------------- */
 
 /* Webhooks came, went or changed: the routes are built soon, once for all that change now. */
-void webhook_routes_changed(struct webhook_table *t, struct loop *loop);
+void webhook_routes_changed(struct webhook_table *t, const struct trigger_host *host);
 /* The routes as they are now. */
 const struct route_table *webhook_routes(struct webhook_table *t);
+
+/* --- webhook_wait.c: requests while the store does not answer --------------------------------- */
+
+void webhook_wait_init(struct webhook_table *t);
+void webhook_wait_fini(struct webhook_table *t);
+/* True: the store is down and the webhook needs it; the request is kept and served when it is up,
+ * or refused when that takes too long. */
+bool webhook_hold(struct webhook_table *t, const struct webhook *hook, struct http_request *req);
+/* It waits for what the store knows of its key; nothing is started yet. */
+void webhook_watch_claim(struct webhook_table *t, struct webhook_pending *p);
+/* The engine has it now. */
+void webhook_watch(struct webhook_table *t, const struct webhook *hook, struct webhook_pending *p);
+
+/* --- webhook.c -------------------------------------------------------------------------------- */
+
+/* {"error": ..} with the headers that a page may need; 503 with Retry-After. `hook`: or NULL. */
+void webhook_refuse(struct http_request *req, const struct webhook *hook, int status,
+                    const char *format, ...) WF_PRINTF(4, 5);
+/* The webhook that a request means; or NULL. */
+const struct webhook *webhook_of(struct webhook_table *t, const struct http_request *req);
 
 #endif

@@ -3,7 +3,7 @@
  * with what the store said. A claim that nothing came of is given back. Thread: the worker's, and
  * the pool's for the question.
  */
-#include "trigger/trigger_int.h"
+#include "trigger/webhook_int.h"
 #include "base/log.h"
 #include "http/http.h"
 #include "http/sign.h"
@@ -16,7 +16,8 @@ struct asked {
     struct offload_job job;
     struct webhook_claim claim;
     struct webhook_claim_config config;
-    struct arena arena; /* texts of the answer */
+    struct webhook_pending waits; /* its request, unless that is gone */
+    struct arena arena;           /* texts of the answer */
     char key[65], print[65];
     bool gives_back;
     struct err err;
@@ -43,8 +44,9 @@ static void done(struct offload_job *job)
 {
     struct asked *q = CONTAINER_OF(job, struct asked, job);
     const struct trigger_host *host = q->config.host;
-    struct http_request *req = q->config.req;
+    struct http_request *req = q->waits.req;
     bool was_back = q->gives_back;
+    list_remove(&q->waits.link);
     q->claim.failed |= job->is_dropped;
     if (q->claim.failed)
         log_error("webhook", "key", "%s", job->is_dropped ? "shutting down" : q->err.text);
@@ -65,7 +67,7 @@ static void done(struct offload_job *job)
 static void on_gone(struct http_request *req)
 {
     struct asked *q = req->user;
-    q->config.req = NULL;
+    q->waits.req = NULL;
 }
 
 int webhook_claim_start(const struct webhook_claim_config *config)
@@ -90,8 +92,11 @@ int webhook_claim_start(const struct webhook_claim_config *config)
     q->claim.key.token >>= 1; /* a number that a signed column and JSON can hold */
     req->user = q;
     req->on_gone = on_gone;
-    if (offload_submit(host->offload, host->owner, host->loop, &q->job) == 0)
+    if (offload_submit(host->offload, host->owner, host->loop, &q->job) == 0) {
+        q->waits.req = req;
+        webhook_watch_claim(config->table, &q->waits);
         return 0;
+    }
     req->user = NULL;
     req->on_gone = NULL;
     asked_free(q);

@@ -108,13 +108,13 @@ static void build_routes(struct webhook_table *t)
 
 static void on_build(void *arg) { webhook_routes(arg); }
 
-void webhook_routes_changed(struct webhook_table *t, struct loop *loop)
+void webhook_routes_changed(struct webhook_table *t, const struct trigger_host *host)
 {
     route_table_destroy(t->routes);
     t->routes = NULL;
-    t->loop = loop;
+    t->host = host;
     if (!timer_is_running(&t->build))
-        timer_start(loop, &t->build, 0);
+        timer_start(host->loop, &t->build, 0);
 }
 
 const struct route_table *webhook_routes(struct webhook_table *t)
@@ -128,14 +128,16 @@ struct webhook_table *webhook_table_create(void)
 {
     struct webhook_table *t = xcalloc(1, sizeof *t);
     list_init(&t->hooks);
+    webhook_wait_init(t);
     t->build = (struct timer){ .fn = on_build, .arg = t };
     return t;
 }
 
 void webhook_table_destroy(struct webhook_table *t)
 {
-    if (t->loop)
-        timer_stop(t->loop, &t->build);
+    if (t->host)
+        timer_stop(t->host->loop, &t->build);
+    webhook_wait_fini(t);
     route_table_destroy(t->routes);
     free(t);
 }

@@ -101,6 +101,8 @@ static void make_host(struct worker *w)
                                      .kafka = w->config.kafka,
                                      .sink = w->sink,
                                      .webhooks = w->webhooks,
+                                     .webhook_accept_ms = w->config.webhook_accept_ms,
+                                     .store_up = &w->store_up,
                                      .ctx = w,
                                      .poke = worker_poke,
                                      .errors = w->errors,

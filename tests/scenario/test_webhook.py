@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a webhook takes and refuses, beside authentication: origins, bots, addresses, files."""
 import json
+import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -207,3 +209,38 @@ def test_the_item_says_where_it_came_in(engine):
     assert item["webhookUrl"] == "http://hooks.example:8/webhook/orders/:id"
     assert item["executionMode"] == "production"
     assert item["params"] == {"id": "42"}
+
+
+# --- while the store is down ----------------------------------------------------------------------
+
+@pytest.mark.parametrize("mode, options", [
+    ("lastNode", {}), ("onReceived", {"idempotencyKeyHeader": "idempotency-key"})])
+def test_no_request_hangs_while_the_store_is_down(engine, tmp_path, mode, options):
+    one = engine(hook(mode=mode, options=options), flags=("--webhook-accept-timeout", "1s"))
+    assert one.call("POST", "/webhook/in", {"a": 0}).status in (200, 202)
+    locker = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    first = one.call("POST", "/webhook/in", {"a": 1})
+    assert first.status == 503 and first.headers["retry-after"]
+    assert "not known" in first.json()["error"]
+    if options:  # the question for the key is on its way
+        claim = one.call("POST", "/webhook/in", {"a": 1}, {"idempotency-key": "j"})
+        assert claim.status == 503
+    until(lambda: one.get("/readyz")[0] == 503)
+    second = one.call("POST", "/webhook/in", {"a": 2}, {"idempotency-key": "k"})
+    assert second.status == 503 and "nothing was started" in second.json()["error"]
+    assert second.headers["retry-after"] and time.monotonic() - started < 15
+    held = []
+    asker = threading.Thread(target=lambda: held.append(one.call("POST", "/webhook/in", {"a": 3})))
+    asker.start()
+    time.sleep(0.3)
+    locker.execute("ROLLBACK")
+    locker.close()
+    asker.join()
+    assert held[0].status in (200, 202, 503)
+    until(lambda: one.get("/readyz")[0] == 200)
+    assert one.call("POST", "/webhook/in", {"a": 4}).status in (200, 202)
+    until(lambda: one.done() == 3 + (held[0].status != 503))
+    time.sleep(0.3)
+    assert one.done() == 3 + (held[0].status != 503)  # never the second
