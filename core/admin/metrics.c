@@ -143,7 +143,7 @@ static void add_plan(struct part *p, const struct engine_plan *ep)
     const struct plan *plan = engine_plan_get(ep);
     const struct plan_counters *c = engine_plan_counters(ep);
     char version[32];
-    snprintf(version, sizeof version, "%llu", (unsigned long long)plan->version);
+    snprintf(version, sizeof version, "%u", plan->number);
     sample(p, M_STARTED, "", (double)c->started, "workflow", plan->id, "version", version);
     sample(p, M_ENDED, "", (double)c->succeeded, "workflow", plan->id, "outcome", "success");
     sample(p, M_ENDED, "", (double)c->failed, "workflow", plan->id, "outcome", "error");

@@ -89,6 +89,7 @@ static struct plan *compile(struct server *s, const struct store_workflow *w)
         return NULL;
     }
     plan->version = w->version;
+    plan->number = w->number;
     plan->active = w->active;
     return plan;
 }

@@ -77,6 +77,7 @@ struct plan {
     struct arena arena;
     uint32_t refs;    /* atomic */
     uint64_t version; /* of the store; 0 for `catalyst run` */
+    uint32_t number;  /* of the version within its workflow, as `catalyst list` tells it; or 0 */
     const char *id, *name;
     bool active;
     struct plan_settings settings;
@@ -135,10 +136,10 @@ void workflow_report_print(struct strbuf *b, const struct workflow_report *repor
 
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p);
-/* Node index by name, or -1. */
 /* The type of the nodes where error workflows begin. */
 #define ERROR_TRIGGER_TYPE "catalyst.errorTrigger"
 bool plan_has_error_trigger(const struct plan *p);
+/* Node index by name, or -1. */
 int plan_find_node(const struct plan *p, wf_str name);
 
 /* A plan as text, for tests and people: settings, then each node with its ports, flags, parameters
