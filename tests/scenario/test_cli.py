@@ -304,9 +304,32 @@ def test_what_may_not_be_read_is_told(stranger):
              "workflows: flows: Permission denied"),
             (("serve", "--credentials-key", "catalyst.key", "--store", "memory:"), 2,
              "credentials-key: catalyst.key: Permission denied"),
-            (("list", "--store", "sqlite:flows/x.db"), 3, "open flows/x.db: Permission denied")):
+            (("list", "--store", "sqlite:flows/x.db"), 2, "open flows/x.db: Permission denied")):
         done = stranger(*words)
         assert (done.returncode, text in done.stderr) == (code, True), (words, done.stderr)
+
+
+def test_check_warns_of_variables_that_no_setting_allows(cli, write):
+    flow = small()
+    flow["nodes"][1]["parameters"]["assignments"]["assignments"] = [
+        {"id": str(i), "name": f"x{i}", "type": "string", "value": value} for i, value in enumerate([
+            "={{ $env.HOME }}", "=a {{ $env['SHELL'] + 1 }} {{ $env?.PATH ?? 2 }}",
+            "=$env.TEXT {{ '$env.QUOTED' }} {{ $env[$json.name] }} {{ $json.$env.FIELD }}"])]
+    path = write("f.json", flow)
+    done = cli("check", path, "--env-allow", "PATH")
+    assert done.returncode == 0 and ": ok" in done.stdout
+    for name in ("HOME", "SHELL"):
+        assert re.search(rf"^f\.json:\d+:\d+: warning: .*\$env\.{name} is null: the setting env-allow "
+                         rf"does not name it \(--env-allow {name}\)", done.stderr, re.M), done.stderr
+    assert done.stderr.count("env-allow does") == 2, done.stderr
+    many = [word for name in ("HOME", "SHELL", "PATH") for word in ("--env-allow", name)]
+    assert cli("check", path, *many).stderr == ""
+
+
+def test_check_suggests_the_name_that_is_part_of_the_wrong_one(cli, write):
+    flow = small()
+    flow["nodes"][1] = {**flow["nodes"][1], "type": "catalyst.code", "parameters": {"jsCode": "x"}}
+    assert "did you mean 'code'?" in cli("check", write("f.json", flow)).stderr
 
 
 # --- run ----------------------------------------------------------------------------------------
@@ -336,6 +359,22 @@ def test_run_wrong_usage(cli, write, words, code, text):
     write("f.json", small())
     done = cli(*words)
     assert done.returncode == code and text in done.stderr
+
+
+@pytest.mark.parametrize("binary,text", [
+    ({"a": {"data": "aGk="}, "b": {"data": "no base64!"}}, "item 1: binary 'b': 'data' is not base64"),
+    ({"a": {"mimeType": "text/plain"}}, "item 1: binary 'a': needs 'data', a text in base64"),
+    ({"a": {"data": 5}}, "item 1: binary 'a': needs 'data', a text in base64"),
+    ([1], "item 1: 'binary' must be an object, got"),
+])
+def test_run_refuses_binary_data_that_cannot_be_read(cli, write, binary, text):
+    flow = write("f.json", small())
+    items = [{"json": {"n": 1}}, {"json": {"n": 2}, "binary": binary}]
+    done = cli("run", flow, "--input", "-", stdin=json.dumps(items))
+    assert done.returncode == 2 and not done.stdout
+    assert f"catalyst: input: {text}" in done.stderr, done.stderr
+    good = [{"json": {"n": 1}, "binary": {"a": {"data": "aGk="}}}]
+    assert cli("run", flow, "--input", "-", stdin=json.dumps(good)).returncode == 0
 
 
 # --- nodes --------------------------------------------------------------------------------------
@@ -513,6 +552,17 @@ def test_executions_of_an_empty_store(cli, store):
         assert done.returncode == code and done.stderr, words
 
 
+def test_lists_have_a_head_on_a_terminal(catalyst, store):
+    """`executions list` as `list`; a script reads its lines alone."""
+    for words in (["executions", "list"], ["list"]):
+        ours, theirs = os.openpty()
+        done = subprocess.run([catalyst, *words, "--store", store], stdout=theirs, timeout=60)
+        os.close(theirs)
+        shown = os.read(ours, 4096).decode()
+        os.close(ours)
+        assert done.returncode == 0 and re.match(r"ID +STAT.*\r\n", shown), shown
+
+
 def test_migrate(cli, store, tmp_path):
     done = cli("migrate", "--store", store)
     assert done.returncode == 0 and re.search(r"schema is at (\d+) of \1", done.stdout)
@@ -542,15 +592,17 @@ def test_a_store_that_is_behind(cli, store):
 
 
 @pytest.mark.parametrize("command", ["list", "serve", "migrate"])
-@pytest.mark.parametrize("path,text", [
-    ("nowhere/x.db", "open nowhere/x.db: No such file or directory"),
-    ("folder", "open folder: Is a directory"), ("junk.db", "junk.db: file is not a database"),
+@pytest.mark.parametrize("path,code,text", [
+    ("nowhere/x.db", 2, "open nowhere/x.db: its folder does not exist"),
+    ("folder", 2, "open folder: is a folder; the path of a file is needed"),
+    ("/", 2, "open /: is a folder; the path of a file is needed"),
+    ("junk.db", 3, "junk.db: file is not a database"),
 ])
-def test_a_path_that_is_no_store(cli, write, tmp_path, command, path, text):
+def test_a_path_that_is_no_store(cli, write, tmp_path, command, path, code, text):
     (tmp_path / "folder").mkdir()
     write("junk.db", "this is text and no database at all " * 50)
     done = cli(command, "--store", f"sqlite:{path}")
-    assert done.returncode == 3 and f"catalyst: store: {text}" in done.stderr
+    assert done.returncode == code and f"catalyst: store: {text}" in done.stderr
 
 
 @pytest.fixture

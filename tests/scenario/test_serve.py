@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -306,6 +307,66 @@ def test_health_answers_while_it_drains(engine):
     caller.join()
 
 
+def test_the_version_of_metrics_is_the_one_that_list_shows(engine):
+    e = engine(hook("a", identity="one"), hook("b", identity="two"))
+    for path in ("a", "b"):
+        assert e.call("POST", f"/webhook/{path}", {}).status == 202
+    for workflow in ("one", "two"):
+        until(lambda: e.metric("catalyst_executions_started_total", workflow=workflow,
+                               version="1") == 1)
+    assert not e.metric("catalyst_executions_started_total", version="2")
+
+
+def test_the_last_line_says_that_it_stopped(engine):
+    e = engine(hook())
+    assert e.stop(10) == 0
+    assert "stopped" in e.log().splitlines()[-1], e.log()
+
+
+def renamed(tmp_path, from_name, to_name):
+    with sqlite3.connect(tmp_path / "store.db", timeout=20) as db:
+        db.execute(f"ALTER TABLE {from_name} RENAME TO {to_name}")
+
+
+def test_a_store_that_is_down_is_told_once(engine, tmp_path):
+    e = engine(hook())
+    renamed(tmp_path, "engine_instance", "hidden")
+    e.wait_log("heartbeat")
+    time.sleep(2.2)  # four heartbeats
+    assert len(re.findall("serve heartbeat", e.log())) <= 2, e.log()  # on change only
+    renamed(tmp_path, "hidden", "engine_instance")
+    e.wait_log("heartbeat.*the store answers again")
+    assert len(re.findall("serve heartbeat", e.log())) <= 3, e.log()
+
+
+def test_a_cut_while_the_store_is_down_says_what_is_lost(engine, tmp_path):
+    e = engine(hook(), flags=("--drain", "700ms", "--workers", "1"),
+               env={"ASAN_OPTIONS": "detect_leaks=0"})
+    assert e.call("POST", "/webhook/in", {}).status == 202
+    db = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+    db.execute("BEGIN IMMEDIATE")
+    answers = []
+
+    def call():
+        try:
+            answers.append(e.call("POST", "/webhook/in", {}).status)
+        except (OSError, http.client.HTTPException):
+            pass
+    caller = threading.Thread(target=call)
+    caller.start()
+    until(lambda: e.metric("catalyst_executions_started_total") == 2)
+    e.process.terminate()
+    e.wait_log("drain.cut")
+    db.execute("ROLLBACK")
+    db.close()
+    assert e.process.wait(20) == 0
+    caller.join()
+    assert 202 not in answers
+    assert re.search(r"0 executions are cut: 0 of them are in the store .* 0 are not; the end of 1 "
+                     r"more is not in the store; what is not was not acknowledged", e.log()), e.log()
+    assert "journal" not in e.log()
+
+
 def test_a_second_signal_cuts(engine):
     e = engine(slow_hook(30000))
     caller = call_aside(e)
@@ -324,7 +385,7 @@ def test_what_does_not_end_in_time_is_cut_and_kept(engine):
     caller = call_aside(e)
     assert e.stop(10) == 0
     caller.join()
-    assert "drain.cut" in e.log()
+    assert re.search(r"drain\.cut.* 1 executions are cut: 1 of them are in the store and go on", e.log())
     again = engine(slow_hook(3000))
     until(lambda: again.done("success") == 1, 30)
 
