@@ -86,9 +86,12 @@ int cmd_check(struct config *c, const char **args, int n_args)
         goto done;
     }
     const char **files = files_of(&a, args, &code);
+    const char **checked = files;
     for (; files && *files; files++)
         if (check_file(&d, owners, *files, show_plan) != EXIT_OK)
             code = EXIT_FAILED;
+    if (checked)
+        error_workflows_check((const char *const *)checked, NULL);
 done:
     route_owners_destroy(owners);
     definitions_fini(&d);
@@ -149,9 +152,12 @@ int cmd_deploy(struct config *c, const char **args, int n_args)
     const char **files = files_of(&a, args, &code);
     if (files && !(owners = route_owners_of_store(&d, s, &err)))
         code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    const char **deployed = owners ? files : NULL;
     for (; owners && *files; files++)
         if (deploy_file(s, &d, owners, *files) != EXIT_OK)
             code = EXIT_FAILED;
+    if (deployed)
+        error_workflows_check((const char *const *)deployed, s);
 done:
     route_owners_destroy(owners);
     definitions_fini(&d);

@@ -109,6 +109,12 @@ struct deployed {
 int definitions_deploy(struct definitions *d, struct store *s, struct route_owners *owners,
                        struct arena *a, const char *path, struct deployed *out, struct err *err);
 
+/* --- error workflows: error_workflows.c ------------------------------------------------------- */
+
+/* Warns on stderr of each of the files whose errorWorkflow is none of them, nor, unless NULL, of
+ * the store. */
+void error_workflows_check(const char *const *files, struct store *s);
+
 /* --- which workflow answers which webhook: route_owners.c ------------------------------------- */
 
 struct route_owners *route_owners_create(void);

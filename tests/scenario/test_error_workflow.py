@@ -158,3 +158,27 @@ def test_one_that_was_deactivated_is_told(engine, peer, catalyst, tmp_path):
     e.call("POST", "/webhook/in", {"what": "bread"})
     e.wait_log(r"error workflow 'alarm' of workflow 'orders' \(orders\) does not start")
     assert not peer.got
+
+
+def test_check_and_deploy_warn_of_one_that_is_not_there(catalyst, tmp_path):
+    def ask(*words):
+        done = subprocess.run([catalyst, *words], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+    orders = flow("orders", hook(), FAIL, name="Orders", errorWorkflow="alarn")
+    (tmp_path / "orders.json").write_text(json.dumps(orders))
+    (tmp_path / "alarm.json").write_text(json.dumps(flow("alarm", ALARM, FAIL, name="The alarm")))
+    store = ("--store", f"sqlite:{tmp_path}/store.db")
+    said = ask("check", "orders.json", "alarm.json")
+    assert said == ("orders.json: warning: errorWorkflow: there is no workflow 'alarn' among the "
+                    "files checked; did you mean 'alarm'?\n")
+    assert "it must be active there when 'Orders' fails" in ask("check", "orders.json")
+    said = ask("deploy", "orders.json", *store)
+    assert "there is no workflow 'alarn' in the store; it must be active" in said
+    for name in ("alarm", "The alarm"):
+        orders["settings"]["errorWorkflow"] = name
+        (tmp_path / "orders.json").write_text(json.dumps(orders))
+        assert ask("check", "orders.json", "alarm.json") == ""
+        assert "no workflow" in ask("check", "orders.json")
+    assert ask("deploy", "alarm.json", *store) == ask("deploy", "orders.json", *store) == ""
