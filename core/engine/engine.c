@@ -326,6 +326,32 @@ bool engine_run(struct engine *en, unsigned frames)
     return !full && !list_empty(&en->ready);
 }
 
+/* A row that is being written does not count: the lane's position moves with it. */
+static uint32_t count_durable(const struct lane *lane, const struct link *list)
+{
+    uint32_t n = 0;
+    for (const struct link *at = list->next; at != list; at = at->next) {
+        const struct exec *e = CONTAINER_OF(at, struct exec, lane_link);
+        n += e->saved && e->id.position < lane->committed;
+    }
+    return n;
+}
+
+struct engine_left engine_left(const struct engine *en)
+{
+    struct engine_left left = { .others = en->counters.live, .ended = en->gather->n_done };
+    if (en->flight)
+        left.ended += en->flight->n_done;
+    for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
+        const struct lane *lane = CONTAINER_OF(at, struct lane, link);
+        left.durable += count_durable(lane, &lane->saved);
+        for (const struct link *done = lane->done.next; done != &lane->done; done = done->next)
+            left.others--; /* it is among those that ended */
+    }
+    left.others -= left.durable;
+    return left;
+}
+
 bool engine_idle(const struct engine *en)
 {
     if (en->counters.live || en->flight || en->gather->n_replies)

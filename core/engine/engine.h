@@ -201,6 +201,13 @@ bool engine_run(struct engine *en, unsigned frames);
 /* Starts the commit of what was gathered, if there is something and none is in flight. True: one is
  * now in flight, or was. */
 bool engine_commit(struct engine *en);
+/* What a process that ends now leaves behind. */
+struct engine_left {
+    uint32_t durable; /* executions that the store holds, too: they go on at the next start */
+    uint32_t others;  /* that it does not hold */
+    uint32_t ended;   /* that have ended, in turns that are not durable */
+};
+struct engine_left engine_left(const struct engine *en);
 bool engine_idle(
     const struct engine *en); /* no execution runs or is parked in memory, nothing to commit */
 /* When engine_tick wants to be called next (monotonic us), or -1. */

@@ -368,6 +368,8 @@ static void stop(struct server *s)
         store_instance_leave(s->store, s->instance, &err);
     if (s->store)
         store_close(s->store);
+    if (s->stops)
+        log_info("serve", "stopped", "everything is closed");
 }
 
 int cmd_serve(struct config *c, const char **args, int n_args)

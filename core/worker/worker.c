@@ -14,7 +14,9 @@ static void on_store_state(void *ctx, bool up, const char *reason)
 {
     struct worker *w = ctx;
     w->store_up = up;
-    snprintf(w->store_trouble, sizeof w->store_trouble, "store: %s", up ? "" : reason);
+    bool is_named = !up && !strncmp(reason, "store: ", 7);
+    snprintf(w->store_trouble, sizeof w->store_trouble, "%s%s",
+             is_named ? "" : "store: ", up ? "" : reason);
     if (up)
         log_info("worker", "store.up", "worker %u", w->config.number);
     else
@@ -74,9 +76,9 @@ static int make_clients(struct worker *w, struct err *err)
 static int make_server(struct worker *w, struct err *err)
 {
     w->webhooks = webhook_table_create();
+    w->errors = error_table_create();
     w->http_gone = true;
     if (!w->config.http)
-    w->errors = error_table_create();
         return 0;
     struct http_server_config config = *w->config.http;
     config.reuse_port = w->config.n_workers > 1;
@@ -103,9 +105,9 @@ static void make_host(struct worker *w)
                                      .webhooks = w->webhooks,
                                      .webhook_accept_ms = w->config.webhook_accept_ms,
                                      .store_up = &w->store_up,
+                                     .errors = w->errors,
                                      .ctx = w,
                                      .poke = worker_poke,
-                                     .errors = w->errors,
                                      .need_version = need_version };
     w->timer = (struct timer){ .fn = on_engine_timer, .arg = w };
     w->turn_hook = (struct loop_hook){ .fn = worker_turn, .arg = w };
@@ -132,10 +134,10 @@ static void free_parts(struct worker *w)
         store_session_close(w->session);
     if (w->webhooks)
         webhook_table_destroy(w->webhooks);
-    if (w->lua)
-        expr_lua_destroy(w->lua);
     if (w->errors)
         error_table_destroy(w->errors);
+    if (w->lua)
+        expr_lua_destroy(w->lua);
     if (w->out.loop)
         loop_destroy(w->out.loop);
 }
@@ -239,8 +241,13 @@ static void on_http_drained(void *ctx)
 static void on_grace(void *arg)
 {
     struct worker *w = arg;
+    struct engine_left left = engine_left(w->out.engine);
     log_warn("worker", "drain.cut",
-             "worker %u: time is up, what runs is cut (it is in the journal)", w->config.number);
+             "worker %u: time is up; %u executions are cut: %u of them are in the store and go on "
+             "at the next start, %u are not; the end of %u more is not in the store; what is not "
+             "was not acknowledged, unless its durability is none%s%s",
+             w->config.number, left.durable + left.others, left.durable, left.others, left.ended,
+             w->store_up ? "" : "; ", w->store_up ? "" : worker_trouble(w));
     w->cut = true;
     loop_stop(w->out.loop);
 }
@@ -252,6 +259,10 @@ static void do_drain(struct worker *w, struct letter *letter)
     w->draining = true;
     w->grace = (struct timer){ .fn = on_grace, .arg = w };
     timer_start(w->out.loop, &w->grace, letter->grace_ms * 1000);
+    if (!w->store_up)
+        log_warn("worker", "drain.store",
+                 "worker %u: what ends cannot be made durable until the store answers: %s",
+                 w->config.number, worker_trouble(w));
     deploy_drain_all(w);
     if (w->http && !w->http_gone)
         http_server_drain(w->http, letter->grace_ms, on_http_drained, w);
