@@ -26,7 +26,7 @@ struct worker_config {
     const char *lua_dir; /* for require; or NULL */
     bool save_inputs;
     int64_t webhook_accept_ms; /* how long a webhook request waits for a store that is down */
-    uint32_t accept_batch; /* events taken between two rounds of frames; 0: 256 */
+    uint32_t accept_batch;     /* events taken between two rounds of frames; 0: 256 */
     void *ctx;
     /* A parked execution needs a version that is not here: worker_deploy it with sources NULL. On
      * the worker's thread. May be NULL. */
