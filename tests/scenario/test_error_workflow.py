@@ -160,6 +160,18 @@ def test_one_that_was_deactivated_is_told(engine, peer, catalyst, tmp_path):
     assert not peer.got
 
 
+def test_it_goes_on_after_a_stop_and_after_a_kill(engine, peer):
+    flows = (flow("alarm", ALARM, post(peer)), flow("orders", hook(), FAIL, errorWorkflow="alarm"))
+    for i, end in enumerate(("stop", "kill", "stop")):
+        e = engine(*flows)
+        e.call("POST", "/webhook/in", {"what": i})
+        until(lambda: len(peer.got) == i + 1)
+        until(lambda: e.done("success") == 1)
+        assert peer.got[i]["execution"]["error"]["message"] == f"no {i}"
+        assert getattr(e, end)() in (0, None)
+    assert e.process.returncode == 0 and len(peer.got) == 3
+
+
 def test_check_and_deploy_warn_of_one_that_is_not_there(catalyst, tmp_path):
     def ask(*words):
         done = subprocess.run([catalyst, *words], cwd=tmp_path, capture_output=True, text=True,
