@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two workflows that want the same method and path: told before, and by an engine that meets them."""
+import contextlib
 import json
 import re
 import sqlite3
@@ -90,13 +91,13 @@ def test_deploy_refuses(run):
     assert run("activate", "two").returncode == 0
 
 
+@contextlib.contextmanager
 def start(catalyst, tmp_path, *workflows, ready=True):
-    one = Engine(catalyst, tmp_path, "--store", f"sqlite:{tmp_path}/store.db", "--workers", "2",
-                 workflows=workflows, ready=ready)
-    one.start()
-    if not ready:
-        one.wait_listening()
-    return one
+    with Engine(catalyst, tmp_path, "--store", f"sqlite:{tmp_path}/store.db", "--workers", "2",
+                workflows=workflows, ready=ready) as one:
+        if not ready:
+            one.wait_listening()
+        yield one
 
 
 def test_serve_refuses(catalyst, tmp_path):
