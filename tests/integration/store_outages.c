@@ -527,7 +527,8 @@ static void two_migrations_at_once_are_one(void **state)
         pthread_join(threads[i], &opened);
         assert_non_null(opened);
     }
-    assert_string_equal(pg_sql(url, "SELECT count(*) FROM schema_version"), "1");
+    assert_string_equal(
+        pg_sql(url, "SELECT count(*) > 0 AND count(*) = max(version) FROM schema_version"), "t");
     assert_string_equal(
         pg_sql(url, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'block'::regclass"), "5");
 }
