@@ -208,6 +208,9 @@ struct engine_left {
     uint32_t ended;   /* that have ended, in turns that are not durable */
 };
 struct engine_left engine_left(const struct engine *en);
+/* Whether what was gathered may wait a few milliseconds for more: it is enough to be worth it, far
+ * from full, and nobody waits for an answer. */
+bool engine_can_wait(const struct engine *en);
 bool engine_idle(
     const struct engine *en); /* no execution runs or is parked in memory, nothing to commit */
 /* When engine_tick wants to be called next (monotonic us), or -1. */

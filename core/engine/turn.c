@@ -523,6 +523,15 @@ bool turn_full(const struct engine *en)
     return en->gather->bytes >= 2 * en->limits.max_turn_bytes;
 }
 
+enum { WORTH_WAITING = 64 };
+bool engine_can_wait(const struct engine *en)
+{
+    const struct turn *t = en->gather;
+    return t->n_done >= WORTH_WAITING && t->n_done < en->limits.max_turn / 4 &&
+           t->bytes < en->limits.max_turn_bytes / 4 && !t->n_replies && !t->n_keys &&
+           list_empty(&t->held);
+}
+
 bool engine_commit(struct engine *en)
 {
     if (en->flight)

@@ -25,9 +25,17 @@ static size_t take_all(struct worker *w, size_t batch)
     return taken;
 }
 
-static void set_timer(struct worker *w)
+static bool gathers_more(const struct worker *w)
+{
+    return !w->draining && loop_now_us(w->out.loop) < w->commit_after &&
+           engine_can_wait(w->out.engine);
+}
+
+static void set_timer(struct worker *w, bool waits)
 {
     int64_t due = engine_next_timer(w->out.engine);
+    if (waits && (due < 0 || due > w->commit_after))
+        due = w->commit_after;
     if (due < 0)
         timer_stop(w->out.loop, &w->timer);
     else
@@ -53,10 +61,12 @@ void worker_turn(void *arg)
         size_t taken = take_all(w, batch);
         more = engine_run(w->out.engine, 0) || taken > 0;
     }
-    engine_commit(w->out.engine);
+    bool waits = gathers_more(w);
+    if (!waits)
+        engine_commit(w->out.engine);
     if (more)
         loop_wake_soon(w->out.loop);
-    set_timer(w);
+    set_timer(w, waits);
     finish_drain(w);
 }
 

@@ -41,7 +41,8 @@ struct worker {
     struct error_table *errors;
     struct trigger_host host;
     struct loop_hook turn_hook;
-    struct timer timer; /* the engine's next */
+    struct timer timer;   /* the engine's next, or the end of commit_gap */
+    int64_t commit_after; /* monotonic us: until then a turn that can wait gathers more */
     struct timer grace;
     struct timer retry_timer;
     uint32_t looked_source, looked_partition; /* the lane asked last for marked executions */

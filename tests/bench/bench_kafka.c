@@ -160,6 +160,7 @@ void consumer_open(struct consumer *c, const char *brokers, const char *topic, i
     set(conf, "group.id", "bench"); /* never joined */
     set(conf, "enable.auto.commit", "false");
     set(conf, "fetch.wait.max.ms", "10");
+    set(conf, "fetch.min.bytes", "65536"); /* fewer requests: the broker shares the machine */
     set(conf, "fetch.message.max.bytes", "4194304");
     set(conf, "queued.min.messages", "200000");
     set(conf, "check.crcs", "false");

@@ -21,6 +21,7 @@ struct tally {
     uint32_t *latencies_us;
     uint64_t n_latencies, room_latencies;
     double first_us, last_us;
+    uint64_t first_sent_us;
 };
 
 static uint64_t hash_bytes(const char *p, size_t n)
@@ -107,6 +108,10 @@ static void tally_latency(struct tally *t, const rd_kafka_message_t *m, uint64_t
 {
     uint64_t sent_us = message_time_us(m->payload, (unsigned)m->len);
     if (!sent_us || sent_us > now_us)
+        return;
+    if (!t->first_sent_us)
+        t->first_sent_us = sent_us;
+    if (sent_us < t->first_sent_us + (uint64_t)t->options->warm_ms * 1000)
         return;
     if (t->n_latencies == t->room_latencies) {
         t->room_latencies = t->room_latencies ? t->room_latencies * 2 : 1 << 16;

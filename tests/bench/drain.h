@@ -10,6 +10,7 @@
 struct drain_options {
     uint64_t count; /* 0: until it is quiet */
     int quiet_ms, wait_ms;
+    int warm_ms; /* latencies of messages that were made so soon after the first do not count */
     bool id_in_header; /* the header catalyst-id instead of the field "id" */
     bool bodies;       /* compare the bodies of messages with the same id */
 };

@@ -179,19 +179,23 @@ def kafka_pipe(bench, load, workflow, durability, outputs):
     return result
 
 
+WARM_S = 4
+
+
 def pipe_latency(bench, load, rate):
-    """A paced producer at `rate`; latency from ts_us to the output seen."""
+    """A paced producer at `rate`; latency from ts_us to the output seen. The first WARM_S seconds are
+    sent but not counted: the broker's code is still being compiled then."""
     topic, out = bench.topic("pace"), bench.topic("out")
     engine = bench.engine("bench-pipe", {"bench.in": topic, "bench.out": out}, "exactly_once")
     try:
         engine.wait_ready()
         drain = subprocess.Popen(
             [bench.program("pipe_load"), "drain", "--brokers", bench.kafka.url(), "--topic", out,
-             "--quiet-ms", "2000"], stdout=subprocess.PIPE, text=True)
+             "--quiet-ms", "2000", "--warm-ms", str(WARM_S * 1000)], stdout=subprocess.PIPE, text=True)
         before = bench.cpu(engine)
         sent = bench.run_json(bench.program("pipe_load"), "pace", "--brokers", bench.kafka.url(),
                               "--topic", topic, "--rate", int(rate), "--seconds",
-                              bench.options.seconds)
+                              WARM_S + bench.options.seconds)
         cpu = per_message(before, bench.cpu(engine), sent["messages"])
         seen = json.loads(drain.communicate(timeout=120)[0])
     finally:

@@ -61,7 +61,7 @@ static void fill(const struct options *o, struct message_source *source, struct 
 static void pace(const struct options *o, struct message_source *source, struct message *batch)
 {
     struct producer p;
-    producer_open(&p, o->brokers, o->topic, o->codec, o->linger_ms ? o->linger_ms : "2");
+    producer_open(&p, o->brokers, o->topic, o->codec, o->linger_ms ? o->linger_ms : "5");
     double began = clock_us(), cpu = cpu_us(), end = began + o->seconds * 1e6;
     for (double at = began; at < end; at = clock_us()) {
         uint64_t due = (uint64_t)((at - began) * o->rate / 1e6), now = time_now_us();
@@ -95,13 +95,11 @@ static struct options parse(int argc, char **argv)
                          .seconds = 10,
                          .drain = { .quiet_ms = 3000, .wait_ms = 30000 } };
     static const struct option known[] = {
-        { "brokers", 1, 0, 'b' },   { "topic", 1, 0, 't' },
-        { "codec", 1, 0, 'c' },     { "count", 1, 0, 'n' },
-        { "mix", 1, 0, 'm' },       { "seed", 1, 0, 'e' },
-        { "rate", 1, 0, 'r' },      { "seconds", 1, 0, 's' },
-        { "quiet-ms", 1, 0, 'q' },  { "wait-ms", 1, 0, 'w' },
-        { "id", 1, 0, 'i' },        { "bodies", 0, 0, 'B' },
-        { "linger-ms", 1, 0, 'l' }, { 0 },
+        { "brokers", 1, 0, 'b' },   { "topic", 1, 0, 't' },   { "codec", 1, 0, 'c' },
+        { "count", 1, 0, 'n' },     { "mix", 1, 0, 'm' },     { "seed", 1, 0, 'e' },
+        { "rate", 1, 0, 'r' },      { "seconds", 1, 0, 's' }, { "quiet-ms", 1, 0, 'q' },
+        { "wait-ms", 1, 0, 'w' },   { "id", 1, 0, 'i' },      { "bodies", 0, 0, 'B' },
+        { "linger-ms", 1, 0, 'l' }, { "warm-ms", 1, 0, 'W' }, { 0 },
     };
     uint64_t seed = 1;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -135,6 +133,9 @@ static struct options parse(int argc, char **argv)
             break;
         case 'w':
             o.drain.wait_ms = atoi(optarg);
+            break;
+        case 'W':
+            o.drain.warm_ms = atoi(optarg);
             break;
         case 'i':
             o.drain.id_in_header = strcmp(optarg, "header") == 0;
