@@ -523,7 +523,7 @@ bool turn_full(const struct engine *en)
     return en->gather->bytes >= 2 * en->limits.max_turn_bytes;
 }
 
-enum { WORTH_WAITING = 64 };
+enum { WORTH_WAITING = 32 };
 bool engine_can_wait(const struct engine *en)
 {
     const struct turn *t = en->gather;

@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* A commit costs the database, the broker and the disk much the same whether it holds ten
- * executions or a thousand. So a worker commits at most half of the time: as long as a commit took,
- * but not longer than this, the next turn gathers. */
-enum { COMMIT_GAP_MAX_US = 5000 };
+ * executions or a thousand. So under load the next turn gathers for that long after a commit ended.
+ */
+enum { COMMIT_GAP_US = 10000 };
 
 static struct worker *worker_of(void *ctx) { return ctx; }
 
@@ -18,8 +18,7 @@ static struct worker *worker_of(void *ctx) { return ctx; }
 static void on_committed(void *ctx, const struct store_commit_result *result)
 {
     struct worker *w = ctx;
-    w->commit_after = loop_now_us(w->out.loop) +
-                      (result->took_us < COMMIT_GAP_MAX_US ? result->took_us : COMMIT_GAP_MAX_US);
+    w->commit_after = loop_now_us(w->out.loop) + COMMIT_GAP_US;
     engine_committed(w->out.engine, result);
     loop_wake_soon(w->out.loop);
 }

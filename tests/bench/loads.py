@@ -179,7 +179,7 @@ def kafka_pipe(bench, load, workflow, durability, outputs):
     return result
 
 
-WARM_S = 4
+WARM_S = 8
 
 
 def pipe_latency(bench, load, rate):
@@ -191,7 +191,7 @@ def pipe_latency(bench, load, rate):
         engine.wait_ready()
         drain = subprocess.Popen(
             [bench.program("pipe_load"), "drain", "--brokers", bench.kafka.url(), "--topic", out,
-             "--quiet-ms", "2000", "--warm-ms", str(WARM_S * 1000)], stdout=subprocess.PIPE, text=True)
+             "--quiet-ms", "8000", "--warm-ms", str(WARM_S * 1000)], stdout=subprocess.PIPE, text=True)
         before = bench.cpu(engine)
         sent = bench.run_json(bench.program("pipe_load"), "pace", "--brokers", bench.kafka.url(),
                               "--topic", topic, "--rate", int(rate), "--seconds",
