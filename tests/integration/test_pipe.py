@@ -187,7 +187,8 @@ def test_a_topic_that_comes_after_the_start(setting, unique):
     engine.ready = False
     engine.start()
     engine.wait_listening()
-    until(lambda: engine.get("/readyz")[1].count("not available") == 2, why=engine.log)
+    until(lambda: engine.log().count("not available") == 2, why=engine.log)
+    assert engine.get("/readyz")[1].count("not available") == 1, "each reason once"
     s.kafka.create_topic(late, partitions=1)
     engine.wait_ready(60)
     assert engine.done() == 0
