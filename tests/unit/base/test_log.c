@@ -135,7 +135,7 @@ static void test_rate(void **state)
         log_info("test", "rate.many", "line %d", i);
     log_info("test", "rate.other", "other");
     size_t shown = lines(captured());
-    assert_true(shown >= 21 && shown <= 41); /* the second may have changed once, and said so then */
+    assert_true(shown >= 21 && shown <= 41); /* the second may have changed, and said so */
     bool said = strstr(captured(), " like it not shown)\n") != NULL;
     usleep(1100 * 1000);
     capture();
