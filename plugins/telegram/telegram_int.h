@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the Telegram plugin share: the config, and the steps from item to request to
+ * outcome.
+ */
+#ifndef PLUGIN_TELEGRAM_INT_H
+#define PLUGIN_TELEGRAM_INT_H
+#include <catalyst/plugin.h>
+#include <string.h>
+
+enum { OP_MESSAGE, OP_PHOTO, OP_DOCUMENT, OP_EDIT, OP_ANSWER };
+enum { PARSE_NONE, PARSE_MARKDOWN, PARSE_MARKDOWN_V2, PARSE_HTML };
+enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
+enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_THROTTLED };
+
+struct config {
+    int resource, operation, parse_mode, parse_mode_n8n;
+    int silent, silent_n8n, protect, no_preview, alert, is_binary;
+    const wf_cred *credential;
+    wf_str chat_id, text, caption, caption_n8n, file, part, inline_id, callback_id;
+    int64_t message_id, thread_id, reply_to, timeout_ms;
+    const wf_value *markup;
+};
+
+/* A request under construction; memory is the item's. */
+struct call {
+    const wf_host *h;
+    wf_item *it;
+    const struct config *c;
+    wf_str chat_id;       /* where to: the config's, or where that chat has moved */
+    const wf_value *body; /* the method's parameters */
+    const wf_value *markup;
+    const char *class, *code, *error; /* why there can be no request */
+    wf_pair headers[2];
+    wf_request request;
+};
+
+extern const char *const telegram_methods[];
+
+/* Fills call->request. -1: call->class, ->code and ->error. */
+int call_build(struct call *call);
+/* call->body with the item's binary part as a form with a file. */
+int form_build(struct call *call);
+int call_refuse(struct call *call, const char *code, const char *why);
+
+/* What an answer means: ends the item, or returns the chat to send to instead. `may_move` 0: the
+ * item was sent to another chat already. The result's ptr is NULL when the item was ended. */
+wf_str reply_take(const wf_host *h, wf_item *it, const wf_reply *r, int may_move);
+void reject(const wf_host *h, wf_item *it, const char *class, const char *code, wf_str text);
+/* `text` with every occurrence of the bot's token replaced. */
+wf_str without_token(const wf_host *h, wf_item *it, wf_str text);
+
+#endif
