@@ -14,13 +14,10 @@ static int write_text(struct call *call, const wf_blobs *blobs, wf_str text)
 /* From the item's key, which nobody outside knows before. */
 static const char *boundary_of(struct call *call)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    unsigned long long hash = 0xcbf29ce484222325u;
     for (const char *p = call->h->key(call->it); *p; p++)
         hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
-    return call->h
-        ->fmt(call->it, "catalyst-%016llx%016llx", (unsigned long long)hash,
-              (unsigned long long)(hash * 0x9e3779b97f4a7c15u))
-        .ptr;
+    return call->h->fmt(call->it, "catalyst-%016llx%016llx", hash, hash * 0x9e3779b97f4a7c15u).ptr;
 }
 
 /* What would end a quoted name or a line of a header becomes "_". */
@@ -29,8 +26,12 @@ static wf_str header_text(struct call *call, wf_str s, const char *otherwise)
     char *copy = call->h->alloc(call->it, s.len + 1);
     if (!s.len)
         return (wf_str){ otherwise, strlen(otherwise) };
-    for (size_t i = 0; i < s.len; i++)
-        copy[i] = (unsigned char)s.ptr[i] < ' ' || strchr("\"\\\x7f", s.ptr[i]) ? '_' : s.ptr[i];
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        copy[i] = c;
+        if ((unsigned char)c < ' ' || c == '"' || c == '\\' || c == 0x7f)
+            copy[i] = '_';
+    }
     return (wf_str){ copy, s.len };
 }
 
