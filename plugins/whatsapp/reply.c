@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From an answer of the Cloud API to a port, or to another try. Thread: the worker's.
+ */
+#include "whatsapp_int.h"
+
+enum { TEXT_SHOWN = 500 };
+
+/* --- texts without secrets -------------------------------------------------------------------- */
+
+/* The API repeats a malformed token in its error text. */
+static const char *masked(const wf_host *h, wf_item *it, const char *text)
+{
+    const struct send_config *c = h->config(it);
+    wf_str token = h->secret(c->credential, "accessToken");
+    const char *at = token.len ? strstr(text, token.ptr) : NULL;
+    for (; at; at = strstr(text, token.ptr))
+        text = h->fmt(it, "%.*s***%s", (int)(at - text), text, at + token.len).ptr;
+    return text;
+}
+
+static const char *error_text(const wf_host *h, wf_item *it, const wf_value *error, int status)
+{
+    const wf_value *detail = h->v->path(error, "error_data.details");
+    wf_str text = h->v->text(it, h->v->get(error, "message", 7));
+    if (h->v->type(detail) == WF_JSON_STRING)
+        text = h->fmt(it, "%s: %s", text.ptr, h->v->text(it, detail).ptr);
+    if (!text.len)
+        text = h->fmt(it, "HTTP %d", status);
+    const char *safe = masked(h, it, text.ptr);
+    size_t len = strlen(safe), most = TEXT_SHOWN;
+    if (len <= most)
+        return safe;
+    while (most > 0 && ((unsigned char)safe[most] & 0xc0) == 0x80)
+        most--;
+    return h->fmt(it, "%.*s", (int)most, safe).ptr;
+}
+
+/* --- ends of an item -------------------------------------------------------------------------- */
+
+static const char *our_id(const wf_host *h, wf_item *it)
+{
+    const struct send_config *c = h->config(it);
+    return c->message_id.len ? c->message_id.ptr : h->key(it);
+}
+
+/* The part of `send` that every outcome has. */
+static const wf_value *send_value(const wf_host *h, wf_item *it, enum wf_outcome outcome)
+{
+    const struct send_config *c = h->config(it);
+    return h->build(it, "{s:s,s:s,s:S,s:S,s:s}", "outcome", wf_outcome_name(outcome), "channel",
+                    "whatsapp", "account", c->phone_number_id, "to", c->to, "msg_id",
+                    our_id(h, it));
+}
+
+static const wf_value *with_text(const wf_host *h, wf_item *it, const wf_value *send,
+                                 const char *name, const char *text)
+{
+    return h->v->set(it, send, name, h->v->of_str(it, text, strlen(text)));
+}
+
+static void finish(const wf_host *h, wf_item *it, unsigned port, const wf_value *send)
+{
+    h->emit(it, port, h->v->set(it, h->value(it), "send", send));
+}
+
+void wa_reject(const wf_host *h, wf_item *it, const struct wa_verdict *v, int64_t code,
+               const char *text)
+{
+    const wf_value *send =
+        send_value(h, it, v->is_deferred ? WF_OUTCOME_DEFERRED : WF_OUTCOME_REJECTED);
+    send = with_text(h, it, send, "class", wf_class_name(v->class));
+    send = with_text(h, it, send, "reason", v->reason);
+    if (code)
+        send = h->v->set(it, send, "code", h->v->of_int(it, code));
+    if (v->class == WF_CLASS_PERMANENT_ACCOUNT)
+        h->log(h->inst(it), WF_ERROR, "whatsapp.account",
+               "the account is refused (code %lld): stop sending from it until a person has looked",
+               (long long)code);
+    finish(h, it, PORT_REJECTED, with_text(h, it, send, "text", text));
+}
+
+static void end_unknown(const wf_host *h, wf_item *it, const char *text)
+{
+    h->log(h->inst(it), WF_WARN, "whatsapp.unknown",
+           "a message may have been sent; it is not sent again");
+    finish(h, it, PORT_UNKNOWN,
+           with_text(h, it, send_value(h, it, WF_OUTCOME_UNKNOWN), "text", masked(h, it, text)));
+}
+
+static const char *scope_of(const wf_host *h, wf_item *it, enum wa_scope scope)
+{
+    const struct send_config *c = h->config(it);
+    if (scope == WA_SCOPE_NONE)
+        return NULL;
+    if (scope == WA_SCOPE_ACCOUNT)
+        return h->fmt(it, "whatsapp:%s", c->phone_number_id.ptr).ptr;
+    return h->fmt(it, "whatsapp:%s:%s", c->phone_number_id.ptr, c->to.ptr + (c->to.ptr[0] == '+'))
+        .ptr;
+}
+
+/* The engine does it again. */
+static void try_later(const wf_host *h, wf_item *it, const struct wa_verdict *v, const wf_reply *r,
+                      int64_t code, const char *text)
+{
+    const struct send_config *c = h->config(it);
+    wf_error e = { .size = sizeof e,
+                   .fault = v->class == WF_CLASS_THROTTLE ? WF_THROTTLE : WF_TRANSIENT,
+                   .code = v->reason,
+                   .scope = scope_of(h, it, v->scope),
+                   .retry_after_ms = r->retry_after_ms };
+    if (v->is_held && !e.retry_after_ms)
+        e.retry_after_ms = c->hold_ms;
+    h->fail_with(it, &e, "WhatsApp answered HTTP %d, code %lld: %s", r->status, (long long)code,
+                 text);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void accept(const wf_host *h, wf_item *it, const wf_value *body)
+{
+    const wf_value *id = h->v->path(body, "messages[0].id");
+    const wf_value *wa_id = h->v->path(body, "contacts[0].wa_id");
+    const wf_value *send = send_value(h, it, WF_OUTCOME_ACCEPTED);
+    if (h->v->type(id) != WF_JSON_STRING) {
+        end_unknown(h, it, "the answer holds no id of the message");
+        return;
+    }
+    send = h->v->set(it, send, "provider_id", id);
+    if (wa_id)
+        send = h->v->set(it, send, "wa_id", wa_id);
+    finish(h, it, PORT_ACCEPTED, send);
+}
+
+static void no_answer(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    const char *why = r->error ? r->error : "no answer";
+    if (r->flags & (WF_REPLY_MAYBE_SENT | WF_REPLY_TOO_LARGE)) {
+        end_unknown(h, it, why);
+        return;
+    }
+    h->fail_with(
+        it, &(wf_error){ .size = sizeof(wf_error), .fault = WF_TRANSIENT, .code = "transport" },
+        "WhatsApp: %s", masked(h, it, why));
+}
+
+void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    const char *why = NULL;
+    int64_t code = 0;
+    if (r->status == 0) {
+        no_answer(h, it, r);
+        return;
+    }
+    const wf_value *body = r->body.len ? h->v->parse(it, r->body, &why) : NULL;
+    const wf_value *error = h->v->get(body, "error", 5);
+    if (r->status >= 200 && r->status < 300 && !error) {
+        accept(h, it, body);
+        return;
+    }
+    if (h->v->int64(h->v->get(error, "code", 4), &code) != 0)
+        code = 0;
+    if (r->status == 504 && !code) {
+        end_unknown(h, it, "HTTP 504: a gateway waited in vain");
+        return;
+    }
+    struct wa_verdict v = wa_classify(code, r->status);
+    const char *text = error_text(h, it, error, r->status);
+    if (v.class == WF_CLASS_TRANSIENT || (v.class == WF_CLASS_THROTTLE && !v.is_deferred))
+        try_later(h, it, &v, r, code, text);
+    else
+        wa_reject(h, it, &v, code, text);
+}

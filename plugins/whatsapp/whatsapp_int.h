@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the WhatsApp plugin share: the table of error codes, the config of the send
+ * node, and the parts of both nodes that whatsapp.c puts together.
+ */
+#ifndef PLUGIN_WHATSAPP_INT_H
+#define PLUGIN_WHATSAPP_INT_H
+#include <catalyst/channel.h>
+#include <catalyst/plugin.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- error codes ------------------------------------------------------------------------------ */
+
+/* What a THROTTLE slows: every send of the number, or those to one recipient. */
+enum wa_scope { WA_SCOPE_NONE, WA_SCOPE_ACCOUNT, WA_SCOPE_PAIR };
+
+struct wa_verdict {
+    enum wf_class class;
+    enum wa_scope scope;
+    int is_held;        /* a penalty, not a rate: the wait is options.holdTime */
+    int is_deferred;    /* not now for this recipient, but other ways may do */
+    const char *reason; /* one of the send node's codes */
+};
+
+/* By the error's `code`; 0 when the answer holds none, then by the HTTP status. */
+struct wa_verdict wa_classify(int64_t code, int http_status);
+
+/* --- send ------------------------------------------------------------------------------------- */
+
+enum wa_kind {
+    KIND_TEXT,
+    KIND_TEMPLATE,
+    KIND_IMAGE,
+    KIND_DOCUMENT,
+    KIND_AUDIO,
+    KIND_VIDEO,
+    KIND_INTERACTIVE
+};
+
+struct send_config {
+    const wf_cred *credential;
+    wf_str phone_number_id, to, text, template_name, language, media_link, media_id, caption;
+    wf_str file_name, reply_to, message_id;
+    const wf_value *components, *interactive;
+    int kind, preview_url;
+    int64_t timeout_ms, hold_ms;
+};
+
+extern const char *const wa_kind_names[];
+
+/* Why a message was not made. */
+struct wa_refusal {
+    enum wf_class class;
+    const char *reason, *text;
+};
+
+/* The body of the request; NULL: `no` says why. */
+const wf_value *wa_message(const wf_host *h, wf_item *it, struct wa_refusal *no);
+/* Ends the item on port rejected. `code` 0: the message never left. */
+void wa_reject(const wf_host *h, wf_item *it, const struct wa_verdict *v, int64_t code,
+               const char *text);
+void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r);
+
+enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
+
+extern const wf_param send_params[];
+extern const wf_pair send_codes[];
+extern const char send_docs[];
+void send_process(const wf_host *h, wf_item *const *items, size_t n);
+int send_check(const wf_host *h, const void *config, char *why, size_t why_size);
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+struct events_config {
+    const wf_cred *credential;
+};
+
+enum { PORT_MESSAGES, PORT_STATUSES, PORT_ERRORS, PORT_CHALLENGE };
+
+/* Answers the question that subscribes a webhook and ends the item. */
+void wa_challenge(const wf_host *h, wf_item *it);
+
+extern const wf_param events_params[];
+extern const wf_pair events_codes[];
+extern const char events_docs[];
+void events_process(const wf_host *h, wf_item *const *items, size_t n);
+
+#endif
