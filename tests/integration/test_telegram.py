@@ -7,6 +7,7 @@ telegram-bot-api/api.json; without it that test is skipped by name."""
 import http.server
 import json
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import servers
 from test_nodes import Workflow
 
 TOKEN = "123456:AA-secret_Token"
+PICTURE = bytes(range(256)) * 4000  # many pieces of an upload
 ACCEPTED, REJECTED, UNKNOWN = range(3)
 
 
@@ -41,12 +43,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_POST(self):
+    def do_GET(self):
+        self.answer(200, PICTURE, {"content-type": "image/png"})
+
+    def parameters(self):
+        """Of a JSON body, or of a form: its parts by name as (head, bytes)."""
         body = self.rfile.read(int(self.headers["content-length"]))
+        boundary = self.headers["content-type"].partition("boundary=")[2].encode()
+        if not boundary:
+            return json.loads(body)
+        first, *parts, last = body.split(b"--" + boundary)
+        assert (first, last) == (b"", b"--\r\n")
+        parts = [part[2:-2].split(b"\r\n\r\n", 1) for part in parts]
+        return {head.split(b'"')[1].decode(): (head.decode(), value) for head, value in parts}
+
+    def answer(self, status, body, headers):
+        self.send_response(status)
+        for name, value in {"content-length": len(body), **headers}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = self.parameters()
         _, bot, method = self.path.split("/")
         api = self.server
         with api.lock:
-            api.requests.append((time.monotonic(), bot, method, json.loads(body)))
+            api.requests.append((time.monotonic(), bot, method, body))
             number = len(api.requests)
             step = api.script.pop(0) if api.script else None
         if step in ("hang", "drop"):
@@ -54,15 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 api.stopped.wait(20)
             self.close_connection = True
             return
-        chat = json.loads(body).get("chat_id", 0)
+        chat = body.get("chat_id", 0)
+        chat = int(chat[1]) if isinstance(chat, tuple) else chat
         status, answer, headers = step or (
             200, {"ok": True, "result": {"message_id": number, "chat": {"id": chat}}}, {})
-        answer = json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in {"content-length": len(answer), **headers}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(answer)
+        self.answer(status, json.dumps(answer).encode(), headers)
 
 
 @pytest.fixture
@@ -117,6 +136,38 @@ def test_sends(bot, api):
         assert api.requests[number - 1][3]["text"] == f"hello {item['n']}"
         assert item["send"] == {"outcome": "accepted", "channel": "telegram", "chat_id": "4711",
                                 "provider_id": str(number)}
+
+
+def test_uploads(catalyst, tmp_path, api):
+    """A picture that another node fetched."""
+    def step(name, kind, parameters, **more):
+        return {"id": name, "name": name, "type": f"catalyst.{kind}", "parameters": parameters,
+                **more}
+
+    def to(name):
+        return {"main": [[{"node": name, "type": "main", "index": 0}]]}
+
+    file, credentials = tmp_path / "upload.json", tmp_path / "credentials.json"
+    file.write_text(json.dumps({
+        "id": "w", "name": "w", "settings": {},
+        "connections": {"Start": to("Fetch"), "Fetch": to("Node")},
+        "nodes": [step("Start", "manualTrigger", {}),
+                  step("Fetch", "httpRequest", {"url": f"{api.url}/cat.png"}),
+                  step("Node", "telegram", {"operation": "sendPhoto", "chatId": "7",
+                                            "binaryData": True, "caption": "a cat"},
+                       credentials={"telegramApi": {"name": "bot"}})]}))
+    credentials.write_text(json.dumps({"bot": {"type": "telegramApi", "data": {
+        "accessToken": TOKEN, "baseUrl": api.url}}}))
+    run = subprocess.run([catalyst, "run", file, "--credentials", credentials, "--output", "json"],
+                         capture_output=True, text=True, timeout=60)
+    result = json.loads(run.stdout)
+    assert result["status"] == "success" and TOKEN not in run.stdout + run.stderr
+    sent = result["nodes"]["Node"][0]["outputs"][ACCEPTED][0]["json"]["send"]
+    assert sent["provider_id"] == "1" and sent["chat_id"] == "7"
+    [(_, _, method, form)] = api.requests
+    assert method == "sendPhoto" and form["caption"][1] == b"a cat"
+    head, picture = form["photo"]
+    assert picture == PICTURE and 'filename="cat.png"' in head and "image/png" in head
 
 
 def test_refused(bot, api):
