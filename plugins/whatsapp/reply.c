@@ -13,8 +13,11 @@ static const char *masked(const wf_host *h, wf_item *it, const char *text)
     const struct send_config *c = h->config(it);
     wf_str token = h->secret(c->credential, "accessToken");
     const char *at = token.len ? strstr(text, token.ptr) : NULL;
-    for (; at; at = strstr(text, token.ptr))
-        text = h->fmt(it, "%.*s***%s", (int)(at - text), text, at + token.len).ptr;
+    while (at) {
+        size_t before = (size_t)(at - text);
+        text = h->fmt(it, "%.*s***%s", (int)before, text, at + token.len).ptr;
+        at = strstr(text + before + 3, token.ptr);
+    }
     return text;
 }
 

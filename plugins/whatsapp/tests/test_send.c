@@ -364,6 +364,18 @@ static void test_unknown(void **state)
     end(f, it);
 }
 
+/* A token that stands in its own mask. */
+static void test_odd_token(void **state)
+{
+    (void)state;
+    struct fake *f = begin_as(TEXT, "{\"accessToken\":\"*\",\"baseUrl\":\"http://h:1\"}");
+    fake_item(f, "{\"t\":\"hi\"}");
+    fake_reply(f, 400, "{\"error\":{\"message\":\"a*b*\",\"code\":190}}");
+    fake_run(f);
+    assert_non_null(strstr(fake_output_json(f, PORT_REJECTED, 0), "\"text\":\"a***b***\""));
+    fake_destroy(f);
+}
+
 /* A long text of the API is cut, at a character. */
 static void test_long_text(void **state)
 {
@@ -388,7 +400,8 @@ int main(void)
         cmocka_unit_test(test_limits),          cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_bad_credentials), cmocka_unit_test(test_refused_parameters),
         cmocka_unit_test(test_ports),           cmocka_unit_test(test_tried_again),
-        cmocka_unit_test(test_unknown),         cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_unknown),         cmocka_unit_test(test_odd_token),
+        cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
