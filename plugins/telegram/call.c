@@ -14,7 +14,7 @@ static const char *const parse_names[] = { NULL, "Markdown", "MarkdownV2", "HTML
 
 int call_refuse(struct call *call, const char *code, const char *why)
 {
-    call->class = "permanent-content";
+    call->class = WF_CLASS_PERMANENT_CONTENT;
     call->code = code;
     call->error = why;
     return -1;
@@ -45,19 +45,10 @@ static void add_number(struct call *call, const char *name, int64_t n)
         add(call, name, call->h->v->of_int(call->it, n));
 }
 
-/* Unicode code points of text whose UTF-8 the engine has checked. */
-static size_t characters(wf_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
 /* With a parse mode markup does not count, and only the Bot API knows what is markup. */
 static int check_length(struct call *call, const char *what, wf_str s, size_t max, int is_parsed)
 {
-    size_t n = characters(s);
+    size_t n = wf_text_count(s.ptr, s.len);
     if (n <= max || is_parsed)
         return 0;
     return call_refuse(
@@ -70,7 +61,7 @@ static int add_chat(struct call *call)
     char *end = NULL;
     if (!call->chat_id.len) {
         call_refuse(call, "request", "chatId is empty");
-        call->class = "permanent-recipient";
+        call->class = WF_CLASS_PERMANENT_RECIPIENT;
         return -1;
     }
     const char *id = call->chat_id.ptr;
@@ -235,7 +226,7 @@ static int build_body(struct call *call)
 static int refuse_account(struct call *call, const char *why)
 {
     call_refuse(call, "request", why);
-    call->class = "permanent-account";
+    call->class = WF_CLASS_PERMANENT_ACCOUNT;
     return -1;
 }
 

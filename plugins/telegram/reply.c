@@ -27,12 +27,7 @@ wf_str without_token(const wf_host *h, wf_item *it, wf_str text)
 static const wf_value *outside_text(const wf_host *h, wf_item *it, wf_str text)
 {
     text = without_token(h, it, text);
-    if (text.len > TEXT_BYTES_MAX) {
-        text.len = TEXT_BYTES_MAX;
-        while (text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
-            text.len--;
-    }
-    return h->v->of_str(it, text.ptr, text.len);
+    return h->v->of_str(it, text.ptr, wf_text_cut(text.ptr, text.len, TEXT_BYTES_MAX));
 }
 
 static void leave(const wf_host *h, wf_item *it, unsigned port, const wf_value *send)
@@ -50,22 +45,24 @@ static const wf_value *configured_chat(const wf_host *h, wf_item *it)
                : NULL;
 }
 
-void reject(const wf_host *h, wf_item *it, const char *class, const char *code, wf_str text)
+void reject(const wf_host *h, wf_item *it, enum wf_class class, const char *code, wf_str text)
 {
     const wf_value *said = outside_text(h, it, text);
-    if (!strcmp(class, "permanent-account"))
+    if (class == WF_CLASS_PERMANENT_ACCOUNT)
         h->log(h->inst(it), WF_ERROR, "telegram.account", "the bot cannot send: %s",
                h->v->text(it, said).ptr);
     leave(h, it, PORT_REJECTED,
-          h->build(it, "{s:s,s:s,s:v,s:s,s:s,s:v}", "outcome", "rejected", "channel", "telegram",
-                   "chat_id", configured_chat(h, it), "class", class, "code", code, "text", said));
+          h->build(it, "{s:s,s:s,s:v,s:s,s:s,s:v}", "outcome", wf_outcome_name(WF_OUTCOME_REJECTED),
+                   "channel", "telegram", "chat_id", configured_chat(h, it), "class",
+                   wf_class_name(class), "code", code, "text", said));
 }
 
 static void leave_unknown(const wf_host *h, wf_item *it, wf_str text)
 {
     leave(h, it, PORT_UNKNOWN,
-          h->build(it, "{s:s,s:s,s:v,s:v}", "outcome", "unknown", "channel", "telegram", "chat_id",
-                   configured_chat(h, it), "text", outside_text(h, it, text)));
+          h->build(it, "{s:s,s:s,s:v,s:v}", "outcome", wf_outcome_name(WF_OUTCOME_UNKNOWN),
+                   "channel", "telegram", "chat_id", configured_chat(h, it), "text",
+                   outside_text(h, it, text)));
 }
 
 static void accept(const wf_host *h, wf_item *it, const wf_value *answer)
@@ -74,8 +71,9 @@ static void accept(const wf_host *h, wf_item *it, const wf_value *answer)
     const wf_value *chat = h->v->path(answer, "result.chat.id");
     wf_str number = h->v->text(it, id);
     leave(h, it, PORT_ACCEPTED,
-          h->build(it, "{s:s,s:s,s:v,s:v}", "outcome", "accepted", "channel", "telegram",
-                   "provider_id", id ? h->v->of_str(it, number.ptr, number.len) : NULL, "chat_id",
+          h->build(it, "{s:s,s:s,s:v,s:v}", "outcome", wf_outcome_name(WF_OUTCOME_ACCEPTED),
+                   "channel", "telegram", "provider_id",
+                   id ? h->v->of_str(it, number.ptr, number.len) : NULL, "chat_id",
                    chat ? h->v->of_str(it, h->v->text(it, chat).ptr, h->v->text(it, chat).len)
                         : configured_chat(h, it)));
 }
@@ -96,7 +94,7 @@ static int says(const char *text, const char *part)
 }
 
 /* 400 covers both: the Bot API tells them apart by its description only. */
-static const char *class_of(int code, const char *description)
+static enum wf_class class_of(int code, const char *description)
 {
     static const char *const recipient[] = { "chat not found",
                                              "user not found",
@@ -110,13 +108,13 @@ static const char *class_of(int code, const char *description)
                                              "is deactivated",
                                              NULL };
     if (code == 403)
-        return "permanent-recipient";
+        return WF_CLASS_PERMANENT_RECIPIENT;
     if (code != 400 && code != 413)
-        return "permanent-account";
+        return WF_CLASS_PERMANENT_ACCOUNT;
     for (int i = 0; recipient[i]; i++)
         if (says(description, recipient[i]))
-            return "permanent-recipient";
-    return "permanent-content";
+            return WF_CLASS_PERMANENT_RECIPIENT;
+    return WF_CLASS_PERMANENT_CONTENT;
 }
 
 static void fail_throttled(const wf_host *h, wf_item *it, const wf_reply *r, const wf_value *answer)

@@ -4,7 +4,9 @@
  */
 #ifndef PLUGIN_TELEGRAM_INT_H
 #define PLUGIN_TELEGRAM_INT_H
+#include <catalyst/channel.h>
 #include <catalyst/plugin.h>
+#include <catalyst/text.h>
 #include <string.h>
 
 enum { OP_MESSAGE, OP_PHOTO, OP_DOCUMENT, OP_EDIT, OP_ANSWER };
@@ -29,7 +31,8 @@ struct call {
     wf_str chat_id;       /* where to: the config's, or where that chat has moved */
     const wf_value *body; /* the method's parameters */
     const wf_value *markup;
-    const char *class, *code, *error; /* why there can be no request */
+    enum wf_class class; /* why there can be no request; so are the next */
+    const char *code, *error;
     wf_pair headers[2];
     wf_request request;
 };
@@ -45,7 +48,7 @@ int call_refuse(struct call *call, const char *code, const char *why);
 /* What an answer means: ends the item, or returns the chat to send to instead. `may_move` 0: the
  * item was sent to another chat already. The result's ptr is NULL when the item was ended. */
 wf_str reply_take(const wf_host *h, wf_item *it, const wf_reply *r, int may_move);
-void reject(const wf_host *h, wf_item *it, const char *class, const char *code, wf_str text);
+void reject(const wf_host *h, wf_item *it, enum wf_class class, const char *code, wf_str text);
 /* `text` with every occurrence of the bot's token replaced. */
 wf_str without_token(const wf_host *h, wf_item *it, wf_str text);
 

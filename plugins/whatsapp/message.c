@@ -6,15 +6,6 @@
 
 enum { TEXT_MAX = 4096, CAPTION_MAX = 1024, CALLBACK_MAX = 512, TO_MIN = 5, TO_MAX = 20 };
 
-/* Code points. */
-static size_t characters(wf_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
 static const wf_value *refuse(struct wa_refusal *no, enum wf_class class, const char *reason,
                               const char *text)
 {
@@ -30,7 +21,7 @@ static const wf_value *refuse_input(struct wa_refusal *no, const char *text)
 static int is_too_long(const wf_host *h, wf_item *it, const char *what, wf_str s, size_t most,
                        struct wa_refusal *no)
 {
-    size_t n = characters(s);
+    size_t n = wf_text_count(s.ptr, s.len);
     if (n <= most)
         return 0;
     refuse(no, WF_CLASS_PERMANENT_CONTENT, "limit",

@@ -30,12 +30,7 @@ static const char *error_text(const wf_host *h, wf_item *it, const wf_value *err
     if (!text.len)
         text = h->fmt(it, "HTTP %d", status);
     const char *safe = masked(h, it, text.ptr);
-    size_t len = strlen(safe), most = TEXT_SHOWN;
-    if (len <= most)
-        return safe;
-    while (most > 0 && ((unsigned char)safe[most] & 0xc0) == 0x80)
-        most--;
-    return h->fmt(it, "%.*s", (int)most, safe).ptr;
+    return h->fmt(it, "%.*s", (int)wf_text_cut(safe, strlen(safe), TEXT_SHOWN), safe).ptr;
 }
 
 /* --- ends of an item -------------------------------------------------------------------------- */

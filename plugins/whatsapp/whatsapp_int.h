@@ -6,6 +6,7 @@
 #define PLUGIN_WHATSAPP_INT_H
 #include <catalyst/channel.h>
 #include <catalyst/plugin.h>
+#include <catalyst/text.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -166,6 +166,25 @@ static inline int wf_text_contains(const char *text, size_t len, const char *par
     return 1;
 }
 
+/* Code points of text that is UTF-8, as the engine's texts are. */
+static inline size_t wf_text_count(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* How many bytes of such a text to show when `most` is the limit: no character is cut in two. */
+static inline size_t wf_text_cut(const char *text, size_t len, size_t most)
+{
+    if (len <= most)
+        return len;
+    while (most && ((unsigned char)text[most] & 0xc0) == 0x80)
+        most--;
+    return most;
+}
+
 static inline int wf_text_ends(const char *text, size_t len, const char *part, size_t part_len,
                                int fold)
 {
