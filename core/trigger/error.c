@@ -228,7 +228,7 @@ static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, 
     list_init(&et->waiting);
     list_append(&host->errors->triggers, &et->link);
     struct lane_open_config config = { .trigger = &et->trigger,
-                                       .partition = host->instance * 64 + host->worker,
+                                       .partition = lane_of_worker(host),
                                        .user = et,
                                        .ready = on_lane_ready,
                                        .dropped = on_lane_dropped };

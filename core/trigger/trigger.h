@@ -113,6 +113,14 @@ static inline struct trigger *lane_trigger(const struct lane *lane)
 
 /* --- lanes: the common way to take one (lane_open.c) ------------------------------------------ */
 
+/* The partition of a source whose events have no place of their own: each worker of each engine has
+ * one. */
+enum { WORKERS_MAX = 64 };
+static inline uint32_t lane_of_worker(const struct trigger_host *host)
+{
+    return host->instance * WORKERS_MAX + host->worker;
+}
+
 struct lane_open;
 struct lane_open_config {
     struct trigger *trigger;

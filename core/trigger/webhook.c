@@ -419,7 +419,7 @@ static struct trigger *start(struct trigger_host *host, struct engine_plan *ep, 
     list_append(&host->webhooks->hooks, &hook->link);
     webhook_routes_changed(host->webhooks, host);
     struct lane_open_config config = { .trigger = &hook->trigger,
-                                       .partition = host->instance * 64 + host->worker,
+                                       .partition = lane_of_worker(host),
                                        .user = hook,
                                        .ready = on_lane_ready,
                                        .dropped = on_lane_dropped };
