@@ -4,6 +4,7 @@
  */
 #include "main/config.h"
 #include "base/log.h"
+#include "store/store.h"
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -59,7 +60,8 @@ static const struct setting settings[] = {
       "Address of health, metrics and state", 0, 0, false },
     { "admin-port", INT, AT(admin_port), "5679", "PORT",
       "Port of health, metrics and state; 0: any; -1: none", -1, 65535, false },
-    { "workers", INT, AT(workers), "0", "N", "Worker threads; 0: one per core", 0, 256, false },
+    { "workers", INT, AT(workers), "0", "N", "Worker threads; 0: one per core", 0, WORKERS_MAX,
+      false },
     { "workflows", LIST, AT(workflows), NULL, "PATH",
       "Workflow file, or folder of *.json; may be repeated; deployed at start", 0, 0, false },
     { "plugins", LIST, AT(plugins), NULL, "DIR", "A further folder of plugins; may be repeated", 0,

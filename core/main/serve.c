@@ -110,6 +110,8 @@ static int start_workers(struct server *s, struct err *err)
     const struct config *c = s->config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t n = c->workers ? (uint32_t)c->workers : cores > 0 ? (uint32_t)cores : 1;
+    if (n > WORKERS_MAX)
+        n = WORKERS_MAX;
     s->workers = xcalloc(n, sizeof *s->workers);
     if (http_config(s, err) != 0 || blob_dir_open(c->blob_dir, &s->blob_dir, err) != 0)
         return -1;

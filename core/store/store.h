@@ -213,6 +213,9 @@ int store_revision(struct store *s, uint64_t *revision, struct err *err);
 int store_source(struct store *s, wf_str workflow, wf_str node, wf_str kind, wf_str name,
                  uint32_t *id, struct err *err);
 
+/* Workers of one engine: lanes are numbered (instance, worker), so no engine may have more. */
+enum { WORKERS_MAX = 256 };
+
 /* Registers this engine and returns its number; a heartbeat keeps its lanes and parked executions.
  */
 int store_instance(struct store *s, wf_str name, uint32_t *instance, struct err *err);

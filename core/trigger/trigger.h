@@ -115,7 +115,6 @@ static inline struct trigger *lane_trigger(const struct lane *lane)
 
 /* The partition of a source whose events have no place of their own: each worker of each engine has
  * one. */
-enum { WORKERS_MAX = 64 };
 static inline uint32_t lane_of_worker(const struct trigger_host *host)
 {
     return host->instance * WORKERS_MAX + host->worker;
