@@ -234,6 +234,42 @@ enum {
     WF_NODE_ANY_INPUT = 8 /* several inputs: runs when one is there and no more can come (merge) */
 };
 
+/* --- triggers of plugins (since 1.1) ---------------------------------------------------------- */
+
+typedef struct wf_source wf_source;   /* one trigger node of one workflow on one worker, while it takes events */
+
+/* An event: it becomes one execution with one item. */
+typedef struct {
+    wf_str json;       /* an object: the item; copied */
+    uint64_t tag;      /* names it in stored() and ended(); 0: neither is called for it */
+    uint32_t flags;    /* WF_INBOUND_* */
+    uint32_t reserved; /* 0 */
+} wf_inbound;
+enum { WF_INBOUND_ENDED = 1 /* ended() is wanted for this event */ };
+
+/* What a trigger node does beside process(), which only hands the items on. open() makes its state, as for
+ * every node, and close() frees it; in between it is started and stopped, perhaps more than once. All [w]. */
+typedef struct {
+    uint32_t size;     /* sizeof(wf_trigger) */
+    uint32_t flags;    /* WF_TRIGGER_* */
+    /* From now on accept() may be called (service "trigger/1"). 0, or -1 with *why: the engine tells it and
+     * tries again with back-off where why->fault is WF_TRANSIENT. */
+    int (*start)(const wf_host *h, void *state, wf_source *source, wf_error *why);
+    /* No accept() any more: let sources outside know. stored() and ended() still come for what was taken. */
+    void (*stop)(const wf_host *h, void *state);
+    /* The events of these tags are in the journal (with durability none and at_least_once: taken over): the
+     * time to acknowledge outside. `ok` 0: they were not taken after all, and will not run. May be NULL. */
+    void (*stored)(const wf_host *h, void *state, const uint64_t *tags, size_t n, int ok);
+    /* The execution of an event that asked for it has ended and is durable: `json` is the first item that its
+     * last node gave, "" when there is none; `error` NULL, or why it failed. May be NULL. */
+    void (*ended)(const wf_host *h, void *state, uint64_t tag, wf_str json, const char *error);
+    /* After an accept() that did not take all: there is room again. May be NULL. */
+    void (*room)(const wf_host *h, void *state);
+    /* A sentence while it cannot take events, for the ready check; NULL: all is well. May be NULL. */
+    const char *(*trouble)(const wf_host *h, void *state);
+} wf_trigger;
+enum { WF_TRIGGER_SINGLE = 1 /* runs on one worker of all engines at a time: for sources that are polled */ };
+
 typedef struct {
     const char *type;                /* in full, "vendor.name": "acme.telegram"; ours begin with "catalyst." */
     const char *help;                /* one sentence */
@@ -261,6 +297,7 @@ typedef struct {
     /* For a node that works either way: given, both process functions must be there and this says, once per
      * node of a workflow, which one is called: 1 process_segments, 0 process. */
     int (*segments)(const void *config);
+    const wf_trigger *trigger;       /* since 1.1, with WF_NODE_TRIGGER: where its events come from; or NULL */
 } wf_node;
 
 /* --- what the engine gives -------------------------------------------------------------------- */
@@ -408,7 +445,53 @@ typedef struct {
     int (*respond)(wf_item *, int status, const wf_pair *headers, wf_str body);
 } wf_webhook;
 
+/* service "trigger/1", since 1.1: events of triggers into the engine. */
+typedef struct {
+    uint32_t size;
+    /* [w] For each event an execution, in this order. Returns how many were taken, from the first on; fewer
+     * than n when the engine is full or its store is down: keep the rest, room() says when to come again. */
+    size_t (*accept)(wf_source *, const wf_inbound *events, size_t n);
+} wf_triggers;
+
+/* service "sql/1", since 1.1: statements in the engine's own store, apart from any turn: what they do is
+ * durable when fn is called, and not undone when an item fails. Rows that belong to an item's outcome go to
+ * the ledger. The SQL is what PostgreSQL and SQLite have in common ($1, ON CONFLICT, RETURNING), or one text
+ * for each. */
+typedef struct {
+    const char *pg, *sqlite;   /* sqlite NULL: the same text */
+    const wf_str *params;      /* as text; ptr NULL: null. Copied */
+    uint32_t n_params, flags;  /* WF_SQL_* */
+} wf_statement;
+enum { WF_SQL_MUST_HIT = 1 /* no row hit: nothing of the whole transaction is done, and missed says which */ };
+typedef struct {
+    uint32_t size;
+    const char *error;         /* NULL: done. Else nothing was done, unless maybe_done */
+    int retryable, maybe_done; /* worth another try; the connection broke and the outcome is not known */
+    int missed;                /* index of the WF_SQL_MUST_HIT statement that hit no row; else -1 */
+    /* Of the last statement: rows it returned, or how many it changed. Borrowed until fn returns. */
+    size_t n_rows, n_columns;
+    const wf_str *cells;       /* n_rows * n_columns; ptr NULL: null */
+    uint64_t changed;
+} wf_rows;
+typedef void wf_rows_fn(const wf_host *h, void *arg, const wf_rows *rows);
+typedef struct {
+    uint32_t size;
+    /* [w] Runs n statements as one transaction; fn is called later on the worker, exactly once, also when the
+     * node was closed meanwhile (then with an error). -1: the engine has no store for it. */
+    int (*run)(wf_inst *, const wf_statement *statements, size_t n, wf_rows_fn *fn, void *arg);
+} wf_sql;
+
 /* --- the plugin ------------------------------------------------------------------------------- */
+
+/* A step of the plugin's own tables, since 1.1. Steps run in order of number, once for each store and plugin,
+ * in a transaction each, by `catalyst migrate` or the first engine that starts. Never change one that was
+ * released. Names of tables and functions begin with the plugin's name. */
+typedef struct {
+    uint32_t number;         /* 1, 2, 3 ... */
+    uint32_t reserved;       /* 0 */
+    const char *name;        /* a few words */
+    const char *pg, *sqlite; /* statements with semicolons; sqlite serves the memory store, too */
+} wf_migration;
 
 typedef struct {
     /* checked before anything else is read */
@@ -418,6 +501,7 @@ typedef struct {
     const wf_node *nodes; size_t n_nodes;
     const wf_cred_type *creds; size_t n_creds;
     const char *docs; /* Markdown; or NULL */
+    const wf_migration *migrations; size_t n_migrations; /* since 1.1; or NULL, 0 */
 } wf_plugin;
 
 #define WF_PLUGIN_SIZES .abi = WF_ABI, .size = sizeof(wf_plugin), .node_size = sizeof(wf_node), \
