@@ -180,6 +180,9 @@ struct fake {
     int64_t metrics[64];
     struct fake_wakeup *wakes;
     atomic_flag wakes_lock;
+    void *sql;                     /* fake_sql.h */
+    int (*pump)(struct fake *);    /* answers one thing that waits; 0: nothing does */
+    void (*at_end)(struct fake *); /* after close() */
     struct fake
         *next; /* all fakes that are alive: service() and wake() have no host to start from */
 };

@@ -29,6 +29,7 @@
  *   fake_create(entry, type)      one node of a plugin; type NULL: its first
  *   fake_cred(f, type, json)      a credential with its fields, for parameters that allow the type
  *   fake_service(f, name, table)  a service of the test's own ("loop/1"); table NULL: absent
+ *                                 ("sql/1" over SQLite, with the plugin's tables: fake_sql.h)
  *   fake_clock(f, ms)             the time now; it moves with fake_advance only
  *   fake_shrink(f, size)          an older engine: h->size is this, what lies behind is not there
  *   fake_start(f, params)         binds, then check(), shape() and open(). -1: see fake_error()
@@ -471,7 +472,8 @@ static inline int fake_works_by_segment(const struct fake *f)
 
 static inline void fake_settle(struct fake *f)
 {
-    while (fake_do_jobs(f) || fake_answer_requests(f) || fake_do_wakes(f))
+    while (fake_do_jobs(f) || fake_answer_requests(f) || fake_do_wakes(f) ||
+           (f->pump && f->pump(f)))
         ;
     int parked = 0;
     for (wf_item *it = f->items; it; it = it->next)
@@ -641,6 +643,8 @@ static inline void fake_destroy(struct fake *f)
             fake_wrong_use(f, "item %zu: still waits at the end of the test", it->number);
     if (f->started && f->node->close)
         f->node->close(&f->host, f->state);
+    if (f->at_end)
+        f->at_end(f);
     if (f->problem) {
         fprintf(stderr, "fake host: node '%s':\n%s\n", f->node->type, f->problem);
         abort();
