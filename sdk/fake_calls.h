@@ -45,6 +45,7 @@ struct wf_item {
     unsigned input;
     size_t number; /* from 0, for messages */
     uint32_t attempt;
+    int maybe_begun;
     int is_new, is_given, is_parked; /* waiting for fake_run; at the node; waiting for something */
     const void *config;
     const wf_value *params;     /* of its own, or NULL */
@@ -499,6 +500,8 @@ static inline const char *fake_h_key(wf_item *it)
 }
 
 static inline int64_t fake_h_now_ms(wf_item *it) { return it->fake->now_ms; }
+
+static inline int fake_h_maybe_begun(wf_item *it) { return it->maybe_begun; }
 
 static inline uint32_t fake_h_attempt(wf_item *it) { return it->attempt; }
 

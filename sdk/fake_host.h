@@ -37,6 +37,7 @@
  *   fake_item(f, json), fake_item_at(f, input, json)
  *   fake_params(it, json)         other parameters for this item
  *   fake_config(it, &config)      its config, ready made
+ *   fake_maybe_begun(it)          an earlier life of its execution may have begun the node
  *   fake_attempt(it, n), fake_part(it, name, bytes, len, mime_type, file_name)
  *   fake_execution(f)             items made after it belong to another execution (and segment)
  * Running
@@ -142,6 +143,7 @@ static inline void fake_fill_host(wf_host *h)
         .log = fake_h_log,
         .service = fake_h_service,
         .memory = fake_h_memory,
+        .maybe_begun = fake_h_maybe_begun,
     };
 }
 
@@ -281,6 +283,8 @@ static inline void fake_params(wf_item *it, const char *json)
 static inline void fake_config(wf_item *it, const void *config) { it->config = config; }
 
 static inline void fake_attempt(wf_item *it, uint32_t n) { it->attempt = n; }
+
+static inline void fake_maybe_begun(wf_item *it) { it->maybe_begun = 1; }
 
 static inline void fake_part(wf_item *it, const char *name, const void *bytes, size_t len,
                              const char *mime_type, const char *file_name)

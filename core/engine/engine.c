@@ -247,6 +247,7 @@ static void accept_one(const struct inbound *in)
     if (in->answer_accept)
         turn_answer_accept(e, in->accept_status);
     e->answer_data = in->answer_data;
+    e->maybe_begun = in->position < lane->taken ? BEGUN_MAYBE : BEGUN_NOT;
     struct inbound_item *items;
     size_t n = 0;
     struct err err;
@@ -272,7 +273,7 @@ void engine_accept(struct engine *en, const struct inbound *in, size_t n)
         accept_one(&in[i]);
 }
 
-int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
+static int restore(struct engine *en, struct lane *lane, const struct store_exec *saved, bool own,
                    struct err *err)
 {
     struct engine_plan *ep = engine_plan_of(en, saved->version);
@@ -284,7 +285,8 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
     struct exec *e = exec_create(lane, ep, saved->id.position);
     exec_set_state(e, EXEC_RUNNING);
     e->started_wall_us = saved->started_us;
-    e->restored = e->saved = true;
+    e->restored = e->saved = e->stored_here = true;
+    e->maybe_begun = own ? BEGUN_NOT : BEGUN_MAYBE;
     list_remove(&e->lane_link);
     list_append(&lane->saved, &e->lane_link);
     int64_t wake_us;
@@ -305,6 +307,18 @@ int engine_restore(struct engine *en, struct lane *lane, const struct store_exec
     e->sleep = ticket_take(en, TICKET_SLEEP, e, NULL, wake_us - en->now_wall_us);
     exec_set_state(e, EXEC_PARKED);
     return 0;
+}
+
+int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
+                   struct err *err)
+{
+    return restore(en, lane, saved, false, err);
+}
+
+int engine_restore_own(struct engine *en, struct lane *lane, const struct store_exec *saved,
+                       struct err *err)
+{
+    return restore(en, lane, saved, true, err);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */

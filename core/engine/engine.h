@@ -135,6 +135,9 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain);
 /* Recovery: a block whose outputs may not have left goes out again, oldest first, before new
  * events. */
 void engine_lane_resend(struct engine *en, struct lane *lane, const struct store_block *block);
+/* Events below `position` may have been run by an earlier owner of the lane, without a trace in the
+ * store: plugins ask (maybe_begun). */
+void engine_lane_taken(struct lane *lane, uint64_t position);
 void *lane_user(const struct lane *lane);
 struct exec_id lane_id(const struct lane *lane); /* source, partition; position: the next to take */
 enum durability lane_durability(const struct lane *lane);
@@ -183,10 +186,15 @@ struct inbound {
 size_t engine_room(const struct engine *en);
 /* Starts one execution per event. Positions a lane has seen already are dropped (and released). */
 void engine_accept(struct engine *en, const struct inbound *in, size_t n);
-/* Takes a parked execution back from the store (recovery, wake, retry of a failed one). The plan of
- * its version must have been added. 0, or -1 with *err: its state cannot be read. */
+/* Takes an execution back from the store that an earlier owner of the lane may have run further
+ * than its row says. The plan of its version must have been added. 0, or -1 with *err: its state
+ * cannot be read. */
 int engine_restore(struct engine *en, struct lane *lane, const struct store_exec *saved,
                    struct err *err);
+/* One that left memory, or was marked for retry, while this engine had the lane: its row says all.
+ */
+int engine_restore_own(struct engine *en, struct lane *lane, const struct store_exec *saved,
+                       struct err *err);
 
 /* A lane with executions that left memory and are due: its owner reads those of the store
  * (store_parked at the time of now) and gives them to engine_restore. NULL: none. Each lane is

@@ -220,6 +220,13 @@ struct kept {
     struct kept_state now, before;
 };
 
+/* Whether an earlier life of an execution may have run the nodes that it comes to. */
+enum begun {
+    BEGUN_NOT,
+    BEGUN_MAYBE,
+    BEGUN_ALL, /* it begins again with its trigger items, wherever it was */
+};
+
 #define exec_MAGIC 0x65786563u
 struct exec {
     uint32_t magic;
@@ -237,6 +244,8 @@ struct exec {
     bool begins_again;   /* its saved state is its trigger items: of a failed one nothing leaves */
     bool drowsy;         /* parked for so long that it leaves memory with the next turn */
     bool refused;        /* it failed because a row was: nothing of it left */
+    uint8_t maybe_begun; /* enum begun */
+    bool stored_here;    /* each_step: the store knows that it stands where it stands */
     uint8_t answer_data; /* enum answer_data */
     struct link link;    /* of its state */
     struct link lane_link; /* lane->unsaved, lane->saved or lane->done */
@@ -337,6 +346,7 @@ struct lane {
     uint32_t source, partition;
     uint64_t epoch;
     uint64_t next;      /* position to take next */
+    uint64_t taken;     /* positions below it may have been run by an earlier owner */
     uint64_t committed; /* position in the store */
     uint64_t seq;       /* last block given out */
     uint64_t released, released_committed;

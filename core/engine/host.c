@@ -79,6 +79,8 @@ static int64_t host_now_ms(wf_item *it) { return it->e->en->now_wall_us / 1000; 
 
 static uint32_t host_attempt(wf_item *it) { return it->attempt; }
 
+static int host_maybe_begun(wf_item *it) { return it->e->maybe_begun != BEGUN_NOT; }
+
 static void *host_alloc(wf_item *it, size_t bytes) { return arena_zalloc(&it->e->arena, bytes); }
 
 static wf_str host_fmt(wf_item *it, const char *format, ...)
@@ -615,6 +617,7 @@ void host_init(struct engine_host *host, struct engine *en)
         .log = host_log,
         .service = service_find,
         .memory = host_memory,
+        .maybe_begun = host_maybe_begun,
     };
 }
 

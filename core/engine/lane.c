@@ -161,6 +161,8 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     lane_lose(lane);
 }
 
+void engine_lane_taken(struct lane *lane, uint64_t position) { lane->taken = position; }
+
 void *lane_user(const struct lane *lane) { return lane->user; }
 
 struct exec_id lane_id(const struct lane *lane)

@@ -7,7 +7,7 @@
  * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
  * "memory":[{"n":node, "v":value, "l":[[item..]..]}..],
  * "rows":[[table,row,unique,node]..], "raw":base64,
- * "wake":of its next try, "deadline":of its timeout}
+ * "wake":of its next try, "deadline":of its timeout, "begun":n}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
  * version never changes. The node an execution stands at is the top of the stack, with its whole
@@ -19,7 +19,8 @@
  *
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
  * do it twice. All of one whose row was refused stays, so it is saved. `outputIndex` is what its
- * next output is called, so that no two that leave share a name.
+ * next output is called, so that no two that leave share a name. `begun`: it came from the store or
+ * was repeated itself, so an earlier life may have been further than this (enum begun).
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -412,6 +413,8 @@ bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only)
     add_times(b, e);
     if (e->n_outputs)
         strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
+    if (e->maybe_begun)
+        strbuf_addf(b, ",\"begun\":%u", e->maybe_begun);
     if (e->key.len && !e->answered) {
         strbuf_adds(b, ",\"key\":[");
         strbuf_add_json(b, e->key.ptr, e->key.len);
@@ -689,6 +692,17 @@ static void load_key(struct loader *l, const struct json *v)
     e->key_marked = true;
 }
 
+static void load_begun(struct loader *l, const struct json *doc)
+{
+    struct exec *e = l->e;
+    const struct json *saved = JSON_GET(doc, "begun");
+    uint8_t begun = saved ? (uint8_t)int_of(l, saved, BEGUN_ALL) : BEGUN_NOT;
+    if (!JSON_GET(doc, "stack"))
+        begun = BEGUN_ALL;
+    if (begun > e->maybe_begun)
+        e->maybe_begun = begun;
+}
+
 int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err)
 {
     struct json doc;
@@ -706,6 +720,7 @@ int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err)
                        "its message did not parse; send it again once it is mended");
     const struct json *raw = JSON_GET(&doc, "raw"), *index = JSON_GET(&doc, "outputIndex");
     e->n_outputs = index ? (uint32_t)int_of(&l, index, UINT32_MAX) : 0;
+    load_begun(&l, &doc);
     load_key(&l, JSON_GET(&doc, "key"));
     if (raw)
         l.bad |= !base64_decode(&e->arena, json_str(raw).ptr, json_str(raw).len, &e->raw);

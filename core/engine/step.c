@@ -329,6 +329,7 @@ void step_finish(struct exec *e)
         memory_run_ended(e, node->index);
     e->seg.inst = NULL;
     e->dirty = true;
+    e->stored_here = false;
     if (e->ep->plan->settings.durability == DURABILITY_EACH_STEP && acts_outside(node)) {
         send_all(e, node, outputs);
         exec_set_state(e, EXEC_HELD);
@@ -419,8 +420,7 @@ static bool release_waiting(struct exec *e)
     return false;
 }
 
-/* The step is not taken, and stays: another try of the execution begins with it. */
-static void refuse(struct exec *e, const struct step *s, const struct item_error *error)
+static void put_back(struct exec *e, const struct step *s)
 {
     if (e->n_stack == e->stack_size)
         stack_grow(e);
@@ -428,6 +428,12 @@ static void refuse(struct exec *e, const struct step *s, const struct item_error
     *top = *s;
     if (top->n_inputs == 1)
         top->inputs = &top->one;
+}
+
+/* The step is not taken, and stays: another try of the execution begins with it. */
+static void refuse(struct exec *e, const struct step *s, const struct item_error *error)
+{
+    put_back(e, s);
     e->node_runs--;
     exec_fail(e, s->node, 0, error);
 }
@@ -458,9 +464,23 @@ static void stand(struct exec *e, const struct step *s)
     exec_set_state(e, EXEC_READY);
 }
 
+/* each_step: what must not happen twice begins when the store knows that it may. */
+static bool needs_storing(const struct exec *e, const struct step *s)
+{
+    const struct plan_node *node = exec_node(e, s->node);
+    return !e->stored_here && e->ep->plan->settings.durability == DURABILITY_EACH_STEP &&
+           node->type && (node->type->node.flags & WF_NODE_ONCE) && !node->disabled;
+}
+
 /* Stands at the node of a step, unless the execution has gone too far. */
 static void enter(struct exec *e, const struct step *s)
 {
+    if (needs_storing(e, s)) {
+        put_back(e, s);
+        e->dirty = true;
+        exec_set_state(e, EXEC_HELD);
+        return;
+    }
     if (++e->node_runs > e->ep->plan->settings.max_node_runs) {
         refuse(e, s, endless(e));
         return;

@@ -498,6 +498,11 @@ static void let_held_go(struct turn *t)
     struct exec *e;
     LIST_EACH(e, &t->held, struct exec, link)
     {
+        /* Nothing beyond this was reached before: it would stand in the store instead. */
+        if (e->ep->plan->settings.durability == DURABILITY_EACH_STEP &&
+            e->maybe_begun == BEGUN_MAYBE)
+            e->maybe_begun = BEGUN_NOT;
+        e->stored_here = true;
         exec_set_state(e, EXEC_RUNNING);
         step_next(e);
     }

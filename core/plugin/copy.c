@@ -16,7 +16,8 @@ enum {
     NODES_MAX = 1000,
     NAMES_MAX = 64, /* ports, inputs */
     CONFIG_MAX = 1 << 20,
-    NODE_FLAGS = WF_NODE_TRIGGER | WF_NODE_EFFECT | WF_NODE_SEGMENT | WF_NODE_ANY_INPUT,
+    NODE_FLAGS =
+        WF_NODE_TRIGGER | WF_NODE_EFFECT | WF_NODE_SEGMENT | WF_NODE_ANY_INPUT | WF_NODE_ONCE,
 };
 
 /* What every plugin must at least know of a struct, and where it may not have padding at the end.
@@ -194,6 +195,8 @@ static int check_calls(const wf_node *node, struct err *err)
         return err_set(err, ERR_INVALID,
                        "has a %s() that is never called: its flags %s WF_NODE_SEGMENT",
                        segment ? "process" : "process_segments", segment ? "hold" : "do not hold");
+    if (node->flags & WF_NODE_ONCE && !(node->flags & WF_NODE_EFFECT))
+        return err_set(err, ERR_INVALID, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
     if (node->close && !node->open)
         return err_set(err, ERR_INVALID, "has close() without open()");
     if (node->config_size > CONFIG_MAX)

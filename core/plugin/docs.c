@@ -186,6 +186,8 @@ static void add_facts(struct strbuf *b, const struct node_type *type)
         strbuf_adds(
             b,
             "- Acts on the outside: durability `each_step` stores its results before going on\n");
+    if (node->flags & WF_NODE_ONCE)
+        strbuf_adds(b, "- Is not repeated blindly: durability `each_step` stores its input, too\n");
     if (node->group)
         strbuf_addf(b, "- Group: %s\n", node->group);
     add_names(b, "Inputs", node->inputs);

@@ -56,6 +56,28 @@ static void on_bad_message(struct kafka_trigger *k, rd_kafka_message_t *m)
     rd_kafka_message_destroy(m);
 }
 
+/* What stands in the log now, an earlier owner may have run; what comes later it cannot. The end is
+ * known with the first answer of the broker, so before its first message. */
+static void bound_taken(struct kafka_trigger *k, struct kafka_lane *kl)
+{
+    int64_t low, high;
+    if (rd_kafka_get_watermark_offsets(k->rk, kl->topic, kl->partition, &low, &high) != 0 ||
+        high < 0)
+        return;
+    kl->had_owner = false;
+    engine_lane_taken(kl->lane, (uint64_t)high);
+}
+
+static void bound_all(struct kafka_trigger *k)
+{
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (kl->had_owner && kl->lane && kl->ready)
+            bound_taken(k, kl);
+    }
+}
+
 static bool to_inbound(struct kafka_trigger *k, rd_kafka_message_t *m, struct inbound *in)
 {
     if (m->err) {
@@ -67,6 +89,8 @@ static bool to_inbound(struct kafka_trigger *k, rd_kafka_message_t *m, struct in
         rd_kafka_message_destroy(m);
         return false;
     }
+    if (kl->had_owner)
+        bound_taken(k, kl);
     *in = (struct inbound){ .lane = kl->lane,
                             .position = (uint64_t)m->offset,
                             .event = m,
@@ -116,6 +140,7 @@ static void on_poll(void *arg)
     struct kafka_trigger *k = arg;
     k->more = true;
     move_offsets(k);
+    bound_all(k);
     timer_start(k->t.host->loop, &k->poll_timer, POLL_US);
     k->t.host->poke(k->t.host->ctx);
 }

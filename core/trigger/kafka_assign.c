@@ -118,9 +118,13 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
                  kl->partition, err->text);
         log_error("kafka", "trigger.lane", "%s", k->trouble);
         kafka_lane_free(kl);
-    } else if (kafka_has_journal(k)) {
-        kl->start = (int64_t)lane_id(lane).position;
-        kl->position = kl->moved = (uint64_t)kl->start;
+    } else {
+        if (kafka_has_journal(k)) {
+            kl->start = (int64_t)lane_id(lane).position;
+            kl->position = kl->moved = (uint64_t)kl->start;
+        }
+        if (kl->had_owner)
+            engine_lane_taken(lane, UINT64_MAX); /* until it is known */
     }
     if (--k->opening == 0 && k->assigning)
         assign_now(k);
@@ -162,6 +166,7 @@ static void on_lane_assigned(void *user, const struct store_lane *at)
     struct kafka_lane *kl = user;
     kl->source = at->source;
     kl->epoch = at->epoch;
+    kl->had_owner = at->epoch > 1;
     kl->released = kl->seq = kafka_mark_released(&kl->found, at);
     kl->position = kl->moved = at->position;
 }
@@ -287,7 +292,8 @@ static void add_lane(struct kafka_trigger *k, const rd_kafka_topic_partition_t *
     *kl = (struct kafka_lane){ .trigger = &k->t,
                                .topic = xstrdup(at->topic),
                                .partition = at->partition,
-                               .start = RD_KAFKA_OFFSET_STORED };
+                               .start = RD_KAFKA_OFFSET_STORED,
+                               .had_owner = true };
     if (generation)
         kl->generation = kafka_generation_ref(generation);
     list_append(&k->lanes, &kl->link);

@@ -74,7 +74,9 @@ struct kafka_lane {
     int32_t partition;
     int64_t start; /* offset to read from */
     bool ready, gone;
-    bool canceled; /* while it was opened: callbacks are still to come */
+    bool canceled;  /* while it was opened: callbacks are still to come */
+    bool had_owner; /* messages up to the end of its log may have been run: that end is not known
+                       yet */
     /* With transactions, else generation is NULL: */
     struct kafka_generation *generation;
     struct kafka_mark found; /* with the group's committed offset */

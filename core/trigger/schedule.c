@@ -63,6 +63,7 @@ struct schedule {
     int64_t due_ms;   /* -1: never */
     int64_t since_ms; /* a lane without position: nothing before this was missed */
     bool asking;      /* the store owes an answer that comes to us */
+    bool had_owner;   /* the lane, before it was taken */
     bool idle;        /* not worker 0 */
     bool stopping;
     void (*gone)(void *ctx);
@@ -281,12 +282,19 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
     s->opening = NULL;
     s->lane = lane;
     if (lane) {
+        /* The owner before us may have run a fire time and died before its commit. */
+        engine_lane_taken(lane, s->had_owner ? (uint64_t)now_ms() : 0);
         settle(s);
         return;
     }
     log_error("schedule", "lane", "workflow '%s': %s", engine_plan_get(s->trigger.ep)->name,
               err->text);
     sleep_ms(s, AGAIN_MS);
+}
+
+static void on_lane_assigned(void *user, const struct store_lane *at)
+{
+    ((struct schedule *)user)->had_owner = at->epoch > 1;
 }
 
 static void on_lane_dropped(void *user)
@@ -298,9 +306,11 @@ static void on_lane_dropped(void *user)
 
 static void open_lane(struct schedule *s)
 {
-    struct lane_open_config config = {
-        .trigger = &s->trigger, .user = s, .ready = on_lane_ready, .dropped = on_lane_dropped
-    };
+    struct lane_open_config config = { .trigger = &s->trigger,
+                                       .user = s,
+                                       .assigned = on_lane_assigned,
+                                       .ready = on_lane_ready,
+                                       .dropped = on_lane_dropped };
     struct lane_open *opening = lane_open_start(&config);
     if (!s->lane)
         s->opening = opening;

@@ -26,7 +26,7 @@ static void on_found(void *ctx, const struct store_exec *exec, const struct err 
     }
     w->looked_got++;
     struct lane *lane = engine_lane_find(w->out.engine, exec->id.source, exec->id.partition);
-    if (!lane || engine_restore(w->out.engine, lane, exec, &err) == 0)
+    if (!lane || engine_restore_own(w->out.engine, lane, exec, &err) == 0)
         return;
     if (err.code == ERR_NOT_FOUND)
         deploy_adopt(w, lane, exec);

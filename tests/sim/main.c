@@ -67,7 +67,7 @@ static const char definition[] =
     NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") ","
     NODE("Book", "sim.book", "{}") "," NODE("Send", "sim.send", "{}") ","
     NODE_WITH("Act", "sim.act", "%s", "{\"field\":\"mid\"}") ","
-    NODE("Late", "sim.wait", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
+    NODE("Late", "sim.once", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
     "],\"connections\":{"
     EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE("Book", "Send") ","
     EDGE("Send", "Act") ",\"Act\":{\"main\":[" TO("Late") "%s]}," EDGE("Late", "Again")

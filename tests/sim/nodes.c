@@ -106,9 +106,24 @@ static void retry(const wf_host *h, wf_item *it, char node)
     h->retry(it, 50, "not yet");
 }
 
+/* Where an earlier life of the execution was called, the node must be told. */
+static void begin(const wf_host *h, wf_item *it, char node)
+{
+    struct message *m = message_of(h, it);
+    const struct unit *u = unit_of(h, it);
+    uint64_t *begun = &m->begun[node == 'w' ? 0 : node == 'm' ? 1 : 2][field(h, it, "i")];
+    const struct sim_lane *lane = &world.lanes[field(h, it, "p")];
+    if (!owns_lane(u, lane))
+        return; /* it cannot know what the new owner does */
+    if (*begun && *begun != lane->epoch && !h->maybe_begun(it))
+        sim_fail("an earlier life began node '%c', and maybe_begun() denies it: %s", node, m->text);
+    *begun = lane->epoch;
+}
+
 static void wait_one(const wf_host *h, wf_item *it)
 {
     const struct config *c = h->config(it);
+    begin(h, it, c->field.ptr[0]);
     bool early = c->field.ptr[0] == 'w';
     switch ((enum sim_wait)field(h, it, c->field.ptr)) {
     case WAIT_REQUEST:
@@ -205,6 +220,13 @@ static const wf_node nodes[] = {
       .config_size = sizeof(struct config),
       .process = wait_all,
       .flags = WF_NODE_EFFECT },
+    { .type = "sim.once",
+      .help = "Waits as the message says, and must not begin twice without knowing it",
+      .ports = ports,
+      .params = params,
+      .config_size = sizeof(struct config),
+      .process = wait_all,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE },
     { .type = "sim.act",
       .help = "Sends outputs, writes a row, then waits as the message says",
       .ports = ports,

@@ -41,8 +41,10 @@ struct message {
     uint64_t handed;  /* epoch in which its row was handed out; 0: not since it was written */
     bool step_passed; /* each_step: the effect's result was let through */
     int64_t retried_us[3][4]; /* by waiting node and attempt: when it first asked for another try */
-    unsigned alarms;          /* error workflows that were started for it */
-    unsigned succeeded, failed;              /* columns of blocks that name it */
+    uint64_t begun[3][ITEMS_MAX]; /* by waiting node and item: the epoch of its latest call; 0: none
+                                     whose outcome is not known */
+    unsigned alarms;              /* error workflows that were started for it */
+    unsigned succeeded, failed;   /* columns of blocks that name it */
     unsigned rows_kept[ITEMS_MAX][ROWS_MAX]; /* ledger rows in the store */
     bool has_exec;                           /* its row in the store */
     struct store_exec exec;                  /* state is malloc'd */
@@ -62,6 +64,7 @@ struct sim_block {
 struct sim_lane {
     uint64_t epoch, position, block_seq, released;
     struct sim_block *blocks, *last;
+    uint64_t taken; /* positions below it were handed to an engine */
     unsigned n;
     struct message messages[MESSAGES_MAX];
     const struct unit *owner; /* who took it last, apart from the epoch: the judge of zombies */

@@ -232,6 +232,8 @@ static void keep_exec(const struct store_exec *e)
     struct message *m = sim_message(e->id.partition, e->id.position);
     m->has_exec = true;
     m->exec = *e;
+    if (e->status == STORE_ERROR) /* how its nodes ended is known */
+        memset(m->begun, 0, sizeof m->begun);
     sim_say("store: row of %u-%llu: %s, %zu bytes", e->id.partition,
             (unsigned long long)e->id.position, store_status_name(e->status), e->state.len);
     m->exec.node = m->exec.error = (wf_str){ "", 0 };

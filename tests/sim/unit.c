@@ -262,6 +262,7 @@ static void add_lane(struct unit *u, struct holding *h)
         .at = h->at, .plan = u->ep, .trigger = world.plan->triggers[0], .user = h
     };
     h->lane = engine_lane_add(u->engine, &config);
+    engine_lane_taken(h->lane, world.lanes[h->partition].taken);
 }
 
 static void resend(struct unit *u, struct holding *h)
@@ -290,7 +291,7 @@ static void restore(struct unit *u, struct holding *h, bool parked)
         if (engine_exec(u->engine, m->exec.id))
             sim_fail("%u-%u comes back and is in memory", h->partition, n);
         sim_say("unit %ld restores %u-%u", (long)(u - world.unit), h->partition, n);
-        if (engine_restore(u->engine, h->lane, &m->exec, &err) != 0)
+        if ((parked ? engine_restore : engine_restore_own)(u->engine, h->lane, &m->exec, &err) != 0)
             sim_fail("%u-%u: %s", h->partition, n, err.text);
         world.restored++;
     }
@@ -380,6 +381,8 @@ void unit_take(struct unit *u, struct holding *h, unsigned n)
                                   .build = build,
                                   .release = give_back };
     }
+    if (h->next > lane->taken)
+        lane->taken = h->next;
     u->accepted += k;
     engine_accept(u->engine, in, k);
 }

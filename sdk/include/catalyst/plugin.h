@@ -231,7 +231,10 @@ enum {
     WF_NODE_TRIGGER = 1, /* starts executions; process() only hands its items on                */
     WF_NODE_EFFECT = 2,  /* acts on the outside: each_step stores its results before going on   */
     WF_NODE_SEGMENT = 4, /* works over an execution's items: process_segments instead of process */
-    WF_NODE_ANY_INPUT = 8 /* several inputs: runs when one is there and no more can come (merge) */
+    WF_NODE_ANY_INPUT = 8, /* several inputs: runs when one is there and no more can come (merge) */
+    /* Since 1.1, with WF_NODE_EFFECT: what it does outside must not be done twice, and the other side does not
+     * honour key(). each_step stores its input before it is called, too: maybe_begun() is exact then. */
+    WF_NODE_ONCE = 16
 };
 
 /* --- triggers of plugins (since 1.1) ---------------------------------------------------------- */
@@ -368,6 +371,19 @@ struct wf_host {
      * on every call. It may hold plain data, wf_items that this node got in the same execution (to be given
      * to seg_pass() or as lineage in a later run), and values and alloc() memory of that execution. */
     void *(*memory)(wf_segment *, size_t bytes);
+
+    /* [w] Since 1.1: 1 when an earlier life of this execution may have begun what this node does outside for this
+     * item: in a process that died, or an engine that lost the lane. A node whose other side does not honour key()
+     * must not repeat it then, but say that the outcome is not known. It never is 1 for a first run, and retries
+     * in the same life do not make it 1 (attempt() tells of them). What is known depends on the durability:
+     *   each_step, WF_NODE_ONCE   exact: the store holds this node's input, and no result of it
+     *   each_step, other nodes    also 1 from an execution's restart, or the repetition of its event, to its first
+     *                             node with WF_NODE_EFFECT
+     *   the others                1 from there to its end
+     * It is 1 to the end, too, where an execution begins again with its trigger's items (see memory()).
+     * An event is taken for a repetition when the source had it before this engine took the lane, and another had
+     * the lane before; so after a restart all that waited outside is. */
+    int (*maybe_begun)(wf_item *);
 };
 /* What memory() holds is not saved: an execution that waits or failed begins again with its trigger's items
  * then. What it sent or wrote until it failed is dropped for that, and leaves with the repetition. Nodes that

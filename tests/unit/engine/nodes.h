@@ -71,6 +71,14 @@ EACH_ITEM(node_note)
     h->pass(it, 0);
 }
 
+/* Writes whether an earlier life may have begun it. */
+EACH_ITEM(node_tell)
+{
+    (void)c;
+    strbuf_addf(&seen.text, "%s%d ", h->inst_name(h->inst(it)), h->maybe_begun(it));
+    h->pass(it, 0);
+}
+
 /* Writes its key. */
 EACH_ITEM(node_key)
 {
@@ -372,6 +380,8 @@ static const wf_node test_nodes[] = {
     { ITEMS("test.readPart", node_read_part) },
     { ITEMS("test.respond", node_respond) },
     { ITEMS("test.effect", node_pass), .flags = WF_NODE_EFFECT },
+    { ITEMS("test.tell", node_tell), .flags = WF_NODE_EFFECT },
+    { ITEMS("test.once", node_tell), .flags = WF_NODE_EFFECT | WF_NODE_ONCE },
     { ITEMS("test.broken", node_pass), .open = open_broken },
     { NODE_TYPE("test.loop", two_ports), .process = node_loop },
     { SEGMENTS("test.count", node_count) },

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * maybe_begun(): what a node is told of earlier lives of its execution, in each durability.
+ */
+#include "harness.h"
+
+#define EACH_STEP     V1 ",\"durability\":\"each_step\""
+#define ONCE(name, x) N(name, "once", x, 0, "")
+#define TELL(name, x) N(name, "tell", x, 0, "")
+
+static char row_state[65536];
+static struct store_exec row;
+
+static void keep_row_of_turn(void)
+{
+    assert_non_null(rig.turn);
+    assert_int_equal(rig.turn->n_execs, 1);
+    row = rig.turn->execs[0];
+    assert_true(row.state.len < sizeof row_state);
+    memcpy(row_state, row.state.ptr, row.state.len);
+    row.state.ptr = row_state;
+}
+
+static void restore_in_new_engine(void)
+{
+    struct err err;
+    rig_restart();
+    rig.sources = 0;
+    rig_lane();
+    if (engine_restore(rig.en, rig.lane, &row, &err) != 0)
+        fail_msg("%s", err.text);
+    rig_run();
+}
+
+static void wake_latest(void)
+{
+    engine_woken(rig.en, seen.tickets[seen.n_tickets - 1], wake_fn(), STR("x"));
+    rig_run();
+}
+
+static void commit_all(void)
+{
+    for (int i = 0; i < 8 && commit_start(); i++) {
+        commit_ok();
+        rig_run();
+    }
+}
+
+static void first_run_has_not_begun(void **state)
+{
+    (void)state;
+    rig_flow(V1, TELL("A", 1) "," TELL("B", 2), E("In", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    expect_seen("A0 B0 ");
+}
+
+/* The event is one that an earlier owner of the lane may have taken. */
+static void repeated_event_to_its_end(void **state)
+{
+    (void)state;
+    rig_flow(V1, TELL("A", 1) "," TELL("B", 2), E("In", TO1("A")) "," E("A", TO1("B")));
+    engine_lane_taken(rig.lane, 1);
+    send_message("{}");
+    expect_seen("A1 B1 ");
+    send_message("{}");
+    expect_seen("A1 B1 A0 B0 ");
+}
+
+static void each_step_repeated_event_to_its_first_effect(void **state)
+{
+    (void)state;
+    rig_flow(EACH_STEP, TELL("A", 1) "," TELL("B", 2), E("In", TO1("A")) "," E("A", TO1("B")));
+    engine_lane_taken(rig.lane, 1);
+    send_message("{}");
+    expect_seen("A1 ");
+    commit_all();
+    expect_seen("A1 B0 ");
+}
+
+static void each_step_restored_at_an_effect(void **state)
+{
+    (void)state;
+    rig_flow(EACH_STEP, N("P", "park", 1, 0, "") "," TELL("A", 2) "," TELL("B", 3),
+             E("In", TO1("P")) "," E("P", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    wake_latest();
+    expect_seen("P A0 ");
+    restore_in_new_engine();
+    wake_latest();
+    expect_seen("P A0 P A1 ");
+    commit_all();
+    expect_seen("P A0 P A1 B0 ");
+}
+
+/* Before a node that must not begin twice the store has its input. */
+static void each_step_stores_the_input_first(void **state)
+{
+    (void)state;
+    rig_flow(EACH_STEP, ONCE("A", 1) "," ONCE("B", 2), E("In", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    expect_seen("");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_run();
+    expect_seen("A0 ");
+    assert_true(commit_start()); /* one commit says that A is done and B stands */
+    commit_ok();
+    rig_run();
+    expect_seen("A0 B0 ");
+    restore_in_new_engine();
+    expect_seen("A0 B0 A1 ");
+    commit_all();
+    expect_seen("A0 B0 A1 B0 ");
+}
+
+static void each_step_repeated_event_is_exact(void **state)
+{
+    (void)state;
+    rig_flow(EACH_STEP, ONCE("A", 1), E("In", TO1("A")));
+    engine_lane_taken(rig.lane, UINT64_MAX);
+    send_message("{}");
+    commit_all();
+    expect_seen("A0 ");
+}
+
+/* The row stands at the node before: that one was called, this one was not. */
+static void each_step_restored_before_a_once_node(void **state)
+{
+    (void)state;
+    rig_flow(EACH_STEP, N("P", "park", 1, 0, "") "," ONCE("A", 2),
+             E("In", TO1("P")) "," E("P", TO1("A")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    restore_in_new_engine();
+    wake_latest();
+    commit_all();
+    expect_seen("P P A0 ");
+}
+
+static void other_durabilities_do_not_store_first(void **state)
+{
+    (void)state;
+    rig_flow(V1, ONCE("A", 1), E("In", TO1("A")));
+    send_message("{}");
+    expect_seen("A0 ");
+    assert_int_equal(rig.commits, 0);
+}
+
+static void restored_to_its_end(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("P", "park", 1, 0, "") "," TELL("A", 2) "," TELL("B", 3),
+             E("In", TO1("P")) "," E("P", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    restore_in_new_engine();
+    wake_latest();
+    expect_seen("P P A1 B1 ");
+}
+
+/* What this engine put away itself, nobody has run since; what it had from others stays so. */
+static void own_rows_say_all(void **state)
+{
+    struct err err;
+    (void)state;
+    rig_flow(V1, N("P", "park", 1, 0, "") "," TELL("A", 2), E("In", TO1("P")) "," E("P", TO1("A")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_restart();
+    rig.sources = 0;
+    rig_lane();
+    assert_int_equal(engine_restore_own(rig.en, rig.lane, &row, &err), 0);
+    rig_run();
+    wake_latest();
+    expect_seen("P P A0 ");
+}
+
+static void saved_again_it_is_still_known(void **state)
+{
+    struct err err;
+    struct strbuf b;
+    (void)state;
+    rig_flow(V1, N("P", "park", 1, 0, "") "," TELL("A", 2), E("In", TO1("P")) "," E("P", TO1("A")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    restore_in_new_engine();
+    strbuf_init(&b, 1u << 20);
+    exec_save(&b, engine_exec(rig.en, row.id));
+    memcpy(row_state, b.ptr, b.len);
+    row.state.len = b.len;
+    strbuf_fini(&b);
+    rig_restart();
+    rig.sources = 0;
+    rig_lane();
+    assert_int_equal(engine_restore_own(rig.en, rig.lane, &row, &err), 0);
+    rig_run();
+    wake_latest();
+    expect_seen("P P P A1 ");
+}
+
+/* It begins again with its trigger's items: every node may have been run, whatever is stored. */
+static void begun_again_from_the_trigger(void **state)
+{
+    static const char anew[] =
+        "{\"v\":1,\"items\":[{\"j\":{},\"n\":0,\"r\":0,\"o\":0}],\"trigger\":[0]}";
+    struct err err;
+    (void)state;
+    rig_flow(EACH_STEP, ONCE("A", 1) "," ONCE("B", 2), E("In", TO1("A")) "," E("A", TO1("B")));
+    struct store_exec saved = {
+        .id = { 1, 0, 0 }, .version = 1, .status = STORE_WAITING, .state = str_of(anew)
+    };
+    assert_int_equal(engine_restore_own(rig.en, rig.lane, &saved, &err), 0);
+    rig_run();
+    commit_all();
+    expect_seen("A1 B1 ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(first_run_has_not_begun),
+        TEST(repeated_event_to_its_end),
+        TEST(each_step_repeated_event_to_its_first_effect),
+        TEST(each_step_restored_at_an_effect),
+        TEST(each_step_stores_the_input_first),
+        TEST(each_step_repeated_event_is_exact),
+        TEST(each_step_restored_before_a_once_node),
+        TEST(other_durabilities_do_not_store_first),
+        TEST(restored_to_its_end),
+        TEST(own_rows_say_all),
+        TEST(saved_again_it_is_still_known),
+        TEST(begun_again_from_the_trigger),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
