@@ -70,6 +70,7 @@ static void accept(const wf_host *h, wf_item *it, const wf_value *answer)
     const wf_value *id = h->v->path(answer, "result.message_id");
     const wf_value *chat = h->v->path(answer, "result.chat.id");
     wf_str number = h->v->text(it, id);
+    pace_went_well(h, it);
     leave(h, it, PORT_ACCEPTED,
           h->build(it, "{s:s,s:s,s:v,s:v}", "outcome", wf_outcome_name(WF_OUTCOME_ACCEPTED),
                    "channel", "telegram", "provider_id",
@@ -131,6 +132,7 @@ static void fail_throttled(const wf_host *h, wf_item *it, const wf_reply *r, con
     e.scope = c->operation == OP_ANSWER || !c->chat_id.len
                   ? NULL
                   : h->fmt(it, "chat:%.100s", c->chat_id.ptr).ptr;
+    pace_throttled(h, it, e.retry_after_ms);
     h->count(h->inst(it), COUNT_THROTTLED, 1);
     h->fail_with(it, &e, "%s: Telegram asks to wait", telegram_methods[c->operation]);
 }

@@ -86,6 +86,17 @@ static const wf_param params[] = {
       .show_if = FILES, .help = "As caption" },
     { WF_NAMED("options.timeout"), WF_F_MS(struct config, timeout_ms), .flags = WF_EXPR,
       .help = "How long a call may take; 0: 30 seconds" },
+    { WF_NAMED("options.rate"), WF_F_INT(struct config, bot_rate), .def = "30", .min = 0,
+      .max = 100000, .help = "Calls a second of the bot on one worker; 0: no limit" },
+    { WF_NAMED("options.chatInterval"), WF_F_MS(struct config, chat_interval_ms), .def = "1s",
+      .min = 0, .max = 3600000,
+      .help = "Between two calls for one chat, after a burst of 5; groups get 20 a minute; 0: no "
+              "limit for either" },
+    { WF_NAMED("options.maxWait"), WF_F_MS(struct config, max_wait_ms), .def = "1m", .min = 0,
+      .max = 3600000,
+      .help =
+          "How long an item may wait for its turn; one that would wait longer fails with `paced`, "
+          "which is retried later" },
     WF_END,
 };
 
@@ -106,6 +117,7 @@ static const wf_pair codes[] = {
     { "transport", "The Bot API was not reached; nothing was sent" },
     { "server", "The Bot API answered 5xx" },
     { "throttled", "The Bot API answered 429" },
+    { "paced", "Its turn would come later than options.maxWait" },
     { NULL, NULL },
 };
 static const wf_metric metrics[] = {
@@ -113,6 +125,7 @@ static const wf_metric metrics[] = {
     { WF_COUNTER, "telegram_rejected_total", NULL, "Items that were refused" },
     { WF_COUNTER, "telegram_unknown_total", NULL, "Calls that were sent and not answered" },
     { WF_COUNTER, "telegram_throttled_total", NULL, "Calls that were told to come back later" },
+    { WF_COUNTER, "telegram_paced_total", NULL, "Items that waited for their turn" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 
@@ -139,10 +152,9 @@ static void on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
         send_to(h, it, moved, on_moved_reply);
 }
 
-static void process(const wf_host *h, wf_item *const *items, size_t n)
+void telegram_send(const wf_host *h, wf_item *it)
 {
-    for (size_t i = 0; i < n; i++)
-        send_to(h, items[i], ((const struct config *)h->config(items[i]))->chat_id, on_reply);
+    send_to(h, it, ((const struct config *)h->config(it))->chat_id, on_reply);
 }
 
 /* --- the plugin ------------------------------------------------------------------------------- */
@@ -175,8 +187,13 @@ static const char docs[] =
     "answer to a\nbutton of 200 characters, and `callback_data` of 1 to 64 bytes. The Bot API "
     "counts *characters after\nentities parsing* (sendMessage, text), so a character is a Unicode "
     "code point here, and what has a\n`parseMode` is counted by the Bot API alone, which refuses "
-    "it as `permanent-content`. Pace: about one\nmessage a second for a chat, 20 a minute for a "
-    "group, 30 a second for a bot; what is faster is slowed by\nthe answers 429.\n"
+    "it as `permanent-content`.\n"
+    "\n"
+    "**Pace.** The Bot API takes about one message a second for a chat, 20 a minute for a group "
+    "and "
+    "30 a second\nfor a bot. What is faster waits here for its turn, in order for each chat; the "
+    "limits are those of one\nworker. A 429 shuts the chat for as long as it says and halves its "
+    "rate, which then recovers.\n"
     "\n"
     "Workflows that other editors made keep `additionalFields.parse_mode`, "
     "`.disable_notification` and\n`.caption`; a text without parse mode is sent as it is.\n"
@@ -197,7 +214,9 @@ static const wf_node nodes[] = {
       .ports = ports,
       .params = params,
       .config_size = sizeof(struct config),
-      .process = process,
+      .process = pace_items,
+      .open = pace_open,
+      .close = pace_close,
       .metrics = metrics,
       .codes = codes,
       .flags = WF_NODE_EFFECT,

@@ -5,6 +5,7 @@
 #ifndef PLUGIN_TELEGRAM_INT_H
 #define PLUGIN_TELEGRAM_INT_H
 #include <catalyst/channel.h>
+#include <catalyst/limiter.h>
 #include <catalyst/plugin.h>
 #include <catalyst/text.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 enum { OP_MESSAGE, OP_PHOTO, OP_DOCUMENT, OP_EDIT, OP_ANSWER };
 enum { PARSE_NONE, PARSE_MARKDOWN, PARSE_MARKDOWN_V2, PARSE_HTML };
 enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
-enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_THROTTLED };
+enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_THROTTLED, COUNT_PACED };
 
 struct config {
     int resource, operation, parse_mode, parse_mode_n8n;
@@ -20,6 +21,7 @@ struct config {
     const wf_cred *credential;
     wf_str chat_id, text, caption, caption_n8n, file, part, inline_id, callback_id;
     int64_t message_id, thread_id, reply_to, timeout_ms;
+    int64_t bot_rate, chat_interval_ms, max_wait_ms;
     const wf_value *markup;
 };
 
@@ -38,6 +40,22 @@ struct call {
 };
 
 extern const char *const telegram_methods[];
+
+/* How often a bot may send, and to one chat; items wait there for their turn. A node has none when
+ * the engine has no loop. */
+struct pace {
+    struct wf_gate gate;
+    struct wf_rate bot, chat, group;
+};
+void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);
+void pace_close(const wf_host *h, void *state);
+/* Calls the gate's go() for each item, now or when its turn has come. */
+void pace_items(const wf_host *h, wf_item *const *items, size_t n);
+/* The Bot API said 429 for this item's chat. */
+void pace_throttled(const wf_host *h, wf_item *it, int64_t wait_ms);
+void pace_went_well(const wf_host *h, wf_item *it);
+/* Sends one item (telegram.c). */
+void telegram_send(const wf_host *h, wf_item *it);
 
 /* Fills call->request. -1: call->class, ->code and ->error. */
 int call_build(struct call *call);

@@ -5,6 +5,7 @@
 #include "../telegram.c"
 #include "../call.c"
 #include "../form.c"
+#include "../pace.c"
 #include "../reply.c"
 #include "fake_cases.h"
 #include <stdio.h>
