@@ -64,8 +64,10 @@ const struct command commands[] = {
       "  catalyst credentials set cache redis host=127.0.0.1 password=secret --credentials-key "
       "catalyst.key\n",
       cmd_credentials },
-    { "migrate", "migrate", "Bring the store's schema up to date",
-      "  --check   only look; exit code 1: it is behind; 3: it is newer than this catalyst\n",
+    { "migrate", "migrate", "Bring the store's schema and the tables of plugins up to date",
+      "  --check   only look; exit code 1: it is behind; 3: it is newer than this catalyst\n\n"
+      "Plugins are those of the install and of the setting plugins. Every step is told, and runs "
+      "once.\n",
       cmd_migrate },
     { "version", "version", "Print the version", NULL, cmd_version },
     { 0 },

@@ -69,7 +69,7 @@ done:
 
 int cmd_check(struct config *c, const char **args, int n_args)
 {
-    struct definitions d;
+    struct definitions d = { 0 };
     struct err err;
     bool show_plan = arg_flag(args, &n_args, "--plan");
     if (!n_args)

@@ -27,12 +27,14 @@ static int read_vars(struct definitions *d, const char *path, struct err *err)
 int definitions_init(struct definitions *d, const struct config *c, struct store *store,
                      struct err *err)
 {
-    *d = (struct definitions){ .env_allow = (const char *const *)c->env_allow };
+    *d = (struct definitions){ .plugins = d->plugins,
+                               .env_allow = (const char *const *)c->env_allow };
     arena_init(&d->arena, NULL, 0);
     struct stat st;
     if (c->lua_dir && (stat(c->lua_dir, &st) != 0 || !S_ISDIR(st.st_mode)))
         return err_set(err, ERR_INVALID, "lua-dir: %s: there is no such folder", c->lua_dir);
-    d->plugins = plugins_load(c, err);
+    if (!d->plugins)
+        d->plugins = plugins_load(c, err);
     if (!d->plugins || (c->vars_file && read_vars(d, c->vars_file, err) != 0))
         return -1;
     d->credentials = credentials_load(c, d->plugins, store, err);

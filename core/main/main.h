@@ -66,6 +66,8 @@ const char **workflow_files(struct arena *a, const char *const *paths, struct er
 /* The install's folder, then those of the settings. Broken ones are told on stderr. NULL with *err.
  */
 struct plugin_set *plugins_load(const struct config *c, struct err *err);
+/* The tables they bring, for store_config; to be freed. */
+struct store_tables *plugins_tables(const struct plugin_set *set, size_t *n);
 
 /* --- credentials: credentials.c --------------------------------------------------------------- */
 
@@ -82,7 +84,8 @@ const wf_cred *credentials_find(void *ctx, wf_str id, wf_str name, const char *t
 
 enum { DEFINITION_CAP = 16 << 20 };
 
-/* What compiling needs, made once. */
+/* What compiling needs, made once. All zero before definitions_init; plugins that are loaded by
+ * then are taken over. */
 struct route_owners;
 struct definitions {
     struct arena arena;

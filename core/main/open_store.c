@@ -56,13 +56,26 @@ static void tell(struct server *s, const struct err *why, int64_t wait_ms)
 }
 
 /* [opener] */
+static void log_step(void *ctx, const char *plugin, int number, const char *name)
+{
+    (void)ctx;
+    if (plugin)
+        log_info("serve", "store.migrated", "plugin %s, step %d: %s", plugin, number, name);
+    else
+        log_info("serve", "store.migrated", "schema %d: %s", number, name);
+}
+
+/* [opener] */
 static void open_until(void *arg)
 {
     struct opening *o = arg;
     const struct config *c = o->s->config;
     struct store_config config = { .url = c->store,
                                    .retention_days = (uint32_t)c->retention_days,
-                                   .save_inputs = c->save_inputs };
+                                   .save_inputs = c->save_inputs,
+                                   .tables = o->s->tables,
+                                   .n_tables = o->s->n_tables,
+                                   .on_step = log_step };
     int64_t wait_ms = WAIT_MIN_MS;
     while (!(o->s->store = store_open(&config, c->migrate, o->err)) && o->err->retryable &&
            !serve_stopped_early()) {

@@ -51,3 +51,18 @@ fail:
     plugin_set_destroy(set);
     return NULL;
 }
+
+struct store_tables *plugins_tables(const struct plugin_set *set, size_t *n)
+{
+    size_t size = 0;
+    *n = 0;
+    while (plugin_at(set, size))
+        size++;
+    struct store_tables *tables = xcalloc(size + 1, sizeof *tables);
+    for (size_t i = 0; i < size; i++) {
+        const struct plugin *p = plugin_at(set, i);
+        if (p->n_migrations)
+            tables[(*n)++] = (struct store_tables){ p->name, p->migrations, p->n_migrations };
+    }
+    return tables;
+}

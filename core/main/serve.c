@@ -322,6 +322,16 @@ static int start_admin(struct server *s, struct err *err)
     return 0;
 }
 
+/* Before the store is opened: their tables are part of it. */
+static int load_plugins(struct server *s, struct err *err)
+{
+    s->definitions.plugins = plugins_load(s->config, err);
+    if (!s->definitions.plugins)
+        return -1;
+    s->tables = plugins_tables(s->definitions.plugins, &s->n_tables);
+    return 0;
+}
+
 static int start(struct server *s, struct err *err)
 {
     char name[300] = "engine";
@@ -370,6 +380,7 @@ static void stop(struct server *s)
         store_instance_leave(s->store, s->instance, &err);
     if (s->store)
         store_close(s->store);
+    free(s->tables);
     if (s->stops)
         log_info("serve", "stopped", "everything is closed");
 }
@@ -384,6 +395,8 @@ int cmd_serve(struct config *c, const char **args, int n_args)
     if (check_paths(c, &err) != 0)
         return say_error(EXIT_USAGE, "%s", err.text);
     int code = EXIT_OK;
+    if (load_plugins(&s, &err) != 0)
+        return say_error(EXIT_USAGE, "%s", err.text);
     s.loop = loop_create(&err);
     if (!s.loop || start_admin(&s, &err) != 0 || serve_open_store(&s, &err) != 0 ||
         start(&s, &err) != 0) {

@@ -22,6 +22,8 @@ struct server {
     const struct config *config;
     struct store *store;
     struct definitions definitions;
+    struct store_tables *tables; /* of the plugins */
+    size_t n_tables;
     uint32_t instance;
     struct offload *offload;
     struct kafka_settings kafka;

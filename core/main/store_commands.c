@@ -178,10 +178,27 @@ int cmd_executions(struct config *c, const char **args, int n_args)
 
 /* --- migrate, version ------------------------------------------------------------------------- */
 
-static void print_step(void *ctx, int version, const char *name)
+static void print_step(void *ctx, const char *plugin, int number, const char *name)
 {
     (void)ctx;
-    printf("schema %d: %s\n", version, name);
+    if (plugin)
+        printf("plugin %s, step %d: %s\n", plugin, number, name);
+    else
+        printf("schema %d: %s\n", number, name);
+}
+
+static void print_state(struct store *s, const struct store_config *config, int *code)
+{
+    struct err err;
+    int applied, newest;
+    if (store_migrate(s, false, NULL, NULL, &applied, &newest, &err) != 0) {
+        *code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+        return;
+    }
+    printf("schema is at %d of %d\n", applied, newest);
+    for (size_t i = 0; i < config->n_tables; i++)
+        printf("plugin %s is at %zu of %zu\n", config->tables[i].plugin, config->tables[i].n,
+               config->tables[i].n);
 }
 
 /* Of a store that could not be opened: `migrate` helps. */
@@ -195,19 +212,23 @@ int cmd_migrate(struct config *c, const char **args, int n_args)
 {
     struct err err;
     bool check = arg_flag(args, &n_args, "--check");
-    int applied, newest;
     if (args_done(args, n_args, "check") != EXIT_OK)
         return EXIT_USAGE;
-    struct store_config config = { .url = c->store };
-    struct store *s = store_open(&config, !check, &err);
-    if (!s)
-        return say_error(check && is_behind(&err) ? EXIT_FAILED : exit_of(&err), "%s", err.text);
+    struct plugin_set *plugins = plugins_load(c, &err);
+    if (!plugins)
+        return say_error(EXIT_USAGE, "%s", err.text);
+    struct store_config config = { .url = c->store, .on_step = print_step };
+    struct store_tables *tables = plugins_tables(plugins, &config.n_tables);
+    config.tables = tables;
     int code = EXIT_OK;
-    if (store_migrate(s, false, print_step, NULL, &applied, &newest, &err) != 0)
-        code = say_error(EXIT_UNREACHABLE, "%s", err.text);
+    struct store *s = store_open(&config, !check, &err);
+    if (s)
+        print_state(s, &config, &code);
     else
-        printf("schema is at %d of %d\n", applied, newest);
+        code = say_error(check && is_behind(&err) ? EXIT_FAILED : exit_of(&err), "%s", err.text);
     store_close(s);
+    free(tables);
+    plugin_set_destroy(plugins);
     return code;
 }
 

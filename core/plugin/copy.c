@@ -332,6 +332,38 @@ static int copy_creds(struct copy *c, struct plugin *p)
     return 0;
 }
 
+/* --- migrations ------------------------------------------------------------------------------- */
+
+static int check_migration(const wf_migration *step, size_t i, struct err *err)
+{
+    if (step->number != i + 1)
+        return err_set(err, ERR_INVALID, "migration %zu has the number %u: they count 1, 2, 3 ...",
+                       i + 1, step->number);
+    if (step->reserved)
+        return err_set(err, ERR_INVALID,
+                       "migration %zu: reserved is not 0: it needs a newer engine", i + 1);
+    if (!step->name || !step->name[0] || strlen(step->name) >= PARAM_NAME_MAX)
+        return err_set(err, ERR_INVALID, "migration %zu needs a name of a few words", i + 1);
+    if ((!step->pg || !step->pg[0]) && (!step->sqlite || !step->sqlite[0]))
+        return err_set(err, ERR_INVALID, "migration %zu (%s) has no statements", i + 1, step->name);
+    return 0;
+}
+
+/* Older plugins have none: copy_head filled what they do not know with zeros. */
+static int take_migrations(struct copy *c, struct plugin *p)
+{
+    size_t n = c->entry->n_migrations;
+    if (n > TABLE_ROWS_MAX || (n && !c->entry->migrations))
+        return err_set(c->err, ERR_LIMIT, "%zu migrations cannot be: %d are the most", n,
+                       TABLE_ROWS_MAX);
+    p->migrations = c->entry->migrations;
+    p->n_migrations = n;
+    for (size_t i = 0; i < n; i++)
+        if (check_migration(&p->migrations[i], i, c->err) != 0)
+            return -1;
+    return 0;
+}
+
 struct plugin *plugin_copy(struct arena *a, const wf_plugin *entry, const char *path,
                            struct err *err)
 {
@@ -351,7 +383,7 @@ struct plugin *plugin_copy(struct arena *a, const wf_plugin *entry, const char *
                           .request_size = head->request_size,
                           .error_size = head->error_size,
                           .output_size = head->output_size };
-    if (copy_creds(&c, p) != 0 || copy_nodes(&c, p) != 0) {
+    if (copy_creds(&c, p) != 0 || copy_nodes(&c, p) != 0 || take_migrations(&c, p) != 0) {
         err_context(err, "plugin '%s'", p->name);
         return NULL;
     }

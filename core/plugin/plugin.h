@@ -26,6 +26,8 @@ struct plugin {
     size_t n_nodes;
     const wf_cred_type *creds;
     size_t n_creds;
+    const wf_migration *migrations; /* numbered 1, 2 ... n_migrations; names and texts are there */
+    size_t n_migrations;
     /* Sizes of structs that this plugin makes while it runs: read them with plugin_struct_copy. */
     uint32_t request_size, error_size, output_size;
 };

@@ -12,18 +12,6 @@
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static struct store *mem_open(const struct store_config *config, bool migrate, struct err *err)
-{
-    (void)migrate, (void)err, (void)config;
-    struct mem_store *m = xcalloc(1, sizeof *m);
-    pthread_mutex_init(&m->lock, NULL);
-    map_init(&m->lanes);
-    map_init(&m->execs);
-    map_init(&m->uniques);
-    map_init(&m->keys);
-    return &m->base;
-}
-
 static void free_lane(struct mem_store *m, struct mem_lane *lane)
 {
     struct mem_block *b;
@@ -54,8 +42,24 @@ static void mem_close(struct store *s)
         free(row);
     }
     mem_free_admin(m);
+    mem_tables_close(m);
     pthread_mutex_destroy(&m->lock);
     free(m);
+}
+
+static struct store *mem_open(const struct store_config *config, bool migrate, struct err *err)
+{
+    struct mem_store *m = xcalloc(1, sizeof *m);
+    pthread_mutex_init(&m->lock, NULL);
+    map_init(&m->lanes);
+    map_init(&m->execs);
+    map_init(&m->uniques);
+    map_init(&m->keys);
+    m->base.config = *config;
+    if (mem_tables_open(m, config, migrate, err) == 0)
+        return &m->base;
+    mem_close(&m->base);
+    return NULL;
 }
 
 static int mem_migrate(struct store *s, bool run, store_on_migrate *report, void *ctx, int *applied,

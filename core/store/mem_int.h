@@ -70,6 +70,7 @@ struct mem_row {
 
 struct mem_store {
     struct store base;
+    struct mem_tables *tables; /* of plugins: mem_tables.c */
     pthread_mutex_t lock;
     struct mem_workflow *workflows;
     struct mem_version *versions;   /* version id is the index + 1 */
@@ -132,6 +133,20 @@ int mem_key_release(struct store *s, const struct store_key *key, struct err *er
 void mem_key_mark(struct mem_store *m, const struct store_key_mark *mark);
 /* Those that expired; INT64_MAX: all. */
 void mem_key_drop(struct mem_store *m, int64_t now_us);
+
+/* mem_tables.c: tables of plugins in a private SQLite. */
+int mem_tables_open(struct mem_store *m, const struct store_config *config, bool migrate,
+                    struct err *err);
+void mem_tables_close(struct mem_store *m);
+/* Whether a row goes to a table of a plugin's migration. ctx: the store; with the tables' lock. */
+bool mem_tables_want(void *ctx, const struct store_row *row);
+/* With the store's lock held: locks the tables, begins a transaction, inserts the job's rows. */
+void mem_tables_begin(struct mem_store *m, struct job *job);
+/* Ends it, as the turn ends. */
+void mem_tables_end(struct mem_store *m, bool keep);
+
+/* The first value of a statement over them, "" when there is none. */
+void mem_tables_text(struct mem_store *m, const char *sql, char *to, size_t size);
 
 /* Rows of plugins that a table holds; for tests. */
 uint32_t mem_count_rows(struct store *s, const char *table);

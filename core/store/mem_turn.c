@@ -6,6 +6,7 @@
 #include "store/mem_int.h"
 #include "base/clock.h"
 #include "json/json.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MEM_BLOCK_BYTES = 256 << 20, ROW_JSON_DEPTH = 32 };
@@ -238,7 +239,7 @@ static void keep_row(struct mem_store *m, const struct store_row *row, const str
         map_put_copy(&m->uniques, key->ptr, key->len, it);
 }
 
-/* Checks all rows, or keeps them. */
+/* Checks all rows that go to no table of a plugin, or keeps them. */
 static void walk_rows(struct mem_store *m, struct job *job, bool keep)
 {
     const struct store_turn *turn = job->turn;
@@ -247,6 +248,8 @@ static void walk_rows(struct mem_store *m, struct job *job, bool keep)
     strbuf_init(&key, 1 << 20);
     arena_init(&scratch, NULL, 0);
     for (uint32_t i = 0; i < turn->n_rows; i++) {
+        if (mem_tables_want(m, &turn->rows[i]))
+            continue;
         strbuf_clear(&key);
         const char *why = check_row(&scratch, &turn->rows[i], &key);
         if (keep)
@@ -267,6 +270,10 @@ uint32_t mem_count_rows(struct store *s, const char *table)
     for (const struct mem_row *row = m->rows; row; row = row->next)
         n += !strcmp(row->table, table);
     pthread_mutex_unlock(&m->lock);
+    char sql[120], found[24];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM \"%s\"", table);
+    mem_tables_text(m, sql, found, sizeof found);
+    n += (uint32_t)strtoul(found, NULL, 10);
     return n;
 }
 
@@ -284,6 +291,27 @@ static void move_lane(struct mem_store *m, const struct store_block *b)
     keep_block(m, lane, b);
 }
 
+static int by_row(const void *a, const void *b)
+{
+    const struct store_bad_row *x = a, *y = b;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* All rows, or none of them and the turn's result says which were refused. */
+static bool take_rows(struct mem_store *m, struct job *job)
+{
+    mem_tables_begin(m, job);
+    walk_rows(m, job, false);
+    bool good = job->result.result != STORE_BAD_ROWS;
+    if (good)
+        walk_rows(m, job, true);
+    else
+        qsort((struct store_bad_row *)job->result.bad, job->result.n_bad, sizeof *job->result.bad,
+              by_row);
+    mem_tables_end(m, good);
+    return good;
+}
+
 static void commit(struct mem_store *m, struct job *job)
 {
     const struct store_turn *turn = job->turn;
@@ -294,8 +322,7 @@ static void commit(struct mem_store *m, struct job *job)
             return;
         }
     }
-    walk_rows(m, job, false);
-    if (job->result.result == STORE_BAD_ROWS)
+    if (turn->n_rows && !take_rows(m, job))
         return;
     for (uint32_t i = 0; i < turn->n_blocks; i++)
         move_lane(m, &turn->blocks[i]);
@@ -305,7 +332,6 @@ static void commit(struct mem_store *m, struct job *job)
         mem_exec_remove(m, turn->ended[i]);
     for (uint32_t i = 0; i < turn->n_keys; i++)
         mem_key_mark(m, &turn->keys[i]);
-    walk_rows(m, job, true);
     job->result.result = STORE_OK;
 }
 

@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include <stdlib.h>
 
-static void no_report(void *ctx, int version, const char *name)
+static void report_step(void *ctx, int version, const char *name)
 {
-    (void)ctx, (void)version, (void)name;
+    const struct store_config *config = ctx;
+    if (config->on_step)
+        config->on_step(config->on_step_ctx, NULL, version, name);
 }
 
 static int pg_store_migrate(struct store *s, bool run, store_on_migrate *report, void *ctx,
@@ -20,6 +22,16 @@ static int pg_store_migrate(struct store *s, bool run, store_on_migrate *report,
     if (!conn)
         return -1;
     int rc = pg_migrate(conn, run, report, ctx, applied, err);
+    pg_unlock(ps, PG_ADMIN);
+    return rc;
+}
+
+static int migrate_tables(struct pg_store *ps, bool run, struct err *err)
+{
+    PGconn *conn = pg_lock(ps, PG_ADMIN, err);
+    if (!conn)
+        return -1;
+    int rc = pg_migrate_tables(conn, run, &ps->base.config, err);
     pg_unlock(ps, PG_ADMIN);
     return rc;
 }
@@ -55,8 +67,9 @@ static struct store *pg_open(const struct store_config *config, bool migrate, st
         pthread_mutex_init(&ps->lines[i].lock, NULL);
     pthread_mutex_init(&ps->address_lock, NULL);
     int applied = 0, newest = 0;
-    if (pg_store_migrate(&ps->base, migrate, no_report, NULL, &applied, &newest, err) != 0 ||
-        schema_check(applied, newest, err) != 0)
+    if (pg_store_migrate(&ps->base, migrate, report_step, &ps->base.config, &applied, &newest,
+                         err) != 0 ||
+        schema_check(applied, newest, err) != 0 || migrate_tables(ps, migrate, err) != 0)
         goto fail;
     if (migrate && pg_housekeep(&ps->base, 0, err) != 0)
         goto fail;

@@ -3,7 +3,7 @@
  *
  *   pg.c          opening and closing
  *   pg_conn.c     where and how to connect; kinds of trouble
- *   pg_schema.c   migration
+ *   pg_schema.c   migration, also of plugins' tables
  *   pg_query.c    the administration's connections: blocking, a lock each
  *   pg_admin.c    workflows, sources, instances, credentials
  *   pg_show.c     executions for people
@@ -80,6 +80,8 @@ int pg_err(struct err *err, const PGconn *conn, const PGresult *r, const char *w
 
 int pg_migrate(PGconn *conn, bool run, store_on_migrate *report, void *ctx, int *applied,
                struct err *err);
+/* After that: the tables of plugins. */
+int pg_migrate_tables(PGconn *conn, bool run, const struct store_config *config, struct err *err);
 
 /* --- pg_query.c ------------------------------------------------------------------------------- */
 

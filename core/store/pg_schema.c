@@ -5,6 +5,7 @@
  */
 #include "store/pg_int.h"
 #include "store/schema_int.h"
+#include "store/tables_int.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,6 +87,100 @@ int pg_migrate(PGconn *conn, bool missing, store_on_migrate *report, void *ctx, 
             err) != 0)
         return -1;
     int rc = apply_missing(conn, report, ctx, applied, err);
+    (void)run(conn, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")", "unlock", NULL);
+    return rc;
+}
+
+/* --- tables of plugins ------------------------------------------------------------------------ */
+
+static PGresult *ask(PGconn *conn, const char *sql, const struct pg_args *args, const char *what,
+                     struct err *err)
+{
+    PGresult *r =
+        PQexecParams(conn, sql, args->n, NULL, args->values, args->lengths, args->formats, 0);
+    if (PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK)
+        return r;
+    pg_err(err, conn, r, what);
+    PQclear(r);
+    return NULL;
+}
+
+static int tables_newest(void *db, const char *plugin, uint32_t *number, struct err *err)
+{
+    struct pg_args args = { 0 };
+    pg_arg_str(&args, str_of(plugin));
+    PGresult *r = ask(db, "SELECT coalesce(max(number), 0) FROM plugin_migration WHERE plugin = $1",
+                      &args, "read plugin_migration", err);
+    if (r)
+        *number = (uint32_t)pg_int(r, 0, 0);
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+static int tables_read(void *db, const char *plugin, uint32_t number, struct tables_applied *out,
+                       struct err *err)
+{
+    struct pg_args args = { 0 };
+    pg_arg_str(&args, str_of(plugin));
+    pg_arg_int(&args, number);
+    PGresult *r =
+        ask(db, "SELECT name, checksum FROM plugin_migration WHERE plugin = $1 AND number = $2",
+            &args, "read plugin_migration", err);
+    *out = (struct tables_applied){ 0 };
+    if (r && PQntuples(r)) {
+        out->number = number;
+        snprintf(out->name, sizeof out->name, "%s", PQgetvalue(r, 0, 0));
+        snprintf(out->checksum, sizeof out->checksum, "%s", PQgetvalue(r, 0, 1));
+    }
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+static int note_step(PGconn *conn, const char *plugin, const wf_migration *step,
+                     const char *checksum, struct err *err)
+{
+    struct pg_args args = { 0 };
+    pg_arg_str(&args, str_of(plugin));
+    pg_arg_int(&args, step->number);
+    pg_arg_str(&args, str_of(step->name));
+    pg_arg_str(&args, str_of(checksum));
+    PGresult *r = ask(conn,
+                      "INSERT INTO plugin_migration (plugin, number, name, checksum) "
+                      "VALUES ($1, $2, $3, $4)",
+                      &args, "note the step", err);
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+static int tables_apply(void *db, const char *plugin, const wf_migration *step, const char *sql,
+                        const char *checksum, struct err *err)
+{
+    if (run(db, "BEGIN", "begin", err) != 0)
+        return -1;
+    int rc = *sql ? run(db, sql, "run its statements", err) : 0;
+    if (rc == 0 && PQtransactionStatus(db) != PQTRANS_INTRANS)
+        rc = err_set(err, ERR_INVALID, "its statements end the transaction themselves");
+    if (rc == 0)
+        rc = note_step(db, plugin, step, checksum, err);
+    if (rc == 0)
+        rc = run(db, "COMMIT", "commit", err);
+    if (rc != 0)
+        (void)run(db, "ROLLBACK", "roll back", NULL);
+    return rc;
+}
+
+int pg_migrate_tables(PGconn *conn, bool missing, const struct store_config *config,
+                      struct err *err)
+{
+    static const struct tables_ops ops = { tables_newest, tables_read, tables_apply, true };
+    if (!config->n_tables)
+        return 0;
+    if (!missing || tables_are_fine(&ops, conn, config))
+        return tables_migrate(&ops, conn, config, false, NULL, err);
+    if (run(conn, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")", "wait for another migration",
+            err) != 0)
+        return -1;
+    int rc = tables_migrate(&ops, conn, config, true, NULL, err);
     (void)run(conn, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")", "unlock", NULL);
     return rc;
 }

@@ -283,9 +283,11 @@ static void sqlite_close(struct store *base)
     free(s);
 }
 
-static void no_report(void *ctx, int version, const char *name)
+static void report_step(void *ctx, int version, const char *name)
 {
-    (void)ctx, (void)version, (void)name;
+    const struct store_config *config = ctx;
+    if (config->on_step)
+        config->on_step(config->on_step_ctx, NULL, version, name);
 }
 
 static struct store *sqlite_open(const struct store_config *config, bool migrate, struct err *err)
@@ -311,8 +313,10 @@ static struct store *sqlite_open(const struct store_config *config, bool migrate
     int applied = 0, newest = 0;
     s->admin = sq_open(path, err);
     if (s->admin &&
-        sqlite_migrate(&s->base, migrate, no_report, NULL, &applied, &newest, err) == 0 &&
-        schema_check(applied, newest, err) == 0)
+        sqlite_migrate(&s->base, migrate, report_step, &s->base.config, &applied, &newest, err) ==
+            0 &&
+        schema_check(applied, newest, err) == 0 &&
+        sqlite_migrate_tables(s->admin, migrate, config, err) == 0)
         return &s->base;
     sqlite_close(&s->base);
     return NULL;

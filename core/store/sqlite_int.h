@@ -2,6 +2,7 @@
  * sqlite_int: SQLite, the parts of it.
  *
  *   sqlite.c         opening, migration, small helpers over the library
+ *   sqlite_tables.c  migrations of plugins, also for the memory store
  *   sqlite_thread.c  the store thread: many turns in one transaction, one fsync
  *   sqlite_turn.c    what sessions ask, on the store thread
  *   sqlite_rows.c    rows of plugins in a turn
@@ -98,6 +99,10 @@ wf_str sq_str(sqlite3_stmt *q, int column);   /* borrows until the next step */
 wf_str sq_bytes(sqlite3_stmt *q, int column); /* NULL: ptr NULL */
 int64_t sq_int(sqlite3_stmt *q, int column);
 
+/* sqlite_tables.c: the tables of plugins, after ours. Each step locks the file by itself. */
+int sqlite_migrate_tables(sqlite3 *db, bool run, const struct store_config *config,
+                          struct err *err);
+
 /* A block from the columns SQ_BLOCK_COLUMNS. */
 #define SQ_BLOCK_COLUMNS                                                                           \
     "source, partition, seq, n, position_min, position_max, version, started_us, n_outputs, "      \
@@ -125,7 +130,9 @@ void sqlite_worker_close(struct sqlite_worker *w);
  * rolled back and the job to be run again. */
 int sqlite_run(struct sqlite_worker *w, struct job *job);
 /* Inserts the turn's rows. SQLITE_OK (bad rows are in the result) or weather. */
-int sqlite_rows(struct sqlite_worker *w, struct job *job);
+/* Those of the turn that `wants` (NULL: all); `ctx` is its own. */
+int sqlite_rows(struct sqlite_worker *w, struct job *job,
+                bool (*wants)(void *ctx, const struct store_row *row), void *ctx);
 
 /* --- the table of functions ------------------------------------------------------------------- */
 

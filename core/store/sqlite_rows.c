@@ -120,7 +120,8 @@ static int insert(struct sqlite_worker *w, const struct store_row *row, struct s
     return rc;
 }
 
-int sqlite_rows(struct sqlite_worker *w, struct job *job)
+int sqlite_rows(struct sqlite_worker *w, struct job *job,
+                bool (*wants)(void *ctx, const struct store_row *row), void *ctx)
 {
     const struct store_turn *turn = job->turn;
     bool *opens =
@@ -131,6 +132,8 @@ int sqlite_rows(struct sqlite_worker *w, struct job *job)
     for (uint32_t i = 0; i < turn->n_rows; i++) {
         const char *why = NULL;
         int before = open_keys(w);
+        if (wants && !wants(ctx, &turn->rows[i]))
+            continue;
         strbuf_clear(&sql);
         arena_clear(&w->scratch);
         rc = insert(w, &turn->rows[i], &sql, &why);

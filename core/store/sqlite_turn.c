@@ -214,7 +214,7 @@ static int commit(struct sqlite_worker *w, struct job *job)
     for (uint32_t i = 0; i < turn->n_keys && rc == SQLITE_OK; i++)
         rc = mark_key(w, &turn->keys[i]);
     if (rc == SQLITE_OK && turn->n_rows)
-        rc = sqlite_rows(w, job);
+        rc = sqlite_rows(w, job, NULL, NULL);
     if (rc == SQLITE_OK && !job->result.result)
         job->result.result = STORE_OK;
     return rc;

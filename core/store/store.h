@@ -169,12 +169,29 @@ struct store_lane {
 
 /* --- opening and admin calls: synchronous, any thread ----------------------------------------- */
 
+/* The tables of a plugin. They live where its unqualified names are looked for: in the schema of
+ * the engine's own tables, which is the first of the search_path in PostgreSQL; in the file in
+ * SQLite; in a private in-memory SQLite beside the memory store. */
+struct store_tables {
+    const char *plugin;
+    const wf_migration *steps; /* 1, 2 ... n */
+    size_t n;
+};
+
 struct store_config {
     const char *url;         /* postgresql://...  sqlite:PATH  memory: */
     uint32_t retention_days; /* 0: 14 */
     bool save_inputs;
     int64_t
         commit_timeout_ms; /* 0: 30,000: a connection silent that long is dropped and reconnected */
+    /* Plugins' tables, checked and brought up to date after the engine's own: each step in a
+     * transaction of its own, under the same lock, once per store. A step whose text changed since
+     * it was applied is an error. Borrowed until the store is closed. */
+    const struct store_tables *tables;
+    size_t n_tables;
+    /* Told of every step that was applied; plugin NULL: the engine's own. May be NULL. */
+    void (*on_step)(void *ctx, const char *plugin, int number, const char *name);
+    void *on_step_ctx;
 };
 
 /* Opens and checks the schema; with `migrate` brings it up to date first, under a lock, else a

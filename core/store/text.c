@@ -8,9 +8,10 @@
 
 /* Tables of the schema; a plugin's row never goes there. */
 static const char *const our_tables[] = {
-    "schema_version", "engine_instance", "workflow",        "workflow_version",
-    "revision",       "source",          "source_position", "block",
-    "execution",      "credential",      "executions",      "webhook_key",
+    "schema_version",   "engine_instance", "workflow",        "workflow_version",
+    "revision",         "source",          "source_position", "block",
+    "execution",        "credential",      "executions",      "webhook_key",
+    "plugin_migration",
 };
 
 static bool is_name_char(char c, bool first)

@@ -91,6 +91,16 @@ static inline uint32_t count_rows(struct fixture *f, const char *table)
     return (uint32_t)atoi(sql(f, text));
 }
 
+/* The same on tables that a plugin's migration made, in all kinds. */
+static inline const char *plugin_sql(struct fixture *f, const char *text)
+{
+    static char value[4096];
+    if (f->kind != MEMORY)
+        return sql(f, text);
+    mem_tables_text(mem_of(f->store), text, value, sizeof value);
+    return value;
+}
+
 /* A table for rows of plugins; memory takes any. */
 static inline void make_table(struct fixture *f, const char *text)
 {

@@ -33,6 +33,11 @@
     X(bad_rows_are_told_one_by_one)                                                                \
     X(a_nul_in_a_row_hurts_nobody)                                                                 \
     X(the_database_refuses_rows_one_by_one)
+#define TABLES_CASES(X)                                                                            \
+    X(tables_are_migrated)                                                                         \
+    X(a_bad_step_leaves_nothing)                                                                   \
+    X(triggers_move_balances)                                                                      \
+    X(guilty_rows_are_found_among_many)
 #define ADMIN_CASES(X)                                                                             \
     X(deploys_make_versions)                                                                       \
     X(sources_have_one_number)                                                                     \
@@ -63,6 +68,7 @@
     BLOCKS_CASES(X)                                                                                \
     PARKED_CASES(X)                                                                                \
     ROWS_CASES(X)                                                                                  \
+    TABLES_CASES(X)                                                                                \
     ADMIN_CASES(X)                                                                                 \
     EXECUTIONS_CASES(X)                                                                            \
     HOUSE_CASES(X)                                                                                 \
