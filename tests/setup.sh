@@ -13,10 +13,12 @@ cd "$(dirname "$0")/.."
 
 build="ca-certificates cmake gcc git libc6-dev make ninja-build pkg-config python3
     libcmocka-dev libcurl4-openssl-dev libhiredis-dev libhttp-parser-dev libjansson-dev
-    liblua5.4-dev liblz4-dev libpcre2-dev libpq-dev librdkafka-dev libsqlite3-dev libssl-dev libuv1-dev"
+    liblua5.4-dev liblz4-dev libpcre2-dev libpq-dev libpsl-dev librdkafka-dev libsqlite3-dev libssl-dev
+    libuv1-dev libvectorscan-dev"
 try="kcat curl"
 test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven postgresql-15
-    procps python3-jsonschema python3-pytest redis-server tzdata"
+    procps prometheus-alertmanager python3-aiosmtpd python3-jsonschema python3-pytest redis-server
+    tzdata"
 bench="nginx-light wrk"
 
 case ${1:-} in

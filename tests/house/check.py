@@ -36,6 +36,7 @@ LIBRARIES = [
     (r"openssl/.*", ["core/http/*", "core/store/*", "core/main/cred*", "core/main/seal*",
                        "core/plugin/cred*", "core/expr/hash*", "sdk/include/catalyst/stream.h"]),
     (r"lz4.*\.h", ["core/store/*"]),
+    (r"hs/.*|hs\.h|libpsl\.h", ["plugins/firewall/*"]),
     (r"hiredis/.*|hiredis\.h", ["plugins/redis/*"]),
     (r"cmocka\.h", ["sdk/fake_*", "sdk/template/*"]),
 ]
