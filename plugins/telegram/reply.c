@@ -65,6 +65,12 @@ static void leave_unknown(const wf_host *h, wf_item *it, wf_str text)
                    outside_text(h, it, text)));
 }
 
+void leave_begun(const wf_host *h, wf_item *it)
+{
+    static const char text[] = "the engine stopped when it may have been sent already";
+    leave_unknown(h, it, (wf_str){ text, sizeof text - 1 });
+}
+
 static void accept(const wf_host *h, wf_item *it, const wf_value *answer)
 {
     const wf_value *id = h->v->path(answer, "result.message_id");

@@ -154,7 +154,10 @@ static void on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
 
 void telegram_send(const wf_host *h, wf_item *it)
 {
-    send_to(h, it, ((const struct config *)h->config(it))->chat_id, on_reply);
+    if (wf_maybe_sent(h, it))
+        leave_begun(h, it);
+    else
+        send_to(h, it, ((const struct config *)h->config(it))->chat_id, on_reply);
 }
 
 /* --- the plugin ------------------------------------------------------------------------------- */
@@ -179,9 +182,8 @@ static const char docs[] =
     "that was\nnot reached are tried again with back-off. The Bot API has no idempotency keys: a "
     "call that was sent\nand not answered is not repeated but leaves on `unknown`. A group that "
     "became a supergroup is sent to\nat its new number, once; `chat_id` tells the number. "
-    "An engine that dies between a call and the commit\nof its turn may make the call again when "
-    "it "
-    "is back.\n"
+    "After a crash, what may have been sent\nbefore it leaves on `unknown` too: exactly that with "
+    "durability each_step, and whatever waited at the trigger\nwith the others.\n"
     "\n"
     "**Limits** are checked before anything is sent: a text of 4,096, a caption of 1,024, the "
     "answer to a\nbutton of 200 characters, and `callback_data` of 1 to 64 bytes. The Bot API "
@@ -219,7 +221,7 @@ static const wf_node nodes[] = {
       .close = pace_close,
       .metrics = metrics,
       .codes = codes,
-      .flags = WF_NODE_EFFECT,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE,
       .group = "channel",
       .docs = docs,
       .aliases = aliases },

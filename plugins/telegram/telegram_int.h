@@ -67,6 +67,8 @@ int call_refuse(struct call *call, const char *code, const char *why);
  * item was sent to another chat already. The result's ptr is NULL when the item was ended. */
 wf_str reply_take(const wf_host *h, wf_item *it, const wf_reply *r, int may_move);
 void reject(const wf_host *h, wf_item *it, enum wf_class class, const char *code, wf_str text);
+/* An earlier life of the execution may have sent it: nobody knows. */
+void leave_begun(const wf_host *h, wf_item *it);
 /* `text` with every occurrence of the bot's token replaced. */
 wf_str without_token(const wf_host *h, wf_item *it, wf_str text);
 

@@ -85,6 +85,11 @@ static void end_unknown(const wf_host *h, wf_item *it, const char *text)
            with_text(h, it, send_value(h, it, WF_OUTCOME_UNKNOWN), "text", masked(h, it, text)));
 }
 
+void wa_end_begun(const wf_host *h, wf_item *it)
+{
+    end_unknown(h, it, "the engine stopped when it may have been sent already");
+}
+
 static const char *scope_of(const wf_host *h, wf_item *it, enum wa_scope scope)
 {
     const struct send_config *c = h->config(it);
@@ -108,6 +113,8 @@ static void try_later(const wf_host *h, wf_item *it, const struct wa_verdict *v,
                    .retry_after_ms = r->retry_after_ms };
     if (v->is_held && !e.retry_after_ms)
         e.retry_after_ms = c->hold_ms;
+    if (e.fault == WF_THROTTLE)
+        pace_throttled(h, it, v->scope, e.retry_after_ms);
     h->fail_with(it, &e, "WhatsApp answered HTTP %d, code %lld: %s", r->status, (long long)code,
                  text);
 }
@@ -126,6 +133,7 @@ static void accept(const wf_host *h, wf_item *it, const wf_value *body)
     send = h->v->set(it, send, "provider_id", id);
     if (wa_id)
         send = h->v->set(it, send, "wa_id", wa_id);
+    pace_went_well(h, it);
     finish(h, it, PORT_ACCEPTED, send);
 }
 

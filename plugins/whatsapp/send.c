@@ -60,6 +60,19 @@ const wf_param send_params[] = {
       .max = 600000, .help = "How long to wait for the answer" },
     { WF_NAMED("options.holdTime"), WF_F_MS(struct send_config, hold_ms), .def = "15m", .min = 1000,
       .max = 86400000, .help = "How long to wait after the API has put the number on hold" },
+    { WF_NAMED("options.rate"), WF_F_INT(struct send_config, rate), .def = "80", .min = 0,
+      .max = 100000,
+      .help =
+          "Messages a second of one number on one worker; 0: no limit. The API takes 80, and 1,000 "
+          "after an upgrade" },
+    { WF_NAMED("options.pairInterval"), WF_F_MS(struct send_config, pair_interval_ms), .def = "6s",
+      .min = 0, .max = 3600000,
+      .help = "Between two messages to one recipient, after a burst of 45; 0: no limit" },
+    { WF_NAMED("options.maxWait"), WF_F_MS(struct send_config, max_wait_ms), .def = "1m", .min = 0,
+      .max = 3600000,
+      .help =
+          "How long an item may wait for its turn; one that would wait longer fails with `paced`, "
+          "which is retried later" },
     WF_END,
 };
 
@@ -68,6 +81,7 @@ const wf_pair send_codes[] = {
     { "transport", "no connection, nothing was sent" },
     { "transient", "a fault of the API that passes" },
     { "throttled", "a rate limit of the number, or of the number and this recipient" },
+    { "paced", "its turn would come later than options.maxWait" },
     { "held", "the API has put the number on hold (131048, 368)" },
     { NULL, NULL },
 };
@@ -88,9 +102,9 @@ const char send_docs[] =
     "deliver twice. `msg_id` went along as `biz_opaque_callback_data` and comes back in every\n"
     "status (catalyst.whatsappEvents): a status tells that the message was taken. An answer "
     "without\n"
-    "an id, and a 504 without a code, end here as well. What no answer can tell: an engine that "
-    "dies\n"
-    "between a call and the commit of its turn may make the call again when it is back.\n"
+    "an id, and a 504 without a code, end here as well. After a\n"
+    "crash, what may have been sent before it ends here too: exactly that with durability "
+    "each_step,\nand whatever waited at the trigger with the others.\n"
     "\n"
     "**Classes**, by the error's `code`:\n"
     "\n"
@@ -112,6 +126,11 @@ const char send_docs[] =
     "Retry-After of an answer is kept to. Text above 4096 characters, captions above 1024 and\n"
     "recipients that are no number are rejected without a request, with reason `limit` or "
     "`input`.\n"
+    "\n"
+    "**Pace.** `options.rate` for the number and `options.pairInterval` for each recipient: what "
+    "is "
+    "faster\nwaits here, in order for each recipient. What the API throttles all the same is shut "
+    "for as long as\nit says and goes at half the rate then, which recovers.\n"
     "\n"
     "```json\n"
     "{\"type\": \"catalyst.whatsapp\", \"parameters\": {\"phoneNumberId\": \"106540352242922\",\n"
@@ -177,9 +196,13 @@ static const char *authorization(const wf_host *h, wf_item *it)
     return "";
 }
 
-static void send_one(const wf_host *h, wf_item *it)
+void wa_send(const wf_host *h, wf_item *it)
 {
     const struct send_config *c = h->config(it);
+    if (wf_maybe_sent(h, it)) {
+        wa_end_begun(h, it);
+        return;
+    }
     struct wa_refusal no = { 0 };
     const wf_value *message = wa_message(h, it, &no);
     if (!message) {
@@ -201,10 +224,4 @@ static void send_one(const wf_host *h, wf_item *it)
                               .headers = headers,
                               .max_bytes = 1 << 20 },
                wa_on_reply);
-}
-
-void send_process(const wf_host *h, wf_item *const *items, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        send_one(h, items[i]);
 }

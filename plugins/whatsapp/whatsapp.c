@@ -31,15 +31,24 @@ static const wf_cred_type creds[] = {
 static const char *const send_ports[] = { "accepted", "rejected", "unknown", NULL };
 static const char *const events_ports[] = { "messages", "statuses", "errors", "challenge", NULL };
 
+static const wf_metric send_metrics[] = {
+    { WF_COUNTER, "whatsapp_paced_total", NULL, "Items that waited for their turn" },
+    { WF_COUNTER, "whatsapp_throttled_total", NULL, "Calls that were told to come back later" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+
 static const wf_node nodes[] = {
     { .type = "catalyst.whatsapp",
       .help = "Send WhatsApp messages over the Cloud API",
       .ports = send_ports,
       .params = send_params,
       .config_size = sizeof(struct send_config),
-      .process = send_process,
+      .process = pace_items,
+      .open = pace_open,
+      .close = pace_close,
+      .metrics = send_metrics,
       .check = send_check,
-      .flags = WF_NODE_EFFECT,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE,
       .codes = send_codes,
       .group = "channel",
       .docs = send_docs },

@@ -5,6 +5,7 @@
 #ifndef PLUGIN_WHATSAPP_INT_H
 #define PLUGIN_WHATSAPP_INT_H
 #include <catalyst/channel.h>
+#include <catalyst/limiter.h>
 #include <catalyst/plugin.h>
 #include <catalyst/text.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ struct send_config {
     wf_str file_name, reply_to, message_id;
     const wf_value *components, *interactive;
     int kind, preview_url;
-    int64_t timeout_ms, hold_ms;
+    int64_t timeout_ms, hold_ms, rate, pair_interval_ms, max_wait_ms;
 };
 
 extern const char *const wa_kind_names[];
@@ -61,13 +62,27 @@ const wf_value *wa_message(const wf_host *h, wf_item *it, struct wa_refusal *no)
 void wa_reject(const wf_host *h, wf_item *it, const struct wa_verdict *v, int64_t code,
                const char *text);
 void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r);
+/* An earlier life of the execution may have sent it: nobody knows. */
+void wa_end_begun(const wf_host *h, wf_item *it);
+void wa_send(const wf_host *h, wf_item *it);
+
+/* How often a number may send, and to one recipient (pace.c). */
+struct pace {
+    struct wf_gate gate;
+};
+enum { COUNT_PACED, COUNT_THROTTLED };
+void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);
+void pace_close(const wf_host *h, void *state);
+/* Calls wa_send() for each item, now or when its turn has come. */
+void pace_items(const wf_host *h, wf_item *const *items, size_t n);
+void pace_throttled(const wf_host *h, wf_item *it, enum wa_scope scope, int64_t wait_ms);
+void pace_went_well(const wf_host *h, wf_item *it);
 
 enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
 
 extern const wf_param send_params[];
 extern const wf_pair send_codes[];
 extern const char send_docs[];
-void send_process(const wf_host *h, wf_item *const *items, size_t n);
 int send_check(const wf_host *h, const void *config, char *why, size_t why_size);
 
 /* --- events ----------------------------------------------------------------------------------- */

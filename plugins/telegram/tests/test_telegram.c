@@ -395,14 +395,85 @@ static void test_migrate(void **state)
     }
 }
 
+static void what_may_have_been_sent_is_not_sent_again(void **state)
+{
+    (void)state;
+    struct fake *f = begin(SAY);
+    wf_item *it = fake_item(f, "{}");
+    fake_maybe_begun(it);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 0);
+    assert_int_equal(fake_outputs(f, PORT_UNKNOWN), 1);
+    end(f);
+}
+
+/* --- pace: a loop whose timer the test fires -------------------------------------------------- */
+
+struct wf_timer {
+    void (*fn)(void *);
+    void *arg;
+};
+static struct wf_timer pace_timer;
+static int64_t pace_now_us = 1000000;
+
+static int64_t pace_clock(void) { return pace_now_us; }
+static wf_timer *pace_timer_make(wf_inst *inst, int64_t in_ms, void (*fn)(void *), void *arg)
+{
+    (void)inst, (void)in_ms;
+    pace_timer = (struct wf_timer){ fn, arg };
+    return &pace_timer;
+}
+static void pace_timer_stop(wf_timer *t) { t->fn = NULL; }
+
+static void a_chat_is_not_sent_to_too_often(void **state)
+{
+    (void)state;
+    static const wf_loop loop = { .size = sizeof loop,
+                                  .timer = pace_timer_make,
+                                  .timer_stop = pace_timer_stop };
+    struct fake *f = fake_create(&wf_plugin_entry, "catalyst.telegram");
+    fake_service(f, "loop/1", &loop);
+    fake_cred(f, "telegramApi", "{\"accessToken\":\"" TOKEN "\",\"baseUrl\":\"http://bot.test/\"}");
+    assert_int_equal(fake_start(f, SAY), 0);
+    ((struct pace *)f->state)->gate.clock_us = pace_clock;
+    for (int i = 0; i < 7; i++) {
+        fake_item(f, "{}");
+        fake_reply(f, 200, OK);
+    }
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 5); /* the burst */
+    assert_int_equal(fake_metric(f, COUNT_PACED), 2);
+    pace_now_us += 1000000;
+    pace_timer.fn(pace_timer.arg);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 6);
+    pace_throttled(&f->host, f->items, 9000);
+    pace_now_us += 2000000;
+    pace_timer.fn(pace_timer.arg);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 6); /* shut */
+    pace_now_us += 8000000;
+    pace_timer.fn(pace_timer.arg);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 7);
+    end(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),   cmocka_unit_test(test_default_host),
-        cmocka_unit_test(test_upload),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_credential), cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_throttle),   cmocka_unit_test(test_transient),
-        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_migrate),
+        cmocka_unit_test(what_may_have_been_sent_is_not_sent_again),
+        cmocka_unit_test(a_chat_is_not_sent_to_too_often),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_default_host),
+        cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_credential),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_transient),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_migrate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "../code.c"
 #include "../events.c"
 #include "../message.c"
+#include "../pace.c"
 #include "../reply.c"
 #include "../send.c"
 #include "../whatsapp.c"

@@ -6,6 +6,7 @@
 #include "../code.c"
 #include "../events.c"
 #include "../message.c"
+#include "../pace.c"
 #include "../reply.c"
 #include "../send.c"
 #include "../whatsapp.c"
@@ -393,6 +394,18 @@ static void test_long_text(void **state)
     end(f, it);
 }
 
+static void test_maybe_begun(void **state)
+{
+    (void)state;
+    struct fake *f = begin_as(TEXT, CRED);
+    wf_item *it = fake_item(f, "{\"t\":\"hi\"}");
+    fake_maybe_begun(it);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 0);
+    assert_int_equal(fake_outputs(f, PORT_UNKNOWN), 1);
+    end(f, it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,7 +414,7 @@ int main(void)
         cmocka_unit_test(test_bad_credentials), cmocka_unit_test(test_refused_parameters),
         cmocka_unit_test(test_ports),           cmocka_unit_test(test_tried_again),
         cmocka_unit_test(test_unknown),         cmocka_unit_test(test_odd_token),
-        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_long_text),       cmocka_unit_test(test_maybe_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

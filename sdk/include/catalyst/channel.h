@@ -9,6 +9,7 @@
  */
 #ifndef WF_CHANNEL_H
 #define WF_CHANNEL_H
+#include <catalyst/plugin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,6 +28,14 @@ static inline const char *wf_outcome_name(enum wf_outcome outcome)
 {
     static const char *const names[] = { "", "accepted", "deferred", "rejected", "unknown" };
     return (unsigned)outcome < sizeof names / sizeof *names ? names[outcome] : "";
+}
+
+/* 1 when an earlier life of the execution may have sent this item's message already. A connector
+ * whose provider does not recognise repetitions ends it as unknown then. Its node has WF_NODE_ONCE.
+ * [w] */
+static inline int wf_maybe_sent(const wf_host *h, wf_item *it)
+{
+    return h->size >= offsetof(wf_host, maybe_begun) + sizeof h->maybe_begun && h->maybe_begun(it);
 }
 
 /* --- class of an error ------------------------------------------------------------------------ */
