@@ -160,8 +160,8 @@ static inline void put_mark(struct fold *f, char c, unsigned class, uint32_t fro
     } else if (class == DIGIT) {
         f->sees |= last == LETTER ? NORM_SEES_LEET : 0;
     } else {
-        if (c == before && c != '/' && (unsigned char)c < 0x80)
-            return; /* !!!; but :// */
+        if (c == before && c != '/' && c != '-' && (unsigned char)c < 0x80)
+            return; /* !!!; but :// and xn-- */
         if (c == '.' && (before == ' ' || before == '[' || before == '(' || before == '{'))
             f->sees |= NORM_SEES_DOT;
     }

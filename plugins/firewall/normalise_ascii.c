@@ -74,8 +74,8 @@ static void classify(struct masks *m, const char *p)
         __m128i mark =
             _mm_or_si128(_mm_or_si128(is(v, '@'), dollar), _mm_or_si128(is(v, '!'), is(v, '|')));
         __m128i number = _mm_or_si128(_mm_or_si128(is(v, '2'), is(v, '6')), is(v, '9'));
-        __m128i keep =
-            _mm_or_si128(digit, _mm_or_si128(is(v, '/'), _mm_andnot_si128(third, letter)));
+        __m128i keep = _mm_or_si128(digit, _mm_or_si128(_mm_or_si128(is(v, '/'), is(v, '-')),
+                                                        _mm_andnot_si128(third, letter)));
         m->letter |= bits(letter, q);
         m->digit |= bits(digit, q);
         m->drop |= bits(_mm_andnot_si128(keep, same), q);
