@@ -284,6 +284,7 @@ static void move_lane(struct mem_store *m, const struct store_block *b)
     struct mem_lane *lane = mem_lane_get(m, b->source, b->partition);
     lane->lane.position = b->position_new;
     lane->lane.released = b->released;
+    lane->lane.begun = b->begun;
     lane->lane.fresh = false;
     if (!b->seq)
         return;

@@ -149,6 +149,8 @@ void pg_add_text(struct pg_array *to, wf_str s)
     to->at += s.len;
 }
 
+void pg_add_null(struct pg_array *to) { add_be32(to, UINT32_MAX); }
+
 void pg_put_array(struct pg_params *p, const struct pg_array *array)
 {
     put(p, array->begin, (size_t)(array->at - array->begin));

@@ -37,8 +37,7 @@ enum tag {
     TAG_KEY,
     TAG_READ_BACK,
     TAG_END,
-    TAG_PREPARE_ROWS, /* + 2 * group */
-    TAG_ROWS,         /* + 2 * group */
+    TAG_ROWS, /* + PG_ROWS_TAGS * group + enum pg_rows_tag */
 };
 
 enum { DIAGNOSES_MAX = 3 };
@@ -233,7 +232,8 @@ static int send_turn(struct pg_session *ps, struct pg_commit *c)
         if (send_key(ps, &turn->keys[i]) != 0)
             return -1;
     for (uint32_t i = 0; i < c->rows.n_groups; i++)
-        if (pg_rows_send(ps, &c->rows.groups[i], TAG_PREPARE_ROWS + 2 * i, TAG_ROWS + 2 * i) != 0)
+        if (pg_rows_send(ps, &c->scratch, turn, &c->rows, &c->rows.groups[i],
+                         TAG_ROWS + PG_ROWS_TAGS * i) != 0)
             return -1;
     return 0;
 }
@@ -242,7 +242,8 @@ static int send_turn(struct pg_session *ps, struct pg_commit *c)
 static int send_diagnose(struct pg_session *ps, struct pg_commit *c)
 {
     for (uint32_t i = 0; i < c->rows.n_groups; i++)
-        if (pg_rows_diagnose(ps, &c->rows.groups[i], TAG_ROWS + 2 * i) != 0)
+        if (pg_rows_diagnose(ps, &c->scratch, c->turn, &c->rows.groups[i],
+                             TAG_ROWS + PG_ROWS_TAGS * i + PG_ROWS_WRITTEN) != 0)
             return -1;
     if (!PQsendQueryParams(ps->conn, "SELECT catalyst_fence(1, 0)", 0, NULL, NULL, NULL, NULL, 0))
         return -1;
@@ -289,6 +290,16 @@ static void note_bad_rows(struct pg_commit *c, const struct pg_group *group, con
     }
 }
 
+static bool is_of_rows(unsigned tag, enum pg_rows_tag which)
+{
+    return tag >= TAG_ROWS && (tag - TAG_ROWS) % PG_ROWS_TAGS == which;
+}
+
+static const struct pg_group *group_of(const struct pg_commit *c, unsigned tag)
+{
+    return &c->rows.groups[(tag - TAG_ROWS) / PG_ROWS_TAGS];
+}
+
 static bool commit_result(struct pg_session *ps, struct pg_request *rq, unsigned tag, PGresult *r)
 {
     struct pg_commit *c = commit_of(rq);
@@ -300,14 +311,16 @@ static bool commit_result(struct pg_session *ps, struct pg_request *rq, unsigned
         snprintf(c->sqlstate, sizeof c->sqlstate, "%s", state ? state : "");
         pg_words(c->words, sizeof c->words, PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
     }
-    if (tag >= TAG_PREPARE_ROWS && (tag - TAG_PREPARE_ROWS) % 2 == 0 && status == PGRES_COMMAND_OK)
-        pg_rows_prepared(ps, &c->rows.groups[(tag - TAG_PREPARE_ROWS) / 2]);
+    if (is_of_rows(tag, PG_ROWS_PREPARED) && status == PGRES_COMMAND_OK)
+        pg_rows_prepared(ps, group_of(c, tag));
     if (status != PGRES_TUPLES_OK)
         return false;
     if (tag == TAG_FENCE)
         pg_fence_moved(&c->arena, r, &c->places);
-    if (c->phase == PHASE_DIAGNOSE && tag >= TAG_ROWS)
-        note_bad_rows(c, &c->rows.groups[(tag - TAG_ROWS) / 2], r);
+    if (is_of_rows(tag, PG_ROWS_SHAPE))
+        pg_shape_take(ps, group_of(c, tag), r);
+    if (c->phase == PHASE_DIAGNOSE && is_of_rows(tag, PG_ROWS_WRITTEN))
+        note_bad_rows(c, group_of(c, tag), r);
     if (tag != TAG_READ_BACK)
         return false;
     c->read_back = r;
@@ -350,7 +363,7 @@ static bool wait_out(struct pg_session *ps, struct pg_commit *c)
 static bool is_rows_fault(const struct pg_commit *c)
 {
     /* Constraints that are checked at the end fail at the sync, which has no tag. */
-    return c->turn->n_rows && (c->failed_tag >= TAG_PREPARE_ROWS || !c->failed_tag) &&
+    return c->turn->n_rows && (c->failed_tag >= TAG_ROWS || !c->failed_tag) &&
            (pg_trouble(c->sqlstate) == PG_TROUBLE_DATA || !strcmp(c->sqlstate, "0A000"));
 }
 
@@ -367,7 +380,7 @@ static bool end_send(struct pg_session *ps, struct pg_commit *c)
     if (c->n_diagnoses < DIAGNOSES_MAX)
         return go_on(c, PHASE_DIAGNOSE);
     /* One by one they pass, together they do not: the whole statement is refused. */
-    uint32_t failed = c->failed_tag ? (c->failed_tag - TAG_PREPARE_ROWS) / 2 : 0;
+    uint32_t failed = c->failed_tag ? (c->failed_tag - TAG_ROWS) / PG_ROWS_TAGS : 0;
     for (uint32_t g = failed; g < (c->failed_tag ? failed + 1 : c->rows.n_groups); g++)
         for (uint32_t i = 0; i < c->rows.groups[g].n; i++)
             pg_rows_bad(&c->rows, c->rows.groups[g].rows[i], arena_strdup(&c->arena, c->words));
@@ -381,6 +394,8 @@ static bool end_diagnose(struct pg_session *ps, struct pg_commit *c)
     if (c->rows.n_bad)
         return finish(c, STORE_BAD_ROWS);
     c->n_diagnoses++;
+    c->rows.as_json = true;
+    pg_shapes_forget(ps);
     return go_on(c, PHASE_SEND);
 }
 

@@ -11,23 +11,23 @@
 #include <stdlib.h>
 
 #define MOVE                                                                                       \
-    "SET position = w.new, released = w.released, fresh = false, token = $8, "                     \
+    "SET position = w.new, released = w.released, begun = w.begun, fresh = false, token = $9, "    \
     "block_seq = CASE w.seq WHEN 0 THEN p.block_seq ELSE w.seq END FROM w "                        \
     "WHERE p.source = w.source AND p.partition = w.partition AND p.epoch = w.epoch "               \
     "AND p.position = w.old AND (w.seq = 0 OR p.block_seq = w.seq - 1) "
 #define MOVED                                                                                      \
-    "RETURNING w.i, p.ctid AS place) SELECT catalyst_fence($9, (SELECT count(*) FROM moved)), "    \
+    "RETURNING w.i, p.ctid AS place) SELECT catalyst_fence($10, (SELECT count(*) FROM moved)), "   \
     "(SELECT array_agg(place ORDER BY i) FROM moved)"
 
 const struct pg_statement pg_fence_statements[] = {
     { "fence", "WITH w AS (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], "
-               "$5::bigint[], $6::bigint[], $7::bigint[]) WITH ORDINALITY "
-               "AS w(source, partition, epoch, old, new, seq, released, i)), "
+               "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) WITH ORDINALITY "
+               "AS w(source, partition, epoch, old, new, seq, released, begun, i)), "
                "moved AS (UPDATE source_position p " MOVE MOVED },
     { "fence_at",
       "WITH w AS (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], "
-      "$5::bigint[], $6::bigint[], $7::bigint[], $10::tid[]) WITH ORDINALITY "
-      "AS w(source, partition, epoch, old, new, seq, released, place, i)), "
+      "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $11::tid[]) WITH ORDINALITY "
+      "AS w(source, partition, epoch, old, new, seq, released, begun, place, i)), "
       "moved AS (UPDATE source_position p " MOVE "AND p.ctid = w.place " MOVED },
     { "read_back", "SELECT w.i::int, p.epoch, p.position, p.block_seq, p.token "
                    "FROM unnest($1::int[], $2::int[]) WITH ORDINALITY AS w(source, partition, i) "
@@ -120,11 +120,12 @@ enum {
     NEW,
     SEQ,
     RELEASED,
+    BEGUN,
     FENCE_COLUMNS
 };
 static const uint32_t fence_types[FENCE_COLUMNS] = {
     [SOURCE] = PG_INT4, [PARTITION] = PG_INT4, [EPOCH] = PG_INT8,    [OLD] = PG_INT8,
-    [NEW] = PG_INT8,    [SEQ] = PG_INT8,       [RELEASED] = PG_INT8,
+    [NEW] = PG_INT8,    [SEQ] = PG_INT8,       [RELEASED] = PG_INT8, [BEGUN] = PG_INT8,
 };
 
 static void add_lane(struct pg_array *columns, const struct store_block *b)
@@ -147,6 +148,7 @@ int pg_fence_send(struct pg_session *ps, struct arena *a, const struct store_tur
         pg_add_i64(&columns[NEW], b->position_new);
         pg_add_i64(&columns[SEQ], b->seq);
         pg_add_i64(&columns[RELEASED], b->released);
+        pg_add_i64(&columns[BEGUN], b->begun);
     }
     pg_put_arrays(&p, columns, FENCE_COLUMNS);
     pg_put_i64(&p, token);

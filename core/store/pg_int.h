@@ -10,7 +10,8 @@
  *   pg_house.c    partitions and retention
  *   pg_bin.c      parameters and results in binary
  *   pg_session.c  a worker's connection on its loop: connecting, requests one after the other,
- * weather pg_commit.c   turns pg_rows.c     rows of plugins in a turn pg_read.c     lanes, blocks,
+ * weather pg_commit.c   turns pg_rows.c     rows of plugins in a turn pg_shape.c    the same as
+ * arrays pg_read.c     lanes, blocks,
  * parked executions
  */
 #ifndef CATALYST_STORE_PG_INT_H
@@ -113,7 +114,7 @@ int64_t pg_int(const PGresult *r, int row, int column);
 /* --- pg_bin.c --------------------------------------------------------------------------------- */
 
 enum { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_TIMESTAMPTZ = 1184, PG_TID = 27 };
-enum { PG_PARAMS_MAX = 20 };
+enum { PG_PARAMS_MAX = 64 };
 
 /* Binary parameters of a prepared statement. */
 struct pg_params {
@@ -141,6 +142,7 @@ void pg_add_i32(struct pg_array *to, uint32_t n);
 void pg_add_i64(struct pg_array *to, uint64_t n);
 void pg_add_time(struct pg_array *to, int64_t us); /* 0: NULL */
 void pg_add_text(struct pg_array *to, wf_str s);
+void pg_add_null(struct pg_array *to);
 void pg_add_tid(struct pg_array *to, const char tid[6]);
 void pg_put_array(struct pg_params *p, const struct pg_array *array);
 
@@ -212,6 +214,7 @@ struct pg_session {
     uint16_t *tags;
     unsigned n_tags, next_tag, tags_size;
     struct map prepared; /* SQL for plugins' rows -> its name on this connection */
+    struct map shapes;   /* group of plugins' rows -> struct pg_shape */
     struct map places;   /* struct job_lane -> struct pg_place: where lanes were left */
     struct map pages;    /* struct job_lane -> struct pg_page, of parked executions */
     struct pg_commit *commit;
@@ -275,29 +278,57 @@ void pg_peek(struct store_session *ss, uint32_t source, uint32_t partition, int6
 
 /* Rows of plugins that go to one table with the same columns: one statement. */
 struct pg_group {
+    wf_str key;           /* "table|unique|columns" */
     const char *sql;      /* INSERT over the JSON array $1 */
     const uint32_t *rows; /* indices into the turn's rows */
     uint32_t n;
-    wf_str entries; /* the JSON array */
+    size_t bytes;              /* of these rows */
+    const struct json *sample; /* the first of them */
+    const char *by_columns;    /* how it was sent this time: over arrays, or NULL: `sql` */
 };
 struct pg_rows {
     struct pg_group *groups;
     uint32_t n_groups;
+    const struct json *values; /* of the turn's rows */
     struct store_bad_row *bad; /* refused here, ascending by row after pg_rows_sort */
     uint32_t n_bad;
+    bool as_json; /* what is known of the columns helped not: it may be of another day */
 };
+/* What the answers of a group's statements are told by, from a group's first tag on. */
+enum pg_rows_tag { PG_ROWS_PREPARED, PG_ROWS_WRITTEN, PG_ROWS_SHAPE, PG_ROWS_TAGS };
+
 /* Groups the turn's rows and finds those that no statement could take. */
 void pg_rows_group(struct arena *a, const struct store_turn *turn, struct pg_rows *out);
 void pg_rows_bad(struct pg_rows *rows, uint32_t row, const char *reason);
 void pg_rows_sort(struct pg_rows *rows);
-/* Sends the statement of a group, prepared once per connection; tag_prepare answers to the
- * preparing. */
-int pg_rows_send(struct pg_session *ps, const struct pg_group *group, unsigned tag_prepare,
-                 unsigned tag);
+/* Sends the statement of a group, prepared once per connection. The first time the table's columns
+ * are asked for, too: from then on values travel in their arrays. */
+int pg_rows_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                 const struct pg_rows *rows, struct pg_group *group, unsigned first_tag);
 /* The preparing went well. */
 void pg_rows_prepared(struct pg_session *ps, const struct pg_group *group);
 /* Asks the database which rows of the group it refuses. */
-int pg_rows_diagnose(struct pg_session *ps, const struct pg_group *group, unsigned tag);
+int pg_rows_diagnose(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                     const struct pg_group *group, unsigned tag);
+/* "table" or "schema"."table", as in the group's key. */
+void pg_rows_quote_table(struct strbuf *to, wf_str key);
+/* The parts of a group's key. */
+void pg_rows_split(wf_str key, wf_str *table, wf_str *unique, wf_str *columns);
+
+/* --- pg_shape.c: rows as arrays, one for each column ------------------------------------------ */
+
+struct pg_shape;
+/* NULL: nothing is known of this group's table yet. */
+const struct pg_shape *pg_shape_find(const struct pg_session *ps, const struct pg_group *group);
+/* Asks for the columns' types. */
+int pg_shape_ask(struct pg_session *ps, const struct pg_group *group, unsigned tag);
+void pg_shape_take(struct pg_session *ps, const struct pg_group *group, const PGresult *r);
+void pg_shapes_fini(struct pg_session *ps);
+void pg_shapes_forget(struct pg_session *ps);
+/* The statement over arrays, and its parameters. NULL: these rows must go as JSON. */
+const char *pg_shape_params(const struct pg_shape *shape, struct arena *a,
+                            const struct pg_rows *rows, const struct pg_group *group,
+                            struct pg_params *p);
 
 /* --- the table of functions ------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@ const struct pg_statement pg_read_statements[] = {
     { "assign", "INSERT INTO source_position AS p (source, partition, owner, epoch, position) "
                 "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (source, partition) DO UPDATE "
                 "SET owner = excluded.owner, epoch = p.epoch + 1, assigned_at = now() "
-                "RETURNING p.epoch, p.position, p.block_seq, p.released, p.fresh" },
+                "RETURNING p.epoch, p.position, p.block_seq, p.released, p.fresh, p.begun" },
     { "blocks", "SELECT " PG_BLOCK_COLUMNS " FROM block "
                 "WHERE source = $1 AND partition = $2 AND seq > $3 ORDER BY seq LIMIT $4::bigint" },
     /* $6: the call, $7: 1 when it is repeated, $8 and $9: where the page before it ended. */
@@ -254,7 +254,8 @@ static void tell_lane(struct pg_session *ps, struct read *read)
                                .position = pg_get_i64(read->r, 0, 1),
                                .block_seq = pg_get_i64(read->r, 0, 2),
                                .released = pg_get_i64(read->r, 0, 3),
-                               .fresh = pg_get_bool(read->r, 0, 4) };
+                               .fresh = pg_get_bool(read->r, 0, 4),
+                               .begun = pg_get_i64(read->r, 0, 5) };
     read->on.lane(read->ctx, &lane, NULL);
 }
 

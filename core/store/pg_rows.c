@@ -12,6 +12,9 @@
  * does not have is an error instead of nothing. Names are checked and quoted, values travel as a
  * parameter.
  *
+ * That is what a table is met with. Once its columns' types are known the values travel as arrays,
+ * one for each column, which costs the database half (pg_shape.c).
+ *
  * The database's refusal hits the whole transaction; catalyst_bad_rows then finds the guilty rows.
  * Thread: the loop's; nothing blocks.
  */
@@ -50,25 +53,31 @@ static const char *add_unique(struct strbuf *key, wf_str unique)
     return NULL;
 }
 
-/* Appends table, unique and columns; rows with the same key go together. NULL, or why the row is
- * bad. */
-static const char *row_key(struct arena *a, const struct store_row *row, struct strbuf *key)
+/* NULL, or why no statement could take the row. */
+static const char *parse_row(struct arena *a, const struct store_row *row, struct json *value)
 {
-    struct json value;
     struct json_error error;
     if (!store_table_ok(row->table))
         return "this is no name of a table that plugins may write to";
-    if (json_parse(a, row->row.ptr, row->row.len, 0, &value, &error) != 0)
+    if (json_parse(a, row->row.ptr, row->row.len, 0, value, &error) != 0)
         return error.reason;
-    if (value.type != JSON_OBJECT || !value.len)
+    if (value->type != JSON_OBJECT || !value->len)
         return "the row is not a JSON object with columns";
     if (has_nul(row->row))
         return "the row holds a NUL character, which PostgreSQL cannot keep";
+    return NULL;
+}
+
+/* Appends table, unique and columns; rows with the same key go together. NULL, or why the row is
+ * bad. */
+static const char *row_key(const struct store_row *row, const struct json *value,
+                           struct strbuf *key)
+{
     strbuf_add(key, row->table.ptr, row->table.len);
     strbuf_addc(key, '|');
     const char *why = add_unique(key, row->unique);
-    for (uint32_t i = 0; i < value.len && !why; i++) {
-        wf_str column = json_str(&value.members[i].key);
+    for (uint32_t i = 0; i < value->len && !why; i++) {
+        wf_str column = json_str(&value->members[i].key);
         strbuf_addc(key, i ? ',' : '|');
         strbuf_add(key, column.ptr, column.len);
         if (!store_name_ok(column))
@@ -85,23 +94,35 @@ static void add_names(struct strbuf *sql, wf_str names)
         strbuf_addf(sql, "%s\"%.*s\"", is_first ? "" : ", ", STR_ARG(name));
 }
 
-/* From "table|unique|columns". */
-static const char *insert_sql(struct arena *a, wf_str key)
+void pg_rows_split(wf_str key, wf_str *table, wf_str *unique, wf_str *columns)
 {
     const char *bar = memchr(key.ptr, '|', key.len), *end = key.ptr + key.len;
     const char *second = memchr(bar + 1, '|', (size_t)(end - bar - 1));
-    wf_str table = { key.ptr, (size_t)(bar - key.ptr) },
-           unique = { bar + 1, (size_t)(second - bar - 1) };
-    wf_str columns = { second + 1, (size_t)(end - second - 1) };
-    struct strbuf quoted, sql;
-    strbuf_init(&quoted, 1 << 20);
-    strbuf_init(&sql, 1 << 20);
+    *table = (wf_str){ key.ptr, (size_t)(bar - key.ptr) };
+    *unique = (wf_str){ bar + 1, (size_t)(second - bar - 1) };
+    *columns = (wf_str){ second + 1, (size_t)(end - second - 1) };
+}
+
+void pg_rows_quote_table(struct strbuf *to, wf_str key)
+{
+    wf_str table, unique, columns;
+    pg_rows_split(key, &table, &unique, &columns);
     const char *dot = memchr(table.ptr, '.', table.len);
     if (dot)
-        strbuf_addf(&quoted, "\"%.*s\".\"%.*s\"", (int)(dot - table.ptr), table.ptr,
+        strbuf_addf(to, "\"%.*s\".\"%.*s\"", (int)(dot - table.ptr), table.ptr,
                     (int)(table.len - (size_t)(dot + 1 - table.ptr)), dot + 1);
     else
-        strbuf_addf(&quoted, "\"%.*s\"", STR_ARG(table));
+        strbuf_addf(to, "\"%.*s\"", STR_ARG(table));
+}
+
+static const char *insert_sql(struct arena *a, wf_str key)
+{
+    wf_str table, unique, columns;
+    struct strbuf quoted, sql;
+    pg_rows_split(key, &table, &unique, &columns);
+    strbuf_init(&quoted, 1 << 20);
+    strbuf_init(&sql, 1 << 20);
+    pg_rows_quote_table(&quoted, key);
     strbuf_addf(&sql, "INSERT INTO %s (", quoted.ptr);
     add_names(&sql, columns);
     strbuf_adds(&sql, ") SELECT ");
@@ -118,29 +139,64 @@ static const char *insert_sql(struct arena *a, wf_str key)
     return text;
 }
 
-/* The JSON array of each group, in the order of the turn. */
-static void fill_groups(struct arena *a, const struct store_turn *turn, const uint32_t *group_of,
-                        struct pg_rows *out)
+/* The group's rows as a JSON array, in the order of the turn. */
+static const char *entries(struct arena *a, const struct store_turn *turn,
+                           const struct pg_group *group, size_t *len)
 {
-    for (uint32_t g = 0; g < out->n_groups; g++) {
-        struct pg_group *group = &out->groups[g];
-        uint32_t *rows = ARENA_ARRAY(a, uint32_t, group->n);
-        char *text = arena_alloc(a, group->entries.len + group->n + 3), *to = text;
-        *to++ = '[';
-        for (uint32_t i = 0, n = 0; n < group->n; i++) {
-            if (group_of[i] != g)
-                continue;
-            if (n)
-                *to++ = ',';
-            memcpy(to, turn->rows[i].row.ptr, turn->rows[i].row.len);
-            to += turn->rows[i].row.len;
-            rows[n++] = i;
-        }
-        *to++ = ']';
-        *to = 0;
-        group->rows = rows;
-        group->entries = (wf_str){ text, (size_t)(to - text) };
+    char *text = arena_alloc(a, group->bytes + group->n + 3), *to = text;
+    *to++ = '[';
+    for (uint32_t i = 0; i < group->n; i++) {
+        const struct store_row *row = &turn->rows[group->rows[i]];
+        if (i)
+            *to++ = ',';
+        memcpy(to, row->row.ptr, row->row.len);
+        to += row->row.len;
     }
+    *to++ = ']';
+    *to = 0;
+    *len = (size_t)(to - text);
+    return text;
+}
+
+static void fill_groups(struct arena *a, uint32_t n, const uint32_t *group_of, struct pg_rows *out)
+{
+    uint32_t **at = ARENA_ARRAY(a, uint32_t *, out->n_groups);
+    for (uint32_t g = 0; g < out->n_groups; g++)
+        out->groups[g].rows = at[g] = ARENA_ARRAY(a, uint32_t, out->groups[g].n);
+    for (uint32_t i = 0; i < n; i++)
+        *at[group_of[i]]++ = i;
+}
+
+/* Most rows look like the one before: no key has to be written for them. */
+static bool is_alike(const struct store_row *x, const struct json *xv, const struct store_row *y,
+                     const struct json *yv)
+{
+    if (!str_eq(x->table, y->table) || !str_eq(x->unique, y->unique) || xv->len != yv->len)
+        return false;
+    for (uint32_t i = 0; i < xv->len; i++)
+        if (!str_eq(json_str(&xv->members[i].key), json_str(&yv->members[i].key)))
+            return false;
+    return true;
+}
+
+/* The group of rows like this one; NULL: *why it is bad. */
+static struct pg_group *find_group(struct arena *a, struct map *seen, struct strbuf *key,
+                                   struct pg_rows *out, const struct store_row *row,
+                                   const struct json *value, const char **why)
+{
+    strbuf_clear(key);
+    *why = row_key(row, value, key);
+    if (*why)
+        return NULL;
+    struct pg_group *group = map_get(seen, key->ptr, key->len);
+    if (group)
+        return group;
+    group = &out->groups[out->n_groups++];
+    *group = (struct pg_group){ .key = arena_str(a, key->ptr, key->len),
+                                .sql = insert_sql(a, strbuf_str(key)),
+                                .sample = value };
+    map_put(seen, group->key.ptr, group->key.len, group);
+    return group;
 }
 
 void pg_rows_group(struct arena *a, const struct store_turn *turn, struct pg_rows *out)
@@ -151,35 +207,32 @@ void pg_rows_group(struct arena *a, const struct store_turn *turn, struct pg_row
         return;
     out->bad = arena_alloc(a, n * sizeof *out->bad);
     out->groups = arena_alloc(a, n * sizeof *out->groups);
+    struct json *values = arena_alloc(a, n * sizeof *values);
     uint32_t *group_of = arena_alloc(a, n * sizeof *group_of);
     struct map seen;
     struct strbuf key;
-    struct arena scratch;
+    struct pg_group *group = NULL;
+    uint32_t last = 0;
     map_init(&seen);
     strbuf_init(&key, 1 << 16);
-    arena_init(&scratch, NULL, 0);
     for (uint32_t i = 0; i < n; i++) {
-        strbuf_clear(&key);
-        const char *why = row_key(&scratch, &turn->rows[i], &key);
-        arena_clear(&scratch);
-        group_of[i] = UINT32_MAX;
+        const struct store_row *row = &turn->rows[i];
+        const char *why = parse_row(a, row, &values[i]);
+        if (!why && !(group && is_alike(row, &values[i], &turn->rows[last], &values[last])))
+            group = find_group(a, &seen, &key, out, row, &values[i], &why);
         if (why) {
             pg_rows_bad(out, i, why);
+            group = NULL;
             continue;
         }
-        struct pg_group *group = map_get(&seen, key.ptr, key.len);
-        if (!group) {
-            group = &out->groups[out->n_groups++];
-            *group = (struct pg_group){ .sql = insert_sql(a, strbuf_str(&key)) };
-            map_put_copy(&seen, key.ptr, key.len, group);
-        }
+        last = i;
         group_of[i] = (uint32_t)(group - out->groups);
         group->n++;
-        group->entries.len += turn->rows[i].row.len;
+        group->bytes += row->row.len;
     }
+    out->values = values;
     if (!out->n_bad)
-        fill_groups(a, turn, group_of, out);
-    arena_fini(&scratch);
+        fill_groups(a, n, group_of, out);
     strbuf_fini(&key);
     map_fini(&seen);
 }
@@ -212,44 +265,58 @@ static void statement_name(char name[24], const char *sql)
     snprintf(name, 24, "r%016llx", (unsigned long long)map_hash(sql, strlen(sql)));
 }
 
-static int send_prepared(struct pg_session *ps, const char *name, const struct pg_group *group,
-                         unsigned tag)
-{
-    struct pg_params p = { .n = 0 };
-    pg_put_bytes(&p, group->entries);
-    p.formats[0] = 0;
-    return pg_send(ps, tag, name, &p);
-}
-
-int pg_rows_send(struct pg_session *ps, const struct pg_group *group, unsigned tag_prepare,
-                 unsigned tag)
+/* By its name, which is made first where this connection does not know it; with many statements
+ * already known, as it is. */
+static int send_statement(struct pg_session *ps, const char *sql, const struct pg_params *p,
+                          unsigned first_tag)
 {
     char name[24];
-    statement_name(name, group->sql);
-    size_t sql_len = strlen(group->sql);
-    if (!map_get(&ps->prepared, group->sql, sql_len)) {
+    statement_name(name, sql);
+    if (!map_get(&ps->prepared, sql, strlen(sql))) {
         if (ps->prepared.used >= PREPARED_MAX) {
-            const char *value = group->entries.ptr;
-            if (!PQsendQueryParams(ps->conn, group->sql, 1, NULL, &value, NULL, NULL, 1))
+            if (!PQsendQueryParams(ps->conn, sql, p->n, NULL, p->values, p->lengths, p->formats, 1))
                 return -1;
-            pg_expect(ps, tag);
+            pg_expect(ps, first_tag + PG_ROWS_WRITTEN);
             return 0;
         }
-        if (!PQsendPrepare(ps->conn, name, group->sql, 0, NULL))
+        if (!PQsendPrepare(ps->conn, name, sql, 0, NULL))
             return -1;
-        pg_expect(ps, tag_prepare);
+        pg_expect(ps, first_tag + PG_ROWS_PREPARED);
     }
-    return send_prepared(ps, name, group, tag);
+    return pg_send(ps, first_tag + PG_ROWS_WRITTEN, name, p);
+}
+
+int pg_rows_send(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                 const struct pg_rows *rows, struct pg_group *group, unsigned first_tag)
+{
+    struct pg_params p = { .n = 0 };
+    const struct pg_shape *shape = pg_shape_find(ps, group);
+    group->by_columns = NULL;
+    if (shape && !rows->as_json)
+        group->by_columns = pg_shape_params(shape, a, rows, group, &p);
+    if (group->by_columns)
+        return send_statement(ps, group->by_columns, &p, first_tag);
+    wf_str json;
+    json.ptr = entries(a, turn, group, &json.len);
+    p.n = 0;
+    pg_put_bytes(&p, json);
+    p.formats[0] = 0;
+    if (send_statement(ps, group->sql, &p, first_tag) != 0)
+        return -1;
+    return shape ? 0 : pg_shape_ask(ps, group, first_tag + PG_ROWS_SHAPE);
 }
 
 void pg_rows_prepared(struct pg_session *ps, const struct pg_group *group)
 {
-    map_put_copy(&ps->prepared, group->sql, strlen(group->sql), ps);
+    const char *sql = group->by_columns ? group->by_columns : group->sql;
+    map_put_copy(&ps->prepared, sql, strlen(sql), ps);
 }
 
-int pg_rows_diagnose(struct pg_session *ps, const struct pg_group *group, unsigned tag)
+int pg_rows_diagnose(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
+                     const struct pg_group *group, unsigned tag)
 {
-    const char *values[] = { group->sql, group->entries.ptr };
+    size_t len;
+    const char *values[] = { group->sql, entries(a, turn, group, &len) };
     if (!PQsendQueryParams(ps->conn,
                            "SELECT entry, reason FROM catalyst_bad_rows($1::text, $2::jsonb)", 2,
                            NULL, values, NULL, NULL, 0))

@@ -79,6 +79,7 @@ static void destroy(struct pg_session *ps)
     pg_pages_fini(ps);
     pg_places_fini(ps);
     map_fini(&ps->prepared);
+    pg_shapes_fini(ps);
     free(ps->tags);
     free(ps);
 }
@@ -100,6 +101,7 @@ static void disconnect(struct pg_session *ps)
     timer_stop(ps->base.config.loop, &ps->timer);
     map_fini(&ps->prepared);
     map_init(&ps->prepared);
+    pg_shapes_forget(ps);
     ps->n_tags = ps->next_tag = 0;
 }
 
@@ -500,6 +502,7 @@ struct store_session *pg_session_open(struct store *s, const struct store_sessio
     ps->commit = pg_commit_create(ps);
     list_init(&ps->queue);
     map_init(&ps->prepared);
+    map_init(&ps->shapes);
     map_init(&ps->pages);
     map_init(&ps->places);
     while (!ps->random)

@@ -16,7 +16,7 @@ static const char *const statements[SQ_STATEMENTS] = {
     [SQ_SAVEPOINT] = "SAVEPOINT job",
     [SQ_RELEASE] = "RELEASE job",
     [SQ_ROLLBACK_TO] = "ROLLBACK TO job",
-    [SQ_MOVE] = "UPDATE source_position SET position = ?5, released = ?6, fresh = 0, "
+    [SQ_MOVE] = "UPDATE source_position SET position = ?5, released = ?6, begun = ?8, fresh = 0, "
                 "block_seq = CASE ?7 WHEN 0 THEN block_seq ELSE ?7 END "
                 "WHERE source = ?1 AND partition = ?2 AND epoch = ?3 AND position = ?4 "
                 "AND (?7 = 0 OR block_seq = ?7 - 1)",
@@ -32,7 +32,7 @@ static const char *const statements[SQ_STATEMENTS] = {
     [SQ_ASSIGN] = "INSERT INTO source_position (source, partition, owner, epoch, position) "
                   "VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (source, partition) DO UPDATE SET "
                   "owner = excluded.owner, epoch = epoch + 1 "
-                  "RETURNING epoch, position, block_seq, released, fresh",
+                  "RETURNING epoch, position, block_seq, released, fresh, begun",
     [SQ_BLOCKS] = "SELECT " SQ_BLOCK_COLUMNS " FROM block WHERE source = ?1 AND partition = ?2 "
                   "AND seq > ?3 ORDER BY seq LIMIT ?4",
     [SQ_EPOCH] =
@@ -106,6 +106,7 @@ static int move_lane(struct sqlite_worker *w, const struct store_block *b, bool 
     sq_bind_int(q, 5, (int64_t)b->position_new);
     sq_bind_int(q, 6, (int64_t)b->released);
     sq_bind_int(q, 7, (int64_t)b->seq);
+    sq_bind_int(q, 8, (int64_t)b->begun);
     int rc = run(q);
     *moved = sqlite3_changes(w->db) == 1;
     return rc;
@@ -238,7 +239,8 @@ static int assign(struct sqlite_worker *w, struct job *job)
                                      .position = (uint64_t)sq_int(q, 1),
                                      .block_seq = (uint64_t)sq_int(q, 2),
                                      .released = (uint64_t)sq_int(q, 3),
-                                     .fresh = sq_int(q, 4) != 0 };
+                                     .fresh = sq_int(q, 4) != 0,
+                                     .begun = (uint64_t)sq_int(q, 5) };
     rc = sqlite3_step(q); /* to the end, or the row is not written */
     sqlite3_reset(q);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;

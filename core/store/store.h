@@ -89,6 +89,7 @@ struct store_block {
     uint64_t position_old, position_new; /* equal: nothing new was taken */
     uint64_t seq;      /* number of this block; 0: no block (n is 0), the lane only moves */
     uint64_t released; /* outputs of blocks up to here are acknowledged */
+    uint64_t begun;    /* no event from here on is run before another commit says so */
     uint32_t n;        /* executions that ended */
     const uint64_t *positions;
     const uint64_t *versions; /* workflow version ids */
@@ -163,6 +164,7 @@ struct store_commit_result {
 struct store_lane {
     uint32_t source, partition;
     uint64_t epoch, position, block_seq, released;
+    uint64_t begun; /* events from here on were not run by an earlier owner */
     bool fresh; /* no commit has moved it yet: take the trigger's own start; position is
                    start_position */
 };

@@ -3,7 +3,10 @@
  * as its input and the same with two fields more as its output, committed one after the other by
  * one session and by two, each with one commit in flight.
  *
- *     store_bench [URL ...] [--batch N] [--seconds N] [--parked] [--rows]
+ *     store_bench [URL ...] [--batch N] [--seconds N] [--parked] [--rows] [--ledger]
+ *
+ * --rows gives each execution a row in a table; --ledger one with nine columns in a table of 16
+ * hash partitions with a unique index, made by a migration, and nothing else in the block.
  *
  * Without a URL: memory, SQLite in a private file, and PostgreSQL when CATALYST_TEST_POSTGRES names
  * a server on this machine (fsync as it is set there). Prints one JSON line per figure; CPU of ours
@@ -26,7 +29,7 @@ enum { BATCH_MAX = 8192, SAMPLES = 8, SESSIONS_MAX = 4 };
 
 struct options {
     unsigned batch, seconds;
-    bool parked, rows;
+    bool parked, rows, ledger;
 };
 
 /* --- CPU -------------------------------------------------------------------------------------- */
@@ -90,6 +93,21 @@ static void make_table(const char *url)
     PQfinish(conn);
 }
 
+static const wf_migration ledger_steps[] = {
+    { 1, 0, "ledger",
+      "CREATE TABLE bench_ledger (tenant_id bigint NOT NULL, idem text NOT NULL, op text NOT NULL, "
+      "msg_id text NOT NULL, units integer NOT NULL, price_micro bigint NOT NULL, ccy text NOT "
+      "NULL, "
+      "card integer NOT NULL, prefix text NOT NULL, at timestamptz NOT NULL DEFAULT now(), "
+      "UNIQUE (tenant_id, idem)) PARTITION BY HASH (tenant_id);"
+      "DO $$ BEGIN FOR i IN 0..15 LOOP EXECUTE format('CREATE TABLE bench_ledger_%s PARTITION OF "
+      "bench_ledger FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i); END LOOP; END $$",
+      "CREATE TABLE bench_ledger (tenant_id INTEGER NOT NULL, idem TEXT NOT NULL, op TEXT, "
+      "msg_id TEXT, units INTEGER, price_micro INTEGER, ccy TEXT, card INTEGER, prefix TEXT, "
+      "at TEXT DEFAULT CURRENT_TIMESTAMP, UNIQUE (tenant_id, idem))" },
+};
+static const struct store_tables ledger_tables = { "bench", ledger_steps, 1 };
+
 static double postgres_cpu_us(int postmaster)
 {
     double all = 0, ticks;
@@ -117,7 +135,7 @@ struct sample {
     struct strbuf inputs, outputs;
     struct store_exec execs[BATCH_MAX];
     struct store_row rows[BATCH_MAX];
-    char row_texts[BATCH_MAX][80];
+    char row_texts[BATCH_MAX][240];
 };
 
 static void sample_fill(struct sample *s, struct message_source *source, const struct options *o)
@@ -197,17 +215,29 @@ static void fill_extras(struct worker *w, struct sample *s)
                                            .error = STR(""),
                                            .state = { s->inputs.ptr + 4 + i * 346, 342 } };
     for (unsigned i = 0; i < n && w->options->rows; i++) {
-        int len =
-            snprintf(s->row_texts[i], 80, "{\"id\":\"%u-%llu\",\"tenant\":\"acme\",\"amount\":%u}",
-                     w->number, (unsigned long long)(w->lane.position + i), i);
+        int len = snprintf(s->row_texts[i], sizeof s->row_texts[i],
+                           "{\"id\":\"%u-%llu\",\"tenant\":\"acme\",\"amount\":%u}", w->number,
+                           (unsigned long long)(w->lane.position + i), i);
         s->rows[i] = (struct store_row){ .table = STR("bench_charge"),
                                          .row = { s->row_texts[i], (size_t)len },
                                          .unique = STR("id") };
     }
+    for (unsigned i = 0; i < n && w->options->ledger; i++) {
+        uint64_t number = w->lane.position + i;
+        int len = snprintf(s->row_texts[i], sizeof s->row_texts[i],
+                           "{\"tenant_id\":%llu,\"idem\":\"%u-%llu-reserve\",\"op\":\"reserve\","
+                           "\"msg_id\":\"01J%017llu\",\"units\":1,\"price_micro\":12500,"
+                           "\"ccy\":\"EUR\",\"card\":7,\"prefix\":\"4917\"}",
+                           (unsigned long long)(number * 7919 % 300), w->number,
+                           (unsigned long long)number, (unsigned long long)number);
+        s->rows[i] = (struct store_row){ .table = STR("bench_ledger"),
+                                         .row = { s->row_texts[i], (size_t)len },
+                                         .unique = STR("tenant_id,idem") };
+    }
     w->turn.execs = s->execs;
     w->turn.n_execs = w->options->parked ? n : 0;
     w->turn.rows = s->rows;
-    w->turn.n_rows = w->options->rows ? n : 0;
+    w->turn.n_rows = w->options->rows || w->options->ledger ? n : 0;
 }
 
 static void next_turn(struct worker *w)
@@ -231,6 +261,8 @@ static void next_turn(struct worker *w)
                                      .inputs = strbuf_str(&s->inputs),
                                      .outputs = strbuf_str(&s->outputs),
                                      .n_outputs = n };
+    if (w->options->ledger)
+        w->block.n_outputs = 0, w->block.inputs = w->block.outputs = (wf_str){ "", 0 };
     w->turn = (struct store_turn){ .blocks = &w->block, .n_blocks = 1 };
     fill_extras(w, s);
     store_commit(w->ss, &w->turn, on_done, w);
@@ -320,9 +352,10 @@ static void bench(struct store *store, const struct options *o, unsigned session
            "\"lz4_us\":%.3f,"
            "\"process_cpu_us\":%.3f,\"postgres_cpu_us\":%.3f}\n",
            store_kind(store),
-           o->parked ? "parked"
-           : o->rows ? "rows"
-                     : "blocks",
+           o->parked   ? "parked"
+           : o->rows   ? "rows"
+           : o->ledger ? "ledger"
+                       : "blocks",
            sessions, o->batch, commits / o->seconds, executions / o->seconds,
            took_us / commits / 1000, cpu_us / executions, lz4_us, ours_us / executions,
            theirs_us / executions);
@@ -342,7 +375,9 @@ static void bench(struct store *store, const struct options *o, unsigned session
 static void bench_url(const char *url, const struct options *o)
 {
     struct err err;
-    struct store_config config = { .url = url, .save_inputs = true };
+    struct store_config config = {
+        .url = url, .save_inputs = true, .tables = &ledger_tables, .n_tables = o->ledger
+    };
     struct store *store = store_open(&config, true, &err);
     if (!store) {
         fprintf(stderr, "store_bench: %s\n", err.text);
@@ -370,6 +405,8 @@ int main(int argc, char **argv)
             o.parked = true;
         else if (!strcmp(argv[i], "--rows"))
             o.rows = true;
+        else if (!strcmp(argv[i], "--ledger"))
+            o.ledger = true;
         else if (n_urls < 8)
             urls[n_urls++] = argv[i];
     }

@@ -32,7 +32,8 @@
     X(rows_ride_in_the_turn)                                                                       \
     X(bad_rows_are_told_one_by_one)                                                                \
     X(a_nul_in_a_row_hurts_nobody)                                                                 \
-    X(the_database_refuses_rows_one_by_one)
+    X(the_database_refuses_rows_one_by_one)                                                        \
+    X(columns_keep_their_types)
 #define TABLES_CASES(X)                                                                            \
     X(tables_are_migrated)                                                                         \
     X(a_bad_step_leaves_nothing)                                                                   \
