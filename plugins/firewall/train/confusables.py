@@ -77,7 +77,8 @@ def look(char, base, skeleton):
             return MORE[one] if len(MORE[one]) == 1 else None
         seen = skeleton(one).lower()
         if len(seen) == 1 and seen.isascii() and seen.isalnum():
-            return seen
+            # the capital of i is taken for l, yet means i
+            return "i" if one == char and seen == "l" and skeleton(base) == "i" else seen
         if len(seen) == 1 and letter_by_name(seen):
             return letter_by_name(seen)
         if seen == "rn":
