@@ -139,11 +139,11 @@ static void add_lane(struct strbuf *b, const struct lane *lane)
     strbuf_addf(b,
                 "{\"source\":%u,\"partition\":%u,\"epoch\":%llu,\"next\":%llu,\"committed\":%llu,"
                 "\"block\":%llu,"
-                "\"released\":%llu,\"live\":%u,\"dropping\":%s,\"workflow\":",
+                "\"released\":%llu,\"begun\":%llu,\"live\":%u,\"dropping\":%s,\"workflow\":",
                 lane->source, lane->partition, (unsigned long long)lane->epoch,
                 (unsigned long long)lane->next, (unsigned long long)lane->committed,
-                (unsigned long long)lane->seq, (unsigned long long)lane->released, lane->live,
-                lane->dropping ? "true" : "false");
+                (unsigned long long)lane->seq, (unsigned long long)lane->released,
+                (unsigned long long)lane->begun, lane->live, lane->dropping ? "true" : "false");
     strbuf_add_json(b, lane->ep->plan->id, strlen(lane->ep->plan->id));
     strbuf_addc(b, '}');
 }

@@ -113,8 +113,10 @@ struct engine_plan *engine_plan_add(struct engine *en, struct plan *plan, struct
     ep->loaded = loaded;
     ep->insts = xcalloc(plan->n_nodes ? plan->n_nodes : 1, sizeof *ep->insts);
     list_append(&en->plans, &ep->link);
-    for (uint32_t i = 0; i < plan->n_nodes; i++)
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
         inst_init(ep, i);
+        ep->has_once |= plan_node_is_once(&plan->nodes[i]);
+    }
     return ep;
 }
 

@@ -281,6 +281,9 @@ struct exec {
     struct step first_steps[3];
 };
 
+/* How far ahead of what was taken the journal says "may have begun": what is taken while two
+ * commits go on, so that nothing waits for the store. */
+enum { BEGUN_AHEAD_MIN = 64, BEGUN_AHEAD_MAX = 8192, BEGUN_AHEAD_TURNS = 4 };
 enum { RELEASED_FLUSH_US = 200000 }; /* how long `released` may wait for a turn to ride in */
 enum {
     EXEC_BYTES = 5184
@@ -316,8 +319,15 @@ struct engine_plan {
     struct wf_inst *insts;
     struct plan_counters counters;
     uint32_t live, lanes; /* executions and lanes on it */
+    bool has_once;        /* one of its nodes must not be repeated blindly (WF_NODE_ONCE) */
     bool retired;
 };
+
+/* What it does must not happen twice. */
+static inline bool plan_node_is_once(const struct plan_node *node)
+{
+    return node->type && (node->type->node.flags & WF_NODE_ONCE) && !node->disabled;
+}
 
 /* Columns of one turn in one lane. */
 struct columns {
@@ -345,8 +355,10 @@ struct lane {
     uint32_t trigger;
     uint32_t source, partition;
     uint64_t epoch;
-    uint64_t next;      /* position to take next */
-    uint64_t taken;     /* positions below it may have been run by an earlier owner */
+    uint64_t next;     /* position to take next */
+    uint64_t taken;    /* positions below it may have been run by an earlier owner */
+    uint64_t begun_at; /* the same, as the journal had it when the lane came */
+    uint64_t begun; /* positions below it may be run by nodes with WF_NODE_ONCE: the store knows */
     uint64_t committed; /* position in the store */
     uint64_t seq;       /* last block given out */
     uint64_t released, released_committed;
@@ -361,6 +373,11 @@ struct lane {
     struct pending_release *pending;
     uint32_t n_pending, pending_size;
 };
+/* What may have begun at least: all that was taken, here or by an earlier owner. */
+static inline uint64_t lane_begun_least(const struct lane *lane)
+{
+    return lane->taken > lane->next ? lane->taken : lane->next;
+}
 
 /* An answer that leaves when the turn is durable. */
 struct turn_reply {

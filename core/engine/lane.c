@@ -19,6 +19,8 @@ struct lane *engine_lane_add(struct engine *en, const struct lane_config *config
     lane->next = lane->committed = config->at.position;
     if (config->start > lane->next)
         lane->next = config->start;
+    lane->begun_at = config->at.begun > lane->next ? config->at.begun : lane->next;
+    lane->begun = lane->begun_at;
     lane->seq = config->at.block_seq;
     lane->released = lane->released_committed = config->at.released;
     lane->durability = config->plan->plan->settings.durability;
@@ -142,6 +144,7 @@ void lane_check_gone(struct lane *lane)
     if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending ||
         !list_empty(&lane->unsaved) || lane->next != lane->committed ||
         (journaled && lane->released != lane->released_committed) ||
+        (journaled && lane->begun > lane_begun_least(lane)) ||
         turn_answers_lane(lane->en->gather, lane))
         return;
     if (!any_awaits_answer(
@@ -161,7 +164,11 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     lane_lose(lane);
 }
 
-void engine_lane_taken(struct lane *lane, uint64_t position) { lane->taken = position; }
+void engine_lane_taken(struct lane *lane, uint64_t position)
+{
+    bool is_kept = lane->durability == DURABILITY_EXACTLY_ONCE && lane->ep->has_once;
+    lane->taken = is_kept && position > lane->begun_at ? lane->begun_at : position;
+}
 
 void *lane_user(const struct lane *lane) { return lane->user; }
 

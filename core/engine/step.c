@@ -464,12 +464,15 @@ static void stand(struct exec *e, const struct step *s)
     exec_set_state(e, EXEC_READY);
 }
 
-/* each_step: what must not happen twice begins when the store knows that it may. */
+/* What must not happen twice begins when the store knows that it may: each_step by the execution's
+ * own row, exactly_once by how far its lane may have run (lane->begun). */
 static bool needs_storing(const struct exec *e, const struct step *s)
 {
-    const struct plan_node *node = exec_node(e, s->node);
-    return !e->stored_here && e->ep->plan->settings.durability == DURABILITY_EACH_STEP &&
-           node->type && (node->type->node.flags & WF_NODE_ONCE) && !node->disabled;
+    enum durability durability = e->ep->plan->settings.durability;
+    if (!e->ep->has_once || e->stored_here || durability < DURABILITY_EXACTLY_ONCE ||
+        !plan_node_is_once(exec_node(e, s->node)))
+        return false;
+    return durability == DURABILITY_EACH_STEP || e->id.position >= e->lane->begun;
 }
 
 /* Stands at the node of a step, unless the execution has gone too far. */

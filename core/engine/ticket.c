@@ -184,7 +184,7 @@ static int64_t flush_due(const struct engine *en)
     for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
         const struct lane *lane = CONTAINER_OF(at, struct lane, link);
         if (lane->durability >= DURABILITY_EXACTLY_ONCE &&
-            lane->released != lane->released_committed)
+            (lane->released != lane->released_committed || lane->begun > lane_begun_least(lane)))
             return en->last_commit_us + RELEASED_FLUSH_US + 1;
     }
     return -1;

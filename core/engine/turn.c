@@ -390,10 +390,29 @@ static void save_live(struct engine *en, struct turn *t)
     }
 }
 
+/* A lane that rests, or goes, says that nothing more has begun than was taken. */
+static bool lowers_begun(const struct lane *lane, bool flush)
+{
+    return (flush || lane->dropping) && lane->begun > lane_begun_least(lane);
+}
+
 static bool lane_moved(const struct lane *lane, const struct columns *c, bool flush)
 {
-    return c->n || lane->next != lane->committed ||
+    return c->n || lane->next != lane->committed || lowers_begun(lane, flush) ||
            (flush && lane->released != lane->released_committed);
+}
+
+static uint64_t begun_ahead(const struct lane *lane)
+{
+    uint64_t taken = lane->next - lane->committed, least = lane_begun_least(lane);
+    uint64_t ahead = taken < BEGUN_AHEAD_MAX ? taken * BEGUN_AHEAD_TURNS : BEGUN_AHEAD_MAX;
+    if (lane->durability != DURABILITY_EXACTLY_ONCE || !lane->ep->has_once || lane->dropping ||
+        !taken)
+        return least;
+    if (ahead < BEGUN_AHEAD_MIN)
+        ahead = BEGUN_AHEAD_MIN;
+    ahead = lane->next + (ahead < BEGUN_AHEAD_MAX ? ahead : BEGUN_AHEAD_MAX);
+    return ahead > least ? ahead : least;
 }
 
 static void fill_block(struct store_block *b, struct lane *lane, struct columns *c)
@@ -405,6 +424,7 @@ static void fill_block(struct store_block *b, struct lane *lane, struct columns 
                                .position_new = lane->next,
                                .seq = c->n ? ++lane->seq : 0,
                                .released = lane->released,
+                               .begun = begun_ahead(lane),
                                .n = c->n,
                                .positions = c->positions,
                                .versions = c->versions,
@@ -425,6 +445,9 @@ static void turn_add_lane(struct turn *t, struct lane *lane)
         t->blocks = xrealloc(t->blocks, t->lanes_size * sizeof *t->blocks);
     }
     fill_block(&t->blocks[t->n_lanes], lane, &lane->columns[t->index]);
+    if (t->blocks[t->n_lanes].begun < lane->begun)
+        lane->begun =
+            t->blocks[t->n_lanes].begun; /* from now on: the store may know it any moment */
     t->lanes[t->n_lanes++] = lane;
     lane->in_flight = true;
 }
@@ -477,6 +500,7 @@ static void turn_release(struct engine *en, struct turn *t)
         lane->in_flight = false;
         lane->committed = b->position_new;
         lane->released_committed = b->released;
+        lane->begun = b->begun;
         if (lane->durability != DURABILITY_AT_LEAST_ONCE)
             en->io.acknowledge(en->io.ctx, lane, b->position_new);
         if (b->seq)

@@ -62,7 +62,7 @@ struct sim_block {
 
 /* A lane in the store, and its messages. */
 struct sim_lane {
-    uint64_t epoch, position, block_seq, released;
+    uint64_t epoch, position, block_seq, released, begun;
     struct sim_block *blocks, *last;
     uint64_t taken; /* positions below it were handed to an engine */
     unsigned n;

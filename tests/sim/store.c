@@ -189,6 +189,10 @@ static void move_lane(const struct unit *u, uint64_t life, const struct store_bl
         sim_fail("lane %u goes back, or released what is not there", b->partition);
     lane->position = b->position_new;
     lane->released = b->released;
+    lane->begun = b->begun;
+    if (b->begun < b->position_new)
+        sim_fail("lane %u took %llu and begun only %llu", b->partition,
+                 (unsigned long long)b->position_new, (unsigned long long)b->begun);
     if (!b->seq)
         return;
     lane->block_seq = b->seq;
@@ -333,6 +337,7 @@ void store_take(struct unit *u, unsigned partition, struct store_lane *at)
                                .position = lane->position,
                                .block_seq = lane->block_seq,
                                .released = lane->released,
+                               .begun = lane->begun,
                                .fresh = lane->epoch == 1 };
 }
 

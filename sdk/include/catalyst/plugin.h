@@ -233,7 +233,7 @@ enum {
     WF_NODE_SEGMENT = 4, /* works over an execution's items: process_segments instead of process */
     WF_NODE_ANY_INPUT = 8, /* several inputs: runs when one is there and no more can come (merge) */
     /* Since 1.1, with WF_NODE_EFFECT: what it does outside must not be done twice, and the other side does not
-     * honour key(). each_step stores its input before it is called, too: maybe_begun() is exact then. */
+     * honour key(). exactly_once and each_step journal that it may begin before it is called: see maybe_begun(). */
     WF_NODE_ONCE = 16
 };
 
@@ -379,10 +379,13 @@ struct wf_host {
      *   each_step, WF_NODE_ONCE   exact: the store holds this node's input, and no result of it
      *   each_step, other nodes    also 1 from an execution's restart, or the repetition of its event, to its first
      *                             node with WF_NODE_EFFECT
+     *   exactly_once, with a WF_NODE_ONCE in the workflow, at such nodes
+     *                             1 where an earlier owner had taken the event, or was about to: the journal keeps how
+     *                             far it may have run, a few turns ahead under load and exactly when it rests
      *   the others                1 from there to its end
      * It is 1 to the end, too, where an execution begins again with its trigger's items (see memory()).
-     * An event is taken for a repetition when the source had it before this engine took the lane, and another had
-     * the lane before; so after a restart all that waited outside is. */
+     * With none and at_least_once, and without such nodes, an event is taken for a repetition when the source had it
+     * before this engine took the lane, and another had the lane before; so all that waited outside is. */
     int (*maybe_begun)(wf_item *);
 };
 /* What memory() holds is not saved: an execution that waits or failed begins again with its trigger's items

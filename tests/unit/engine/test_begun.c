@@ -142,13 +142,74 @@ static void each_step_restored_before_a_once_node(void **state)
     expect_seen("P P A0 ");
 }
 
-static void other_durabilities_do_not_store_first(void **state)
+static void at_least_once_does_not_store_first(void **state)
+{
+    (void)state;
+    rig_flow(V1 ",\"durability\":\"at_least_once\"", ONCE("A", 1), E("In", TO1("A")));
+    send_message("{}");
+    expect_seen("A0 ");
+    assert_int_equal(rig.commits, 0);
+}
+
+/* exactly_once: the first event waits for one commit, which says that those behind it may have
+ * begun too; these wait for nothing. */
+static void exactly_once_runs_ahead_of_the_store(void **state)
 {
     (void)state;
     rig_flow(V1, ONCE("A", 1), E("In", TO1("A")));
     send_message("{}");
+    expect_seen("");
+    assert_true(commit_start());
+    uint64_t begun = rig.turn->blocks[0].begun;
+    assert_true(begun > rig.turn->blocks[0].position_new);
+    commit_ok();
+    rig_run();
     expect_seen("A0 ");
-    assert_int_equal(rig.commits, 0);
+    for (uint64_t position = 1; position < begun; position++)
+        send_message("{}");
+    assert_int_equal(seen.text.len, 3 * begun);
+    send_message("{}"); /* the one behind waits again */
+    assert_int_equal(seen.text.len, 3 * begun);
+    commit_all();
+    assert_int_equal(seen.text.len, 3 * (begun + 1));
+}
+
+/* What the journal says of an earlier owner bounds what the source holds, and stays until it is
+ * passed. */
+static void exactly_once_tells_what_may_have_begun(void **state)
+{
+    (void)state;
+    rig.begun = 2;
+    rig_flow(V1, ONCE("A", 1), E("In", TO1("A")));
+    rig.begun = 0;
+    engine_lane_taken(rig.lane, 1000);
+    send_message("{}");
+    expect_seen("A1 ");
+    assert_true(commit_start());
+    assert_true(rig.turn->blocks[0].begun >= 2);
+    commit_ok();
+    send_message("{}");
+    send_message("{}");
+    commit_all();
+    expect_seen("A1 A1 A0 ");
+}
+
+/* At rest nothing more may have begun than was taken: after a crash then, all is exact. */
+static void a_lane_at_rest_says_what_it_took(void **state)
+{
+    (void)state;
+    rig_flow(V1, ONCE("A", 1), E("In", TO1("A")));
+    send_message("{}");
+    commit_all();
+    pass_ms(1000);
+    assert_true(commit_start());
+    assert_int_equal(rig.turn->blocks[0].begun, 1);
+    commit_ok();
+    assert_false(commit_start());
+    send_message("{}");
+    expect_seen("A0 ");
+    commit_all();
+    expect_seen("A0 A0 ");
 }
 
 static void restored_to_its_end(void **state)
@@ -236,7 +297,10 @@ int main(void)
         TEST(each_step_stores_the_input_first),
         TEST(each_step_repeated_event_is_exact),
         TEST(each_step_restored_before_a_once_node),
-        TEST(other_durabilities_do_not_store_first),
+        TEST(at_least_once_does_not_store_first),
+        TEST(exactly_once_runs_ahead_of_the_store),
+        TEST(exactly_once_tells_what_may_have_begun),
+        TEST(a_lane_at_rest_says_what_it_took),
         TEST(restored_to_its_end),
         TEST(own_rows_say_all),
         TEST(saved_again_it_is_still_known),
