@@ -17,7 +17,7 @@ struct seen {
 struct tally {
     const struct drain_options *options;
     struct seen *table; /* a power of two, at most half full */
-    uint64_t size, distinct, duplicates, two_bodies, without_id, messages;
+    uint64_t size, distinct, duplicates, two_bodies, without_id, messages, others;
     uint32_t *latencies_us;
     uint64_t n_latencies, room_latencies;
     double first_us, last_us;
@@ -106,7 +106,7 @@ static void tally_id(struct tally *t, const rd_kafka_message_t *m)
 
 static void tally_latency(struct tally *t, const rd_kafka_message_t *m, uint64_t now_us)
 {
-    uint64_t sent_us = message_time_us(m->payload, (unsigned)m->len);
+    uint64_t sent_us = message_time_us(m->payload, (unsigned)m->len, t->options->time_field);
     if (!sent_us || sent_us > now_us)
         return;
     if (!t->first_sent_us)
@@ -142,13 +142,21 @@ static void print(struct tally *t)
         qsort(t->latencies_us, t->n_latencies, sizeof(uint32_t), by_size);
     double took_us = t->messages ? t->last_us - t->first_us : 0;
     printf(
-        "{\"load\":\"drain\",\"messages\":%llu,\"distinct\":%llu,\"duplicates\":%llu,"
+        "{\"load\":\"drain\",\"messages\":%llu,\"others\":%llu,\"distinct\":%llu,\"duplicates\":%"
+        "llu,"
         "\"two_bodies\":%llu,\"without_id\":%llu,\"seconds\":%.3f,\"p50_ms\":%.2f,\"p90_ms\":%.2f,"
         "\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.2f}\n",
-        (unsigned long long)t->messages, (unsigned long long)t->distinct,
-        (unsigned long long)t->duplicates, (unsigned long long)t->two_bodies,
-        (unsigned long long)t->without_id, took_us / 1e6, latency_ms(t, 0.5), latency_ms(t, 0.9),
-        latency_ms(t, 0.99), latency_ms(t, 0.999), latency_ms(t, 1));
+        (unsigned long long)t->messages, (unsigned long long)t->others,
+        (unsigned long long)t->distinct, (unsigned long long)t->duplicates,
+        (unsigned long long)t->two_bodies, (unsigned long long)t->without_id, took_us / 1e6,
+        latency_ms(t, 0.5), latency_ms(t, 0.9), latency_ms(t, 0.99), latency_ms(t, 0.999),
+        latency_ms(t, 1));
+}
+
+static bool counts(const struct tally *t, const rd_kafka_message_t *m)
+{
+    const char *only = t->options->only;
+    return !only || memmem(m->payload, m->len, only, strlen(only));
 }
 
 void drain(const char *brokers, const char *topic, const struct drain_options *o)
@@ -164,7 +172,10 @@ void drain(const char *brokers, const char *topic, const struct drain_options *o
         double at = clock_us();
         for (ssize_t i = 0; i < n; i++) {
             rd_kafka_message_t *m = messages[i];
-            if (!m->err) {
+            if (!m->err && !counts(&t, m)) {
+                t.others++;
+                last = at;
+            } else if (!m->err) {
                 t.first_us = t.messages ? t.first_us : at;
                 t.last_us = last = at;
                 t.messages++;

@@ -11,8 +11,10 @@ struct drain_options {
     uint64_t count; /* 0: until it is quiet */
     int quiet_ms, wait_ms;
     int warm_ms; /* latencies of messages that were made so soon after the first do not count */
-    bool id_in_header; /* the header catalyst-id instead of the field "id" */
-    bool bodies;       /* compare the bodies of messages with the same id */
+    bool id_in_header;      /* the header catalyst-id instead of the field "id" */
+    const char *only;       /* what a body must hold to count; NULL: all count */
+    const char *time_field; /* where the time of its making stands; NULL: ts_us */
+    bool bodies;            /* compare the bodies of messages with the same id */
 };
 
 void drain(const char *brokers, const char *topic, const struct drain_options *o);

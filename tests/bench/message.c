@@ -4,6 +4,7 @@
  */
 #include "message.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ID "00000000-0000-7000-8000-000000000000"
@@ -125,14 +126,15 @@ void message_next(struct message_source *s, uint64_t now_us, struct message *m)
         s->n_recent++;
 }
 
-uint64_t message_time_us(const char *body, unsigned len)
+uint64_t message_time_us(const char *body, unsigned len, const char *field)
 {
-    static const char field[] = "\"ts_us\":";
-    const char *at = memmem(body, len, field, sizeof field - 1);
+    char name[64];
+    int n = snprintf(name, sizeof name, "\"%s\":", field ? field : "ts_us");
+    const char *at = memmem(body, len, name, (size_t)n);
     uint64_t value = 0;
     if (!at)
         return 0;
-    for (at += sizeof field - 1; at < body + len && *at >= '0' && *at <= '9'; at++)
+    for (at += n; at < body + len && *at >= '0' && *at <= '9'; at++)
         value = value * 10 + (uint64_t)(*at - '0');
     return value;
 }

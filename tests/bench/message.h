@@ -37,7 +37,7 @@ void message_source_init(struct message_source *s, const struct message_mix *mix
 /* Fills m; now_us goes into the field ts_us and into the id, which is unique in this process. */
 void message_next(struct message_source *s, uint64_t now_us, struct message *m);
 
-/* The ts_us of a body that carries that field, or 0. */
-uint64_t message_time_us(const char *body, unsigned len);
+/* The number in that field of a body, NULL: ts_us; 0 when it has none. */
+uint64_t message_time_us(const char *body, unsigned len, const char *field);
 
 #endif

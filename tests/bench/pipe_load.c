@@ -5,12 +5,13 @@
  *     pipe_load fill  --brokers H:P --topic T --count N [--codec lz4] [--mix standard] [--seed S]
  *     pipe_load pace  --brokers H:P --topic T --rate R --seconds S [--codec lz4] [--mix standard]
  *     pipe_load drain --brokers H:P --topic T --count N [--quiet-ms 3000] [--wait-ms 30000]
- *                     [--id field|header] [--bodies]
+ *                     [--id field|header] [--bodies] [--only TEXT] [--time-field NAME]
  *
  * `pace` writes the time into ts_us of each message; `drain` takes the latency from there to the
  * moment it sees the output, and counts ids: distinct, repeated, and with --bodies those that came
- * with two different bodies. The id is the JSON field "id" or the header catalyst-id. Each prints
- * one JSON line.
+ * with two different bodies. With --only a message counts
+ * when its body holds that text. The id is the JSON field "id" or the header catalyst-id. Each
+ * prints one JSON line.
  */
 #include "bench_kafka.h"
 #include "drain.h"
@@ -95,11 +96,23 @@ static struct options parse(int argc, char **argv)
                          .seconds = 10,
                          .drain = { .quiet_ms = 3000, .wait_ms = 30000 } };
     static const struct option known[] = {
-        { "brokers", 1, 0, 'b' },   { "topic", 1, 0, 't' },   { "codec", 1, 0, 'c' },
-        { "count", 1, 0, 'n' },     { "mix", 1, 0, 'm' },     { "seed", 1, 0, 'e' },
-        { "rate", 1, 0, 'r' },      { "seconds", 1, 0, 's' }, { "quiet-ms", 1, 0, 'q' },
-        { "wait-ms", 1, 0, 'w' },   { "id", 1, 0, 'i' },      { "bodies", 0, 0, 'B' },
-        { "linger-ms", 1, 0, 'l' }, { "warm-ms", 1, 0, 'W' }, { 0 },
+        { "brokers", 1, 0, 'b' },
+        { "topic", 1, 0, 't' },
+        { "codec", 1, 0, 'c' },
+        { "count", 1, 0, 'n' },
+        { "mix", 1, 0, 'm' },
+        { "seed", 1, 0, 'e' },
+        { "rate", 1, 0, 'r' },
+        { "seconds", 1, 0, 's' },
+        { "quiet-ms", 1, 0, 'q' },
+        { "wait-ms", 1, 0, 'w' },
+        { "id", 1, 0, 'i' },
+        { "bodies", 0, 0, 'B' },
+        { "linger-ms", 1, 0, 'l' },
+        { "warm-ms", 1, 0, 'W' },
+        { "only", 1, 0, 'o' },
+        { "time-field", 1, 0, 'f' },
+        { 0 },
     };
     uint64_t seed = 1;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -136,6 +149,12 @@ static struct options parse(int argc, char **argv)
             break;
         case 'W':
             o.drain.warm_ms = atoi(optarg);
+            break;
+        case 'o':
+            o.drain.only = optarg;
+            break;
+        case 'f':
+            o.drain.time_field = optarg;
             break;
         case 'i':
             o.drain.id_in_header = strcmp(optarg, "header") == 0;
