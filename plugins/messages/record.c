@@ -103,12 +103,6 @@ static wf_str context_of(const struct entry *e, const wf_value *provider_ids)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-static int64_t member_int(const wf_host *h, const wf_value *object, const char *name, int64_t other)
-{
-    int64_t n;
-    return h->v->int64(h->v->get(object, name, strlen(name)), &n) == 0 ? n : other;
-}
-
 static int add_row(const struct entry *e, wf_str provider_id, wf_str context)
 {
     const wf_host *h = e->h;
@@ -172,6 +166,7 @@ static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                            .trace_id = member_str(h, message, "trace_id"),
                            .to = member_str(h, message, "to"),
                            .provider_id = e.provider_id,
+                           .message_ts_us = member_int(h, message, "ts_us", 0),
                            .state = e.outcome,
                            .code = e.send ? e.reason : (wf_str){ "", 0 },
                            .error_class = e.error_class,

@@ -70,8 +70,7 @@ static struct receipt receipt_of(const wf_host *h, wf_item *it)
     r.state = wf_state_of(r.state_name.ptr, r.state_name.len);
     r.code = text_of(&r, "code");
     r.error_class = member_str(h, r.value, "class");
-    if (h->v->int64(h->v->get(r.value, "ts_provider_us", 14), &r.at_us) != 0)
-        r.at_us = 0;
+    r.at_us = member_int(h, r.value, "ts_provider_us", 0);
     return r;
 }
 
@@ -105,7 +104,8 @@ static int tell(const struct receipt *r, const wf_value *message, wf_str topic, 
                            .code = r->code,
                            .error_class = r->error_class,
                            .reason = { "", 0 },
-                           .at_us = r->at_us };
+                           .at_us = r->at_us,
+                           .message_ts_us = member_int(h, message, "ts_us", 0) };
     return event_send(h, r->it, &event);
 }
 
