@@ -49,6 +49,12 @@ struct content_options {
     const char *model_file;  /* trained model; NULL: no model, scores are -1 */
     uint32_t near_distance;  /* bits in which fingerprints of near duplicates may differ; 0: 6 */
     uint32_t near_min_bytes; /* normalised texts below this have no near duplicates; 0: 20 */
+    /* Where compiled patterns are kept between starts, an existing folder of the operator; NULL:
+     * nowhere. Compiling 10,000 patterns takes seconds, reading them back milliseconds. */
+    const char *cache_folder;
+    /* Called now and then by the compiling thread, done up to total; not 0 gives up. NULL: none. */
+    int (*on_progress)(void *data, size_t done, size_t total);
+    void *progress_data;
 };
 
 struct content_problem {
