@@ -95,9 +95,9 @@ enum segment_took {
     SEGMENT_HELD = 1,  /* wait for the others */
     SEGMENT_WHOLE,     /* `whole` is set */
     SEGMENT_DUPLICATE, /* this part is here already; its tag was not taken */
-    SEGMENT_CLASH, /* another total or text under the same key: the older one is given up in `whole`
-                    */
-    SEGMENT_FULL   /* no room; the oldest is given up in `whole`, put the part again */
+    SEGMENT_CLASH,     /* other text under its number: the older message is given up in `whole` */
+    SEGMENT_FULL /* not taken: the oldest message is given up in `whole`, put the part again. With
+                  * whole->have 0 it is larger than the shelf and will never fit */
 };
 
 /* Takes a part in; `tag` is the caller's (a sequence number to answer later). The part's octets are
