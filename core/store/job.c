@@ -5,8 +5,10 @@
  * A job outlives its session when it is under way while the session closes: it then comes home with
  * ss NULL and frees itself. Thread: created, delivered and dropped on the session's loop.
  */
-#include "store/store_int.h"
+#include "store/sql_int.h"
 #include "base/clock.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void deliver_commit(struct job *job)
@@ -46,6 +48,13 @@ static void deliver_state(struct job *job)
         config->on_state(config->ctx, job->up, job->up ? NULL : job->err.text);
 }
 
+static void deliver_sql(struct job *job)
+{
+    struct sql_call *call = job->sql;
+    job->sql = NULL;
+    sql_tell(job->ss, call, &job->rows);
+}
+
 /* A callback may close the session; jobs_drop then clears job->ss of this job too, because it is
  * still on the session's list. */
 static void job_deliver(struct job *job)
@@ -70,6 +79,9 @@ static void job_deliver(struct job *job)
     case JOB_STATE:
         deliver_state(job);
         break;
+    case JOB_SQL:
+        deliver_sql(job);
+        break;
     }
 }
 
@@ -77,6 +89,8 @@ static void job_free(struct job *job)
 {
     list_remove(&job->link);
     arena_fini(&job->arena);
+    if (job->sql)
+        sql_call_free(job->sql);
     free(job);
 }
 
@@ -130,6 +144,19 @@ void job_bad_row(struct job *job, uint32_t row, const char *reason)
         result->bad = bad = ARENA_ARRAY(&job->arena, struct store_bad_row, job->turn->n_rows);
     bad[result->n_bad++] = (struct store_bad_row){ row, arena_strdup(&job->arena, reason) };
     result->result = STORE_BAD_ROWS;
+}
+
+void job_sql_failed(struct job *job, bool retryable, const char *format, ...)
+{
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    job->rows = (wf_rows){ .size = sizeof job->rows,
+                           .error = arena_strdup(&job->arena, text),
+                           .retryable = retryable,
+                           .missed = -1 };
 }
 
 /* --- the session calls, for the tables of such kinds ------------------------------------------ */
@@ -208,4 +235,16 @@ void job_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of 
     job->instance = instance;
     job->on.lane_of = each;
     run(job);
+}
+
+void job_sql(struct store_session *ss, struct sql_call *call)
+{
+    struct job *job = new_job(ss, JOB_SQL, NULL);
+    job->sql = call;
+    if (!call->refused) {
+        run(job);
+        return;
+    }
+    job_sql_failed(job, true, "%s", call->refused);
+    job_post(job);
 }

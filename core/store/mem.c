@@ -42,6 +42,7 @@ static void mem_close(struct store *s)
         free(row);
     }
     mem_free_admin(m);
+    mem_sql_stop(m);
     mem_tables_close(m);
     pthread_mutex_destroy(&m->lock);
     free(m);
@@ -124,6 +125,10 @@ static int mem_housekeep(struct store *s, int64_t now_us, struct err *err)
 
 static void run(struct job *job)
 {
+    if (job->kind == JOB_SQL) {
+        mem_sql_queue(mem_of(job->ss->store), job);
+        return;
+    }
     mem_run(mem_of(job->ss->store), job);
     job_post(job);
 }
@@ -140,6 +145,7 @@ static struct store_session *mem_session_open(struct store *s,
 static void mem_session_close(struct store_session *ss)
 {
     struct job_session *js = job_session_of(ss);
+    mem_sql_drop(mem_of(ss->store), ss);
     jobs_drop(&js->jobs);
     free(js);
 }
@@ -175,4 +181,5 @@ const struct store_ops mem_ops = {
     .blocks = job_blocks,
     .parked = job_parked,
     .lanes_of = job_lanes_of,
+    .sql = job_sql,
 };

@@ -71,6 +71,7 @@ struct mem_row {
 struct mem_store {
     struct store base;
     struct mem_tables *tables; /* of plugins: mem_tables.c */
+    struct mem_sql *sql;       /* NULL: nobody asked yet */
     pthread_mutex_t lock;
     struct mem_workflow *workflows;
     struct mem_version *versions;   /* version id is the index + 1 */
@@ -144,6 +145,14 @@ bool mem_tables_want(void *ctx, const struct store_row *row);
 void mem_tables_begin(struct mem_store *m, struct job *job);
 /* Ends it, as the turn ends. */
 void mem_tables_end(struct mem_store *m, bool keep);
+/* Runs a job of statements, in a transaction of its own. */
+void mem_tables_sql(struct mem_store *m, struct job *job);
+
+/* mem_sql.c: the thread that runs them; started by the first. */
+void mem_sql_queue(struct mem_store *m, struct job *job);
+/* The session closes: those that wait are not run, one that runs is waited for. */
+void mem_sql_drop(struct mem_store *m, struct store_session *ss);
+void mem_sql_stop(struct mem_store *m);
 
 /* The first value of a statement over them, "" when there is none. */
 void mem_tables_text(struct mem_store *m, const char *sql, char *to, size_t size);

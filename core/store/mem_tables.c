@@ -113,3 +113,22 @@ void mem_tables_text(struct mem_store *m, const char *sql, char *to, size_t size
     sqlite3_finalize(q);
     pthread_mutex_unlock(&t->lock);
 }
+
+void mem_tables_sql(struct mem_store *m, struct job *job)
+{
+    struct mem_tables *t = m->tables;
+    pthread_mutex_lock(&t->lock);
+    int rc = execute(t, "SAVEPOINT call");
+    if (rc == SQLITE_OK)
+        rc = sqlite_sql(&t->worker, job);
+    if (rc != SQLITE_OK)
+        job_sql_failed(job, true, "%s", sqlite3_errstr(rc));
+    if (job->rows.error)
+        (void)execute(t, "ROLLBACK TO call");
+    if (execute(t, "RELEASE call") != SQLITE_OK) { /* a constraint that is checked at the end */
+        job_sql_failed(job, false, "%s", sqlite3_errmsg(t->worker.db));
+        (void)execute(t, "ROLLBACK TO call");
+        (void)execute(t, "RELEASE call");
+    }
+    pthread_mutex_unlock(&t->lock);
+}

@@ -356,6 +356,7 @@ void mem_run(struct mem_store *m, struct job *job)
         lanes_of(m, job);
         break;
     case JOB_STATE:
+    case JOB_SQL:
         break;
     }
     pthread_mutex_unlock(&m->lock);

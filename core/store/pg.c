@@ -112,4 +112,5 @@ const struct store_ops pg_ops = {
     .parked = pg_parked,
     .lanes_of = pg_lanes_of,
     .peek = pg_peek,
+    .sql = pg_sql,
 };

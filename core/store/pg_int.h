@@ -11,7 +11,7 @@
  *   pg_bin.c      parameters and results in binary
  *   pg_session.c  a worker's connection on its loop: connecting, requests one after the other,
  * weather pg_commit.c   turns pg_rows.c     rows of plugins in a turn pg_shape.c    the same as
- * arrays pg_read.c     lanes, blocks,
+ * arrays pg_sql.c, pg_sql_call.c statements of plugins pg_read.c     lanes, blocks,
  * parked executions
  */
 #ifndef CATALYST_STORE_PG_INT_H
@@ -193,6 +193,7 @@ enum pg_state {
 };
 
 struct pg_commit;
+struct pg_sql;
 
 struct pg_session {
     struct store_session base;
@@ -218,6 +219,7 @@ struct pg_session {
     struct map places;   /* struct job_lane -> struct pg_place: where lanes were left */
     struct map pages;    /* struct job_lane -> struct pg_page, of parked executions */
     struct pg_commit *commit;
+    struct pg_sql *sql; /* NULL: no plugin has asked yet */
 };
 #define PG_SESSION(ss) CONTAINER_OF((ss), struct pg_session, base)
 
@@ -329,6 +331,12 @@ void pg_shapes_forget(struct pg_session *ps);
 const char *pg_shape_params(const struct pg_shape *shape, struct arena *a,
                             const struct pg_rows *rows, const struct pg_group *group,
                             struct pg_params *p);
+
+/* --- pg_sql.c: statements of plugins on a connection of their own ----------------------------- */
+
+void pg_sql(struct store_session *ss, struct sql_call *call);
+/* The session closes; tells nobody. NULL: nothing. */
+void pg_sql_close(struct pg_sql *q);
 
 /* --- the table of functions ------------------------------------------------------------------- */
 

@@ -75,6 +75,7 @@ static void enter(struct pg_session *ps) { ps->depth++; }
 
 static void destroy(struct pg_session *ps)
 {
+    pg_sql_close(ps->sql);
     pg_commit_destroy(ps->commit);
     pg_pages_fini(ps);
     pg_places_fini(ps);

@@ -353,4 +353,5 @@ const struct store_ops sqlite_ops = {
     .blocks = job_blocks,
     .parked = job_parked,
     .lanes_of = job_lanes_of,
+    .sql = job_sql,
 };

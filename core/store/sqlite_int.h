@@ -6,6 +6,7 @@
  *   sqlite_thread.c  the store thread: many turns in one transaction, one fsync
  *   sqlite_turn.c    what sessions ask, on the store thread
  *   sqlite_rows.c    rows of plugins in a turn
+ *   sqlite_sql.c     statements of plugins, also for the memory store
  *   sqlite_admin.c   workflows, sources, instances, credentials, housekeeping
  *   sqlite_show.c    executions for people
  */
@@ -129,10 +130,18 @@ void sqlite_worker_close(struct sqlite_worker *w);
 /* Runs a job within the transaction under way. SQLITE_OK, or weather: the transaction is to be
  * rolled back and the job to be run again. */
 int sqlite_run(struct sqlite_worker *w, struct job *job);
-/* Inserts the turn's rows. SQLITE_OK (bad rows are in the result) or weather. */
-/* Those of the turn that `wants` (NULL: all); `ctx` is its own. */
+/* Inserts the turn's rows that `wants` (NULL: all; `ctx` is its own). SQLITE_OK (bad rows are in
+ * the result) or weather. */
 int sqlite_rows(struct sqlite_worker *w, struct job *job,
                 bool (*wants)(void *ctx, const struct store_row *row), void *ctx);
+
+/* Foreign keys that are open until the end of the transaction. */
+int sqlite_open_keys(struct sqlite_worker *w);
+/* A statement for plugins, prepared and kept, or NULL with the trouble in *rc. */
+sqlite3_stmt *sqlite_statement(struct sqlite_worker *w, wf_str sql, int *rc);
+/* Runs the job's call within the transaction under way: its rows are the answer, and with an error
+ * in there the caller takes back what was done. SQLITE_OK, or weather. */
+int sqlite_sql(struct sqlite_worker *w, struct job *job);
 
 /* --- the table of functions ------------------------------------------------------------------- */
 

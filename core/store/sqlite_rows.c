@@ -10,7 +10,7 @@ enum { PREPARED_MAX = 256, COLUMNS_MAX = 500 };
 
 /* Foreign keys that are checked at the end of the transaction would hit all turns of the group:
  * they are counted here after each row. */
-static int open_keys(struct sqlite_worker *w)
+int sqlite_open_keys(struct sqlite_worker *w)
 {
     int now = 0, highest;
     sqlite3_db_status(w->db, SQLITE_DBSTATUS_DEFERRED_FKS, &now, &highest, 0);
@@ -74,22 +74,21 @@ static void bind_value(struct arena *a, sqlite3_stmt *q, int i, const struct jso
     }
 }
 
-/* A prepared statement, or NULL with the trouble in *rc. */
-static sqlite3_stmt *find_statement(struct sqlite_worker *w, const struct strbuf *sql, int *rc)
+sqlite3_stmt *sqlite_statement(struct sqlite_worker *w, wf_str sql, int *rc)
 {
-    sqlite3_stmt *q = map_get(&w->rows, sql->ptr, sql->len);
+    sqlite3_stmt *q = map_get(&w->rows, sql.ptr, sql.len);
     if (q)
         return q;
-    *rc = sqlite3_prepare_v2(w->db, sql->ptr, (int)sql->len, &q, NULL);
-    if (*rc == SQLITE_OK && w->rows.used >= PREPARED_MAX) {
+    *rc = sqlite3_prepare_v2(w->db, sql.ptr, (int)sql.len, &q, NULL);
+    if (*rc == SQLITE_OK && q && w->rows.used >= PREPARED_MAX) {
         struct map_slot *slot;
         for (size_t at = 0; map_each(&w->rows, &at, &slot);)
             sqlite3_finalize(slot->value);
         map_fini(&w->rows);
         map_init(&w->rows);
     }
-    if (*rc == SQLITE_OK)
-        map_put_copy(&w->rows, sql->ptr, sql->len, q);
+    if (*rc == SQLITE_OK && q)
+        map_put_copy(&w->rows, sql.ptr, sql.len, q);
     return q;
 }
 
@@ -106,7 +105,7 @@ static int insert(struct sqlite_worker *w, const struct store_row *row, struct s
         *why = "the row is not a JSON object with columns";
     else
         *why = insert_sql(row, &value, sql);
-    sqlite3_stmt *q = *why ? NULL : find_statement(w, sql, &rc);
+    sqlite3_stmt *q = *why ? NULL : sqlite_statement(w, strbuf_str(sql), &rc);
     if (!q)
         return rc;
     for (uint32_t i = 0; i < value.len; i++)
@@ -131,7 +130,7 @@ int sqlite_rows(struct sqlite_worker *w, struct job *job,
     strbuf_init(&sql, 1 << 20);
     for (uint32_t i = 0; i < turn->n_rows; i++) {
         const char *why = NULL;
-        int before = open_keys(w);
+        int before = sqlite_open_keys(w);
         if (wants && !wants(ctx, &turn->rows[i]))
             continue;
         strbuf_clear(&sql);
@@ -144,10 +143,10 @@ int sqlite_rows(struct sqlite_worker *w, struct job *job,
         if (why)
             job_bad_row(job, i, why);
         rc = SQLITE_OK;
-        opens[i] = open_keys(w) > before;
+        opens[i] = sqlite_open_keys(w) > before;
     }
     strbuf_fini(&sql);
-    bool is_open = rc == SQLITE_OK && open_keys(w) > 0;
+    bool is_open = rc == SQLITE_OK && sqlite_open_keys(w) > 0;
     for (uint32_t i = 0; is_open && !job->result.n_bad && i < turn->n_rows; i++)
         if (opens[i])
             job_bad_row(job, i, "FOREIGN KEY constraint failed");

@@ -13,6 +13,7 @@
  * session and blocks on the file.
  */
 #include "store/sqlite_int.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,12 +107,25 @@ static void send_home(struct sqlite_store *s)
     }
 }
 
+/* A statement of a plugin does not wait for ever: its item may go another way. */
+static bool gave_up(struct job *job, const char *reason)
+{
+    if (job->kind != JOB_SQL ||
+        clock_mono_us() - job->began_us < (int64_t)STORE_SQL_TIMEOUT_MS * 1000)
+        return false;
+    job_sql_failed(job, true, "the store is down: %s", reason);
+    job_post(job);
+    return true;
+}
+
 /* The group goes back to the head of the queue, in its order. */
-static void put_back(struct sqlite_store *s)
+static void put_back(struct sqlite_store *s, const char *reason)
 {
     while (!list_empty(&s->group)) {
         struct job *job = CONTAINER_OF(s->group.prev, struct job, queue);
         list_remove(&job->queue);
+        if (gave_up(job, reason))
+            continue;
         list_prepend(&s->queue, &job->queue);
     }
 }
@@ -186,7 +200,7 @@ static void run_thread(void *arg)
         if (rc == 0)
             send_home(s);
         else
-            put_back(s);
+            put_back(s, reason);
         pthread_cond_broadcast(&s->idle);
         tell_weather(s, rc == 0, reason);
         if (rc == 0) {

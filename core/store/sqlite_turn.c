@@ -354,6 +354,8 @@ static int dispatch(struct sqlite_worker *w, struct job *job)
         return parked(w, job);
     case JOB_LANES_OF:
         return lanes_of(w, job);
+    case JOB_SQL:
+        return sqlite_sql(w, job);
     case JOB_STATE:
         break;
     }
@@ -365,6 +367,7 @@ static void forget_answers(struct job *job)
 {
     arena_clear(&job->arena);
     job->result = (struct store_commit_result){ 0 };
+    job->rows = (wf_rows){ 0 };
     job->failed = false;
     job->n = 0;
     job->blocks = NULL;
@@ -381,7 +384,7 @@ int sqlite_run(struct sqlite_worker *w, struct job *job)
         rc = dispatch(w, job);
     if (rc != SQLITE_OK)
         return rc;
-    if (job->kind == JOB_COMMIT && job->result.result != STORE_OK) {
+    if (job->kind == JOB_COMMIT ? job->result.result != STORE_OK : job->rows.error != NULL) {
         rc = run(use(w, SQ_ROLLBACK_TO));
         if (rc != SQLITE_OK)
             return rc;

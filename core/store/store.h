@@ -165,8 +165,8 @@ struct store_lane {
     uint32_t source, partition;
     uint64_t epoch, position, block_seq, released;
     uint64_t begun; /* events from here on were not run by an earlier owner */
-    bool fresh; /* no commit has moved it yet: take the trigger's own start; position is
-                   start_position */
+    bool fresh;     /* no commit has moved it yet: take the trigger's own start; position is
+                       start_position */
 };
 
 /* --- opening and admin calls: synchronous, any thread ----------------------------------------- */
@@ -321,7 +321,7 @@ int store_housekeep(struct store *s, int64_t now_us, struct err *err);
 struct store_session_config {
     struct loop *loop;
     uint32_t instance;
-    void *ctx;
+    void *ctx; /* of all callbacks below that name no other */
     /* Weather: up, or down with a reason. Called on changes, also of the reason. */
     void (*on_state)(void *ctx, bool up, const char *reason);
 };
@@ -372,5 +372,33 @@ void store_lanes_of(struct store_session *ss, uint32_t instance,
                     void (*each)(void *ctx, uint32_t source, uint32_t partition,
                                  const struct err *error),
                     void *ctx);
+
+/* --- statements of plugins (sql/1), apart from turns ------------------------------------------ */
+
+/* What waits at most, in all sessions alike; more is answered with an error. */
+enum {
+    STORE_SQL_WAITING = 1024,          /* calls */
+    STORE_SQL_BYTES = 16 << 20,        /* of their texts and parameters */
+    STORE_SQL_ANSWER_BYTES = 64 << 20, /* of an answer */
+    STORE_SQL_TIMEOUT_MS = 30000,      /* waiting for the store, and running, each */
+};
+
+/* Runs n statements as one transaction; texts and parameters are copied. `done` comes later on the
+ * loop, once, with `arg`, unless the session is closed before. PostgreSQL: a connection of its own,
+ * opened at the first call, many calls under way at once. SQLite: the store's writer, so that a
+ * long statement holds up commits. Memory: the plugins' private database, on a thread of its own.
+ */
+void store_sql(struct store_session *ss, const wf_statement *statements, size_t n,
+               void (*done)(void *ctx, void *arg, const wf_rows *rows), void *arg);
+
+struct store_sql_stats {
+    uint64_t calls, statements; /* asked */
+    uint64_t errors, full;      /* answered with an error; of these because too many waited */
+    uint64_t us_sum;            /* from asking to answering */
+    uint32_t open;              /* not answered yet */
+    size_t open_bytes;
+    char trouble[200]; /* why the last try to connect failed; "": it did not */
+};
+const struct store_sql_stats *store_sql_stats(const struct store_session *ss);
 
 #endif

@@ -23,7 +23,10 @@ typedef void store_on_lane(void *ctx, const struct store_lane *, const struct er
 typedef void store_on_peek(void *ctx, const struct store_peek *);
 typedef void store_on_block(void *ctx, const struct store_block *, const struct err *);
 typedef void store_on_exec(void *ctx, const struct store_exec *, const struct err *);
+typedef void store_on_rows(void *ctx, void *arg, const wf_rows *rows);
 typedef void store_on_lane_of(void *ctx, uint32_t source, uint32_t partition, const struct err *);
+
+struct sql_call;
 
 /* Semantics are those of store.h; out pointers and callbacks are never NULL here. */
 struct store_ops {
@@ -75,6 +78,8 @@ struct store_ops {
     /* NULL: the store serves one engine. */
     void (*peek)(struct store_session *ss, uint32_t source, uint32_t partition, int64_t silent_ms,
                  store_on_peek *done, void *ctx);
+    /* The call is the kind's from here on, until sql_tell or sql_call_free. */
+    void (*sql)(struct store_session *ss, struct sql_call *call);
 };
 extern const struct store_ops mem_ops, pg_ops, sqlite_ops;
 
@@ -89,6 +94,7 @@ struct store_session {
     struct store *store;
     struct store_session_config config;
     bool is_committing; /* one commit may be in flight */
+    struct store_sql_stats sql;
 };
 
 enum { STORE_LIST_LIMIT = 50, STORE_RETENTION_DAYS = 14, STORE_COMMIT_TIMEOUT_MS = 30000 };
@@ -105,7 +111,15 @@ wf_str store_clean_text(struct arena *a, wf_str s);
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
-enum job_kind { JOB_COMMIT = 1, JOB_ASSIGN, JOB_BLOCKS, JOB_PARKED, JOB_LANES_OF, JOB_STATE };
+enum job_kind {
+    JOB_COMMIT = 1,
+    JOB_ASSIGN,
+    JOB_BLOCKS,
+    JOB_PARKED,
+    JOB_LANES_OF,
+    JOB_STATE,
+    JOB_SQL
+};
 
 struct job_lane {
     uint32_t source, partition;
@@ -135,6 +149,7 @@ struct job {
     } on;
     void *ctx;
     int64_t began_us;
+    struct sql_call *sql;
     /* answered; arrays live in the arena */
     struct arena arena;
     bool failed, up;
@@ -145,6 +160,7 @@ struct job {
     struct store_exec *execs;
     struct job_lane *lanes;
     uint32_t n; /* of the array that is filled */
+    wf_rows rows;
 };
 
 /* [loop] A job of this session, linked to `jobs`. */
@@ -180,6 +196,10 @@ void job_blocks(struct store_session *ss, uint32_t source, uint32_t partition, u
 void job_parked(struct store_session *ss, uint32_t source, uint32_t partition, int64_t wake_us,
                 uint32_t limit, store_on_exec *each, void *ctx);
 void job_lanes_of(struct store_session *ss, uint32_t instance, store_on_lane_of *each, void *ctx);
+
+/* Its rows are this error's. */
+void job_sql_failed(struct job *job, bool retryable, const char *format, ...) WF_PRINTF(3, 4);
+void job_sql(struct store_session *ss, struct sql_call *call);
 
 /* A bad row for the result, in the job's arena; at most turn->n_rows of them, ascending. */
 void job_bad_row(struct job *job, uint32_t row, const char *reason);
