@@ -160,13 +160,25 @@ const struct plan *engine_plan_get(const struct engine_plan *ep) { return ep->pl
 
 bool engine_plan_retired(const struct engine_plan *ep) { return ep->retired; }
 
+void engine_plan_pin(struct engine_plan *ep) { ep->pins++; }
+
+void engine_plan_unpin(struct engine_plan *ep) { ep->pins--; }
+
+void *engine_node_state(const struct engine_plan *ep, uint32_t node, const char **broken)
+{
+    *broken = ep->insts[node].broken;
+    return ep->insts[node].state;
+}
+
+const wf_host *engine_host_table(const struct engine *en) { return &en->host.h; }
+
 /* Retired plans go when nothing runs on them. */
 static void sweep_plans(struct engine *en)
 {
     struct engine_plan *ep;
     LIST_EACH(ep, &en->plans, struct engine_plan, link)
     {
-        if (ep->retired && !ep->live && !ep->lanes)
+        if (ep->retired && !ep->live && !ep->lanes && !ep->pins)
             plan_destroy(ep);
     }
 }

@@ -29,6 +29,7 @@ struct engine_reply_out {
     int status;
     wf_str headers; /* store_headers_* encoding; or empty */
     wf_str body;
+    wf_str error; /* why the execution failed, in a sentence; or empty */
 };
 
 struct engine_io {
@@ -113,6 +114,17 @@ void engine_plan_retire(struct engine *en, struct engine_plan *ep);
 struct engine_plan *engine_plan_of(struct engine *en, uint64_t version); /* NULL: not here */
 const struct plan *engine_plan_get(const struct engine_plan *ep);
 bool engine_plan_retired(const struct engine_plan *ep);
+/* Its nodes stay open, also when it is retired and nothing runs on it, as long as it is pinned. */
+void engine_plan_pin(struct engine_plan *ep);
+void engine_plan_unpin(struct engine_plan *ep);
+/* What open() of a node returned; *broken: why it cannot work, or NULL. */
+void *engine_node_state(const struct engine_plan *ep, uint32_t node, const char **broken);
+/* The table that this engine's plugins get. */
+const wf_host *engine_host_table(const struct engine *en);
+/* Every wf_source begins with this: accept() of service "trigger/1" goes there. */
+struct source_head {
+    size_t (*accept)(wf_source *source, const wf_inbound *events, size_t n);
+};
 
 struct lane_config {
     struct store_lane at;     /* as assigned; for durability none and at_least_once only source,
@@ -146,7 +158,13 @@ void lane_set_plan(struct lane *lane, struct engine_plan *plan, uint32_t trigger
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-enum answer_data { ANSWER_ALL_ENTRIES, ANSWER_FIRST_JSON, ANSWER_FIRST_BINARY, ANSWER_NO_DATA };
+enum answer_data {
+    ANSWER_ALL_ENTRIES,
+    ANSWER_FIRST_JSON,
+    ANSWER_FIRST_BINARY,
+    ANSWER_NO_DATA,
+    ANSWER_ITEM /* the first item, nothing where there is none; not for respond nodes */
+};
 
 /* A trigger item: its JSON, an object, and files that came with it. */
 struct inbound_file {

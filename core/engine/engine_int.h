@@ -320,6 +320,7 @@ struct engine_plan {
     struct plan_counters counters;
     uint32_t live, lanes; /* executions and lanes on it */
     bool has_once;        /* one of its nodes must not be repeated blindly (WF_NODE_ONCE) */
+    uint32_t pins;
     bool retired;
 };
 
@@ -531,6 +532,7 @@ bool turn_record_empty(const struct turn *t);
 void turn_done(struct engine *en, struct turn *t);
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body);
 void turn_answer_accept(struct exec *e, int status);
+void turn_answer_failure(struct exec *e, const char *why);
 void turn_start_workflow(struct turn *t, const struct exec *e, const char *workflow, wf_str item);
 bool turn_full(const struct engine *en); /* nothing more may end before it is committed */
 void columns_init(struct columns *c, size_t cap);

@@ -257,15 +257,16 @@ static void answer_end(struct exec *e, enum store_status status)
     }
     struct strbuf body;
     strbuf_init(&body, 64u << 20);
-    if (!ok)
-        strbuf_adds(&body, TURN_FAILURE_BODY);
-    else if (e->answer_data == ANSWER_ALL_ENTRIES)
+    if (ok && e->answer_data == ANSWER_ALL_ENTRIES)
         add_entries(&body, &e->last);
-    else if (e->answer_data == ANSWER_FIRST_JSON && first)
+    else if (ok && (e->answer_data == ANSWER_FIRST_JSON || e->answer_data == ANSWER_ITEM) && first)
         json_add(&body, &first->json);
-    else if (e->answer_data == ANSWER_FIRST_JSON)
+    else if (ok && e->answer_data == ANSWER_FIRST_JSON)
         strbuf_adds(&body, "{}");
-    turn_answer(e, ok ? 200 : 500, no_str(), strbuf_str(&body));
+    if (ok)
+        turn_answer(e, 200, no_str(), strbuf_str(&body));
+    else
+        turn_answer_failure(e, e->error ? e->error->message : "it was canceled");
     strbuf_fini(&body);
 }
 

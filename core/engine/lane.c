@@ -100,7 +100,8 @@ static void answer_dropped(struct exec *e)
         &(struct engine_reply_out){
             .handle = e->reply,
             .status = 503,
-            .body = STR("{\"error\":\"the engine stops; the execution goes on elsewhere\"}") });
+            .body = STR("{\"error\":\"the engine stops; the execution goes on elsewhere\"}"),
+            .error = STR("the engine stops; the execution goes on elsewhere") });
 }
 
 static bool any_awaits_answer(const struct lane *lane)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The services a plugin asks for by name: rows in the turn's transaction, webhook answers, and
- * the worker's loop. Scripts stand in script.c, binary data in blob.c.
+ * The services a plugin asks for by name: rows in the turn's transaction, webhook answers, the
+ * worker's loop, events of triggers. Scripts stand in script.c, binary data in blob.c.
  */
 #include "engine/engine_int.h"
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static const wf_ledger ledger = { sizeof ledger, commit_row };
 static int webhook_respond(wf_item *it, int status, const wf_pair *headers, wf_str body)
 {
     struct exec *e = it->e;
-    if ((!e->reply && !e->key.len) || e->answered)
+    if ((!e->reply && !e->key.len) || e->answered || e->answer_data == ANSWER_ITEM)
         return -1;
     struct strbuf b;
     strbuf_init(&b, 1u << 20);
@@ -97,6 +97,15 @@ static void loop_timer_stop(wf_timer *t)
 static const wf_loop loop_service = { sizeof loop_service, loop_watch, loop_watch_set,
                                       loop_watch_stop,     loop_timer, loop_timer_stop };
 
+/* --- trigger/1: handed on to the trigger ------------------------------------------------------ */
+
+static size_t trigger_accept(wf_source *source, const wf_inbound *events, size_t n)
+{
+    return ((struct source_head *)(void *)source)->accept(source, events, n);
+}
+
+static const wf_triggers trigger_service = { sizeof trigger_service, trigger_accept };
+
 void *engine_inst_ctx(wf_inst *inst) { return inst->ep->en->io.ctx; }
 
 const void *service_find(const char *name)
@@ -104,9 +113,10 @@ const void *service_find(const char *name)
     static const struct {
         const char *name;
         const void *table;
-    } services[] = { { "memory/1", &memory_service }, { "ledger/1", &ledger },
-                     { "blob/1", &blob_service },     { "script/1", &script_service },
-                     { "webhook/1", &webhook },       { "loop/1", &loop_service } };
+    } services[] = { { "memory/1", &memory_service },  { "ledger/1", &ledger },
+                     { "blob/1", &blob_service },      { "script/1", &script_service },
+                     { "webhook/1", &webhook },        { "loop/1", &loop_service },
+                     { "trigger/1", &trigger_service } };
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (!strcmp(services[i].name, name))
             return services[i].table;

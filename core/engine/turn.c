@@ -240,12 +240,14 @@ bool turn_add_ended(struct exec *e, enum store_status status)
     return asks_rows;
 }
 
-static void answer(struct exec *e, int status, wf_str headers, wf_str body, bool of_accept)
+static void answer(struct exec *e, int status, wf_str headers, wf_str body, const char *error,
+                   bool of_accept)
 {
     struct turn *t = e->en->gather;
     struct engine_reply_out out = { e->reply, status,
                                     arena_str(&t->arena, headers.ptr, headers.len),
-                                    arena_str(&t->arena, body.ptr, body.len) };
+                                    arena_str(&t->arena, body.ptr, body.len),
+                                    arena_str(&t->arena, error, strlen(error)) };
     if (e->reply) {
         struct turn_reply *r = array_next(&t->replies, &t->n_replies, &t->replies_size, sizeof *r);
         *r = (struct turn_reply){ out, e->id, of_accept };
@@ -257,7 +259,12 @@ static void answer(struct exec *e, int status, wf_str headers, wf_str body, bool
 
 void turn_answer(struct exec *e, int status, wf_str headers, wf_str body)
 {
-    answer(e, status, headers, body, false);
+    answer(e, status, headers, body, "", false);
+}
+
+void turn_answer_failure(struct exec *e, const char *why)
+{
+    answer(e, 500, no_str(), STR(TURN_FAILURE_BODY), why, false);
 }
 
 void turn_start_workflow(struct turn *t, const struct exec *e, const char *workflow, wf_str item)
@@ -267,7 +274,10 @@ void turn_start_workflow(struct turn *t, const struct exec *e, const char *workf
                               arena_str(&t->arena, item.ptr, item.len), e->id };
 }
 
-void turn_answer_accept(struct exec *e, int status) { answer(e, status, no_str(), no_str(), true); }
+void turn_answer_accept(struct exec *e, int status)
+{
+    answer(e, status, no_str(), no_str(), "", true);
+}
 
 /* --- a turn's life ---------------------------------------------------------------------------- */
 

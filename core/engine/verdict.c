@@ -36,6 +36,7 @@ static void refuse_answers(struct turn *t, const struct lane *lane)
         r->out.status = 503;
         r->out.headers = no_str();
         r->out.body = STR("{\"error\":\"the engine stops; the outcome is not known\"}");
+        r->out.error = STR("the engine stops; the outcome is not known");
         en->io.answer(en->io.ctx, &r->out);
     }
     t->n_replies = n;
@@ -177,6 +178,7 @@ static void answer_failure(struct turn *t, struct exec_id id)
         r->out.status = 500;
         r->out.headers = no_str();
         r->out.body = STR(TURN_FAILURE_BODY);
+        r->out.error = STR("the database refused a row that it asked for");
     }
 }
 

@@ -69,7 +69,7 @@ static int find_sources(struct server *s, struct running *r, struct err *err)
     r->sources = xcalloc(r->plan->n_triggers, sizeof *r->sources);
     for (uint32_t i = 0; i < r->plan->n_triggers && result == 0; i++) {
         const struct plan_node *node = &r->plan->nodes[r->plan->triggers[i]];
-        const struct trigger_kind *kind = trigger_kind_find(node->type->type);
+        const struct trigger_kind *kind = trigger_kind_find(node->type);
         if (kind)
             result = store_source(s->store, str_of(r->plan->id), str_of(node->id),
                                   str_of(kind->source_kind), kind->source_name(&a, node),

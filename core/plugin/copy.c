@@ -195,6 +195,8 @@ static int check_calls(const wf_node *node, struct err *err)
         return err_set(err, ERR_INVALID,
                        "has a %s() that is never called: its flags %s WF_NODE_SEGMENT",
                        segment ? "process" : "process_segments", segment ? "hold" : "do not hold");
+    if (node->trigger && !(node->flags & WF_NODE_TRIGGER))
+        return err_set(err, ERR_INVALID, "has a trigger and not WF_NODE_TRIGGER in its flags");
     if (node->flags & WF_NODE_ONCE && !(node->flags & WF_NODE_EFFECT))
         return err_set(err, ERR_INVALID, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
     if (node->close && !node->open)
@@ -237,6 +239,25 @@ static int copy_metrics(struct copy *c, struct node_type *type)
     return to ? 0 : -1;
 }
 
+static int copy_trigger(struct copy *c, wf_node *node)
+{
+    enum { FLAGS = WF_TRIGGER_SINGLE };
+    const wf_trigger *from = node->trigger;
+    wf_trigger *to = ARENA_NEW(c->a, wf_trigger);
+    if (!from)
+        return 0;
+    if (check_size("wf_trigger", from->size, offsetof(wf_trigger, stored), c->err) != 0)
+        return -1;
+    if (plugin_struct_copy(to, sizeof *to, from, from->size) != 0 || to->flags & ~(uint32_t)FLAGS)
+        return err_set(c->err, ERR_INVALID,
+                       "its trigger asks for what this engine does not know: it needs a newer one");
+    if (!to->start || !to->stop)
+        return err_set(c->err, ERR_INVALID, "its trigger has no %s()",
+                       to->start ? "stop" : "start");
+    node->trigger = to;
+    return 0;
+}
+
 static int copy_node_parts(struct copy *c, struct node_type *type)
 {
     wf_node *node = &type->node;
@@ -244,7 +265,7 @@ static int copy_node_parts(struct copy *c, struct node_type *type)
     if (!node->help || !node->help[0])
         return err_set(c->err, ERR_INVALID, "has no help: one sentence says what it does");
     if (check_calls(node, c->err) != 0 || check_codes(node->codes, c->err) != 0 ||
-        copy_metrics(c, type) != 0 ||
+        copy_metrics(c, type) != 0 || copy_trigger(c, node) != 0 ||
         count_names(node->ports, "port", &type->n_ports, c->err) != 0 ||
         count_names(node->inputs, "input", &type->n_inputs, c->err) != 0 ||
         count_names(node->aliases, "alias", &n_aliases, c->err) != 0)

@@ -182,6 +182,8 @@ static void add_facts(struct strbuf *b, const struct node_type *type)
 {
     const wf_node *node = &type->node;
     strbuf_addf(b, "- Works: %s\n", docs_works(node));
+    if (node->trigger && node->trigger->flags & WF_TRIGGER_SINGLE)
+        strbuf_adds(b, "- Runs on one worker of all engines at a time\n");
     if (node->flags & WF_NODE_EFFECT)
         strbuf_adds(
             b,

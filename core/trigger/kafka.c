@@ -448,4 +448,5 @@ const struct trigger_kind kafka_trigger_kind = {
     .trouble = trouble,
     .source_kind = "kafka",
     .source_name = source_name,
+    .takes_over = true,
 };

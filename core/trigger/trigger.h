@@ -8,7 +8,7 @@
  *
  * Kinds: kafka (one consumer per worker in a group), webhook (routes on the worker's HTTP server),
  * schedule (fire times claimed once among all engines), error (executions of this worker that
- * failed), manual (started by a person).
+ * failed), plugin (wf_node.trigger), manual (started by a person).
  */
 #ifndef CATALYST_TRIGGER_H
 #define CATALYST_TRIGGER_H
@@ -91,6 +91,8 @@ struct trigger_kind {
      * path ... */
     const char *source_kind;
     wf_str (*source_name)(struct arena *a, const struct plan_node *node);
+    /* Its lanes come to it by themselves when their engine is dead; others are taken over. */
+    bool takes_over;
 };
 
 /* Every trigger begins with this. A lane's user pointer is the trigger's own lane record, which
@@ -104,7 +106,16 @@ struct trigger {
 };
 
 /* NULL: the node type is no trigger that this engine runs. */
-const struct trigger_kind *trigger_kind_find(const char *node_type);
+const struct trigger_kind *trigger_kind_find(const struct node_type *type);
+/* What inbound.reply of a trigger's event points to begins with this. */
+struct trigger_reply {
+    void (*answer)(const struct engine_reply_out *reply);
+};
+/* engine_io.answer. */
+static inline void trigger_answer(const struct engine_reply_out *reply)
+{
+    ((const struct trigger_reply *)reply->handle)->answer(reply);
+}
 /* The trigger a lane belongs to. */
 static inline struct trigger *lane_trigger(const struct lane *lane)
 {
@@ -192,8 +203,6 @@ void webhook_each_route(const struct wf_webhook_trigger *c,
                         void *ctx);
 /* A request of the worker's HTTP server: answered now, or by its execution. */
 void webhook_request(struct webhook_table *t, struct http_request *req);
-/* engine_io.answer. */
-void webhook_answer(const struct engine_reply_out *reply);
 
 /* --- error workflows: the error triggers of one worker ---------------------------------------- */
 

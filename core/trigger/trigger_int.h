@@ -6,7 +6,7 @@
 #include "trigger/trigger.h"
 
 extern const struct trigger_kind kafka_trigger_kind, webhook_trigger_kind, schedule_trigger_kind,
-    error_trigger_kind;
+    error_trigger_kind, plugin_trigger_kind, single_trigger_kind;
 
 /* --- webhook_rules.c: who may call a webhook, beside authentication -----------------------------
  */

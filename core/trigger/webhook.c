@@ -19,6 +19,8 @@
 
 static struct webhook *of(struct trigger *t) { return (struct webhook *)t; }
 
+static void webhook_answer(const struct engine_reply_out *reply);
+
 static void release_body(void *body) { free(body); }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -39,6 +41,7 @@ static struct webhook_pending *pending_create(struct http_request *req,
                                               const struct wf_webhook_trigger *c)
 {
     struct webhook_pending *p = xcalloc(1, sizeof *p);
+    p->to.answer = webhook_answer;
     p->req = req;
     p->status = c->response_code;
     const struct wf_kafka_property *rows = c->response_headers.rows;
@@ -239,8 +242,10 @@ static void replay(const struct webhook *hook, struct http_request *req,
                    const struct webhook_claim *claim)
 {
     struct webhook_pending *p = pending_create(req, hook->config);
-    struct engine_reply_out out = { p, claim->found.status, claim->found.headers,
-                                    claim->found.body };
+    struct engine_reply_out out = { .handle = p,
+                                    .status = claim->found.status,
+                                    .headers = claim->found.headers,
+                                    .body = claim->found.body };
     struct http_header headers[64];
     unsigned n = answer_headers(p, &out, headers, 63);
     headers[n++] = (struct http_header){ STR("idempotent-replayed"), STR("true") };
@@ -368,7 +373,7 @@ static void go_on(void *table, struct http_request *req, struct webhook_claim *c
         claim->is_used = serve(table, req, claim);
 }
 
-void webhook_answer(const struct engine_reply_out *reply)
+static void webhook_answer(const struct engine_reply_out *reply)
 {
     struct webhook_pending *p = reply->handle;
     struct http_header headers[64];

@@ -37,6 +37,7 @@ struct webhook_table {
 
 /* A request whose answer is still to come. */
 struct webhook_pending {
+    struct trigger_reply to;  /* webhook_answer */
     struct link link;         /* in its table, while it may run into the time limit */
     struct http_request *req; /* NULL: the client went away, or was told that it takes too long */
     int64_t since_us;

@@ -70,7 +70,7 @@ static void trigger_stop(struct deployed *d, uint32_t i, bool drain)
 static void trigger_start(struct deployed *d, uint32_t i)
 {
     const struct plan_node *node = trigger_node(d, i);
-    const struct trigger_kind *kind = trigger_kind_find(node->type->type);
+    const struct trigger_kind *kind = trigger_kind_find(node->type);
     struct err err;
     if (!kind)
         return; /* manual: started by people */

@@ -51,7 +51,7 @@ static void io_acknowledge(void *ctx, struct lane *lane, uint64_t position)
 static void io_answer(void *ctx, const struct engine_reply_out *reply)
 {
     (void)ctx;
-    webhook_answer(reply);
+    trigger_answer(reply);
 }
 
 static void io_start(void *ctx, const char *workflow, wf_str item)

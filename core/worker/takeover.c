@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Taking over from an engine that died: its lanes of webhooks and schedules are taken here, outputs
- * that may not have left are sent again, parked executions go on. Kafka partitions come by the
- * consumer group.
+ * Taking over from an engine that died: its lanes of webhooks, schedules and plugins are taken
+ * here, outputs that may not have left are sent again, parked executions go on. Kafka partitions
+ * come by the consumer group.
  */
 #include "worker/worker_int.h"
 #include "base/log.h"
@@ -53,7 +53,7 @@ static struct deployed *owner_of(struct worker *w, uint32_t source, uint32_t *tr
     {
         for (uint32_t i = 0; i < d->n_triggers; i++)
             if (d->triggers[i] && d->sources[i] == source && !d->retired &&
-                !d->triggers[i]->kind->take) {
+                !d->triggers[i]->kind->takes_over) {
                 *trigger = i;
                 return d;
             }

@@ -241,7 +241,7 @@ enum {
 
 typedef struct wf_source wf_source;   /* one trigger node of one workflow on one worker, while it takes events */
 
-/* An event: it becomes one execution with one item. */
+/* An event: it becomes one execution with one item. Frozen. */
 typedef struct {
     wf_str json;       /* an object: the item; copied */
     uint64_t tag;      /* names it in stored() and ended(); 0: neither is called for it */
@@ -260,11 +260,13 @@ typedef struct {
     int (*start)(const wf_host *h, void *state, wf_source *source, wf_error *why);
     /* No accept() any more: let sources outside know. stored() and ended() still come for what was taken. */
     void (*stop)(const wf_host *h, void *state);
-    /* The events of these tags are in the journal (with durability none and at_least_once: taken over): the
-     * time to acknowledge outside. `ok` 0: they were not taken after all, and will not run. May be NULL. */
+    /* The events of these tags are in the journal: the time to acknowledge outside. (With at_least_once: they
+     * have run, or wait in the store, and what they sent is acknowledged. With none: they were taken over.)
+     * `ok` 0: they were not taken after all, and will not run. Never from within a call of the plugin. May be NULL. */
     void (*stored)(const wf_host *h, void *state, const uint64_t *tags, size_t n, int ok);
     /* The execution of an event that asked for it has ended and is durable: `json` is the first item that its
-     * last node gave, "" when there is none; `error` NULL, or why it failed. May be NULL. */
+     * last node gave, "" when there is none; `error` NULL, or why it failed. It is not called for executions that
+     * an engine which died took, and goes on for elsewhere. May be NULL. */
     void (*ended)(const wf_host *h, void *state, uint64_t tag, wf_str json, const char *error);
     /* After an accept() that did not take all: there is room again. May be NULL. */
     void (*room)(const wf_host *h, void *state);
