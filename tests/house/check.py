@@ -39,7 +39,7 @@ LIBRARIES = [
                        "plugins/notify/*"]),
     (r"lz4.*\.h", ["core/store/*"]),
     (r"hs/.*|hs\.h|libpsl\.h", ["plugins/firewall/*"]),
-    (r"hiredis/.*|hiredis\.h", ["plugins/redis/*"]),
+    (r"hiredis/.*|hiredis\.h", ["plugins/redis/*", "plugins/firewall/*"]),
     (r"cmocka\.h", ["sdk/fake_*", "sdk/template/*"]),
 ]
 SYSTEM = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
