@@ -7,6 +7,7 @@
  *
  *   wf_stream_connect() --> on_open() --> on_bytes() ... --> on_close()
  *   STARTTLS: wf_stream_secure() in the middle, then on_open() once more
+ *   servers: wf_stream_take() of an accepted socket instead of wf_stream_connect()
  *
  * - on_open: connected, and with TLS the certificate is verified.
  * - on_bytes: what came; it is gone when the function returns. It may close the stream.
@@ -103,6 +104,31 @@ static inline SSL_CTX *wf_tls_context(const wf_tls_options *o, char *why, size_t
     }
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(ctx, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    return ctx;
+}
+
+/* A context for servers: cert_file is the server's certificate; with ca_file clients must show one
+ * that it signed. To be freed with SSL_CTX_free(). NULL: why has a sentence. */
+static inline SSL_CTX *wf_tls_server_context(const wf_tls_options *o, char *why, size_t why_size)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    const char *key = o->key_file && *o->key_file ? o->key_file : o->cert_file;
+    const char *file = o->cert_file;
+    ERR_clear_error();
+    int done = ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+               SSL_CTX_use_certificate_chain_file(ctx, file) == 1 &&
+               SSL_CTX_use_PrivateKey_file(ctx, file = key, SSL_FILETYPE_PEM) == 1 &&
+               SSL_CTX_check_private_key(ctx) == 1;
+    if (done && o->ca_file && *o->ca_file) {
+        done = SSL_CTX_load_verify_locations(ctx, file = o->ca_file, NULL) == 1;
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    if (!done) {
+        snprintf(why, why_size, "TLS: %s: %s", file ? file : "", wf_tls_reason("cannot be set up"));
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return ctx;
 }
 
@@ -306,6 +332,8 @@ static inline void wf_stream_read(wf_stream *s)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+static inline void wf_stream_on_events(void *arg, int events);
+
 static inline void wf_stream_shake_hands(wf_stream *s)
 {
     ERR_clear_error();
@@ -332,6 +360,36 @@ static inline void wf_stream_secure(wf_stream *s, SSL_CTX *context, const char *
     }
     SSL_set_connect_state(s->ssl);
     wf_stream_shake_hands(s);
+    wf_stream_events(s);
+}
+
+/* For servers: takes a connection that was accepted; the socket is the stream's from now on. With a
+ * context by TLS. on_open() or on_close() is called, perhaps at once. */
+static inline void wf_stream_take(wf_stream *s, int fd, SSL_CTX *context)
+{
+    int yes = 1;
+    wf_stream_close(s);
+    s->fd = fd;
+    s->context = NULL;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    s->state = context ? WF_STREAM_SECURING : WF_STREAM_OPEN;
+    s->watch = s->loop->watch(s->inst, fd, wf_stream_on_events, s);
+    if (!s->watch) {
+        wf_stream_break(s, WF_TRANSIENT, "its socket cannot be watched");
+        return;
+    }
+    if (context) {
+        s->ssl = SSL_new(context);
+        if (!s->ssl || !SSL_set_fd(s->ssl, fd)) {
+            wf_stream_break(s, WF_TRANSIENT, wf_tls_reason("TLS: cannot be set up"));
+            return;
+        }
+        SSL_set_accept_state(s->ssl);
+        wf_stream_shake_hands(s);
+    } else {
+        s->on_open(s->arg);
+    }
     wf_stream_events(s);
 }
 
