@@ -31,6 +31,13 @@
       "Rows of plugins that the database refused")                                                 \
     X(RESTORED, "catalyst_executions_restored_total", "counter",                                   \
       "Executions taken back from the store")                                                      \
+    X(SQL, "catalyst_sql_calls_total", "counter", "Calls of plugins to the store")                 \
+    X(SQL_STATEMENTS, "catalyst_sql_statements_total", "counter", "Statements in these calls")     \
+    X(SQL_ERRORS, "catalyst_sql_errors_total", "counter", "Such calls that ended with an error")   \
+    X(SQL_FULL, "catalyst_sql_refused_total", "counter",                                           \
+      "Of these: refused because too many waited")                                                 \
+    X(SQL_TIME, "catalyst_sql_seconds_total", "counter", "Time from their call to their answer")   \
+    X(SQL_OPEN, "catalyst_sql_open", "gauge", "Such calls without an answer yet")                  \
     X(LAG, "catalyst_trigger_lag", "gauge", "Messages waiting outside for a trigger")              \
     X(SENT, "catalyst_outputs_sent_total", "counter",                                              \
       "Output messages handed to the broker client")                                               \
@@ -199,6 +206,16 @@ static void add_http(struct part *p, struct worker *w)
                http_reject_name((enum http_reject)i), NULL, NULL);
 }
 
+static void add_sql(struct part *p, const struct store_sql_stats *sql)
+{
+    plain(p, M_SQL, (double)sql->calls);
+    plain(p, M_SQL_STATEMENTS, (double)sql->statements);
+    plain(p, M_SQL_ERRORS, (double)sql->errors);
+    plain(p, M_SQL_FULL, (double)sql->full);
+    plain(p, M_SQL_TIME, (double)sql->us_sum / 1e6);
+    plain(p, M_SQL_OPEN, sql->open);
+}
+
 void *metrics_collect(struct worker *w)
 {
     struct part *p = xcalloc(1, sizeof *p);
@@ -207,6 +224,7 @@ void *metrics_collect(struct worker *w)
     p->worker = worker_number(w);
     add_engine(p, worker_engine(w));
     add_http(p, w);
+    add_sql(p, worker_sql_stats(w));
     worker_triggers(w, on_trigger, p);
     const struct kafka_sink_stats *kafka = worker_kafka_stats(w);
     if (kafka) {

@@ -172,9 +172,9 @@ void engine_dump(struct strbuf *b, const struct engine *en)
 {
     strbuf_addf(b,
                 "{\"worker\":%u,\"live\":%u,\"parked\":%u,\"ready\":%u,\"commit_in_flight\":%s,"
-                "\"timers\":%u,\"lanes\":[",
+                "\"timers\":%u,\"statements\":%u,\"lanes\":[",
                 en->config.worker, en->counters.live, en->counters.parked, en->counters.ready,
-                en->flight ? "true" : "false", en->n_heap);
+                en->flight ? "true" : "false", en->n_heap, en->n_sql);
     bool first = true;
     for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
         if (!first)

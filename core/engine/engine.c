@@ -38,6 +38,7 @@ struct engine *engine_create(const struct engine_config *config)
     list_init(&en->parked);
     list_init(&en->drowsy);
     list_init(&en->held);
+    list_init(&en->sql_left);
     turn_init(&en->turns[0], 0);
     turn_init(&en->turns[1], 1);
     en->gather = &en->turns[0];
@@ -84,6 +85,7 @@ static void inst_init(struct engine_plan *ep, uint32_t i)
     inst->ep = ep;
     inst->node = &ep->plan->nodes[i];
     list_init(&inst->ready);
+    list_init(&inst->sql);
     inst->lone_last = &inst->lone;
     if (inst->node->type && inst->node->type->n_metrics)
         inst->metrics = xcalloc(inst->node->type->n_metrics, sizeof *inst->metrics);
@@ -125,8 +127,10 @@ static void plan_destroy(struct engine_plan *ep)
     struct engine *en = ep->en;
     for (uint32_t i = 0; i < ep->plan->n_nodes; i++) {
         struct wf_inst *inst = &ep->insts[i];
+        inst->closing = true;
         if (inst->state && inst->node->type->node.close)
             inst->node->type->node.close(&en->host.h, inst->state);
+        sql_node_closed(inst);
         list_remove(&inst->link);
         free((char *)inst->broken);
         free(inst->metrics);
@@ -196,6 +200,7 @@ void engine_destroy(struct engine *en)
     }
     struct engine_plan *ep;
     LIST_EACH(ep, &en->plans, struct engine_plan, link) { plan_destroy(ep); }
+    sql_forget_all(en);
     turn_fini(&en->turns[0]);
     turn_fini(&en->turns[1]);
     exec_free_slabs(en);

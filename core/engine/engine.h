@@ -69,6 +69,10 @@ struct engine_io {
     /* service "loop/1" for plugins; NULL: not offered. Its wf_watch and wf_timer begin with a
      * pointer to this very table; engine_inst_ctx gives io.ctx of an instance. */
     const wf_loop *loop;
+    /* Runs statements of a plugin as one transaction: engine_sql_answer(handle, ..) follows, later,
+     * once, unless the engine is destroyed before. Copies. -1: there is no store. NULL: not
+     * offered. */
+    int (*sql)(void *ctx, void *handle, const wf_statement *statements, size_t n);
     /* An execution ended; valid during the call. NULL: nobody asks. */
     void (*ended)(void *ctx, struct exec *e, enum store_status status);
     /* Starts the error workflow of a failed execution, once its failure is durable; borrowed during
@@ -264,6 +268,7 @@ void engine_committed(struct engine *en, const struct store_commit_result *resul
 void engine_released(struct engine *en, struct lane *lane, uint64_t seq);
 void engine_reply(struct engine *en, wf_ticket ticket, const wf_reply *reply);
 void engine_offloaded(struct engine *en, wf_ticket ticket);
+void engine_sql_answer(void *handle, const wf_rows *rows);
 void engine_woken(struct engine *en, wf_ticket ticket, wf_wake_fn *fn, wf_str data);
 
 /* The host for wf_node.check while a workflow is compiled: values and services, no items. */

@@ -309,6 +309,8 @@ struct wf_inst {
     struct wf_item *lone, **lone_last; /* items that come back alone for another try */
     struct node_counters counters;
     struct metric_cell *metrics;
+    struct link sql; /* its statements that are not answered yet */
+    bool closing;
 };
 
 struct engine_plan {
@@ -430,6 +432,8 @@ struct engine {
     struct link plans, lanes;
     struct link ready;                /* insts with something to do */
     struct link parked, drowsy, held; /* executions */
+    struct link sql_left;             /* statements of nodes that are closed */
+    uint32_t n_sql;                   /* not answered yet */
     struct turn turns[2];
     struct turn *gather, *flight; /* flight: NULL when no commit is under way */
     struct exec *free_execs;
@@ -579,6 +583,10 @@ void function_finish(struct wf_item *it, const struct item_error *error);
 const char *item_key(struct wf_item *it, struct err *err);
 void host_init(struct engine_host *host, struct engine *en);
 const void *service_find(const char *name);
+/* sql.c */
+extern const wf_sql sql_service;
+void sql_node_closed(wf_inst *inst); /* behind close() */
+void sql_forget_all(struct engine *en);
 extern const wf_scripts script_service;
 extern const wf_blobs blob_service;
 void script_ticket_due(struct ticket *t);

@@ -113,10 +113,10 @@ const void *service_find(const char *name)
     static const struct {
         const char *name;
         const void *table;
-    } services[] = { { "memory/1", &memory_service },  { "ledger/1", &ledger },
-                     { "blob/1", &blob_service },      { "script/1", &script_service },
-                     { "webhook/1", &webhook },        { "loop/1", &loop_service },
-                     { "trigger/1", &trigger_service } };
+    } services[] = { { "memory/1", &memory_service },   { "ledger/1", &ledger },
+                     { "blob/1", &blob_service },       { "script/1", &script_service },
+                     { "webhook/1", &webhook },         { "loop/1", &loop_service },
+                     { "trigger/1", &trigger_service }, { "sql/1", &sql_service } };
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (!strcmp(services[i].name, name))
             return services[i].table;

@@ -17,6 +17,12 @@ struct run {
     const char *output; /* items, json, none */
     int code;
     struct expr_lua *lua;
+    /* Where rows and statements of plugins go: in memory, opened when the first comes. */
+    struct store *store;
+    struct store_tables *tables;
+    struct store_session *session;
+    struct store_turn rows;
+    bool no_store, is_committing;
     struct loop_hook hook;
     struct timer timer;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The engine's outside for `catalyst run`: one loop, an HTTP client, a pool for blocking calls; no
- * store, and outputs are shown on stderr.
+ * store but for tables of plugins, in memory; outputs are shown on stderr.
  */
 #include "main/run_int.h"
 #include <stdio.h>
@@ -8,12 +8,63 @@
 #include <string.h>
 #include <unistd.h>
 
+/* --- tables of plugins ------------------------------------------------------------------------ */
+
+/* Most workflows need none, so it is made for the first that asks. NULL: told why. */
+static struct store_session *session_of(struct run *r)
+{
+    struct err err;
+    if (r->session || r->no_store)
+        return r->session;
+    struct store_config config = { .url = "memory:" };
+    config.tables = r->tables = plugins_tables(r->definitions.plugins, &config.n_tables);
+    r->store = store_open(&config, true, &err);
+    if (r->store) {
+        struct store_session_config session = { .loop = r->out.loop, .instance = 1, .ctx = r };
+        return r->session = store_session_open(r->store, &session);
+    }
+    r->no_store = true;
+    fprintf(stderr, "catalyst: %s\n", err.text);
+    return NULL;
+}
+
+static void on_rows(void *ctx, void *arg, const wf_rows *rows)
+{
+    struct run *r = ctx;
+    engine_sql_answer(arg, rows);
+    loop_wake_soon(r->out.loop);
+}
+
+static int io_sql(void *ctx, void *handle, const wf_statement *statements, size_t n)
+{
+    struct store_session *session = session_of(ctx);
+    if (!session)
+        return -1;
+    store_sql(session, statements, n, on_rows, handle);
+    return 0;
+}
+
+static void on_committed(void *ctx, const struct store_commit_result *result)
+{
+    struct run *r = ctx;
+    r->is_committing = false;
+    engine_committed(r->out.engine, result);
+    loop_wake_soon(r->out.loop);
+}
+
+/* A failed execution asks for a row; nobody keeps it. Rows of plugins go to their tables in memory,
+ * which may refuse them; without any, turn() says that it is done. */
 static void io_commit(void *ctx, const struct store_turn *record)
 {
-    /* A failed execution asks for a row; nobody keeps it. turn() says that it is done. */
-    (void)ctx;
-    (void)record;
+    struct run *r = ctx;
+    if (!record->n_rows || !session_of(r))
+        return;
+    r->rows = (struct store_turn){ .rows = record->rows, .n_rows = record->n_rows };
+    r->is_committing = true;
+    store_commit(r->session, &r->rows, on_committed, r);
 }
+
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void io_release(void *ctx, struct lane *lane, uint64_t seq, const struct store_block *block)
 {
@@ -72,7 +123,7 @@ static void turn(void *arg)
     engine_tick(r->out.engine);
     while (engine_run(r->out.engine, 0))
         ;
-    if (engine_commit(r->out.engine)) {
+    if (engine_commit(r->out.engine) && !r->is_committing) {
         static const struct store_commit_result ok = { .result = STORE_OK };
         engine_committed(r->out.engine, &ok);
         loop_wake_soon(r->out.loop);
@@ -121,6 +172,7 @@ int run_open(struct run *r, struct err *err)
                                             .acknowledge = io_acknowledge,
                                             .answer = io_answer,
                                             .lane_lost = io_lane_lost,
+                                            .sql = io_sql,
                                             .ended = io_ended },
                                     .limits = { .blob_memory = (uint64_t)c->blob_memory_bytes },
                                     .lua = r->lua,
@@ -156,6 +208,9 @@ void run_close(struct run *r)
         close(r->out.blob_dir);
     if (r->out.offload)
         offload_destroy(r->out.offload);
+    store_session_close(r->session);
+    store_close(r->store);
+    free(r->tables);
     if (r->lua)
         expr_lua_destroy(r->lua);
     if (r->out.loop) {

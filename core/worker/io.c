@@ -74,6 +74,22 @@ static bool io_knows_output(void *ctx, const char *channel, const char *connecti
     return w->sink && !strcmp(channel, "kafka") && kafka_sink_knows(w->sink, connection);
 }
 
+static void on_rows(void *ctx, void *arg, const wf_rows *rows)
+{
+    struct worker *w = ctx;
+    engine_sql_answer(arg, rows);
+    loop_wake_soon(w->out.loop);
+}
+
+static int io_sql(void *ctx, void *handle, const wf_statement *statements, size_t n)
+{
+    struct worker *w = ctx;
+    if (!w->session)
+        return -1; /* it is about to be opened: nodes ask when they run */
+    store_sql(w->session, statements, n, on_rows, handle);
+    return 0;
+}
+
 struct engine_io worker_io(struct worker *w)
 {
     struct engine_io io = { .ctx = w,
@@ -83,6 +99,7 @@ struct engine_io worker_io(struct worker *w)
                             .answer = io_answer,
                             .start = io_start,
                             .lane_lost = io_lane_lost,
+                            .sql = io_sql,
                             .knows_output = io_knows_output };
     outside_io(&io);
     return io;

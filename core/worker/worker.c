@@ -338,6 +338,11 @@ const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w)
     return w->sink ? kafka_sink_stats(w->sink) : NULL;
 }
 
+const struct store_sql_stats *worker_sql_stats(const struct worker *w)
+{
+    return store_sql_stats(w->session);
+}
+
 size_t worker_lua_bytes(const struct worker *w) { return expr_lua_bytes(w->lua); }
 
 void worker_triggers(struct worker *w,

@@ -67,6 +67,8 @@ struct engine *worker_engine(struct worker *w);
 const struct http_stats *worker_http_stats(const struct worker *w); /* NULL: no HTTP */
 const struct http_client_stats *worker_client_stats(const struct worker *w);
 const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w); /* NULL: no Kafka */
+/* Statements of plugins. */
+const struct store_sql_stats *worker_sql_stats(const struct worker *w);
 size_t worker_lua_bytes(const struct worker *w);
 /* Each trigger: workflow id, node name, events waiting outside (-1: not known), trouble or NULL. */
 void worker_triggers(struct worker *w,
