@@ -46,7 +46,7 @@ struct content_pattern {
 };
 
 struct content_options {
-    const char *model_file;  /* trained model; NULL: no model, scores are -1 */
+    const char *model_file;  /* trained model; "": the built-in one; NULL: none, scores are -1 */
     uint32_t near_distance;  /* bits in which fingerprints of near duplicates may differ; 0: 6 */
     uint32_t near_min_bytes; /* normalised texts below this have no near duplicates; 0: 20 */
     /* Where compiled patterns are kept between starts, an existing folder of the operator; NULL:

@@ -188,6 +188,8 @@ void patterns_free(struct patterns *p)
 
 size_t patterns_bytes(const struct patterns *p) { return p->bytes; }
 
+int patterns_are_none(const struct patterns *p) { return p->n_normal + p->n_raw == 0; }
+
 int patterns_scratch(const struct patterns *p, hs_scratch_t **scratch)
 {
     int failed = 0;

@@ -23,6 +23,7 @@ struct patterns *patterns_compile(const struct content_pattern *patterns, size_t
                                   struct content_problem *why);
 void patterns_free(struct patterns *p);
 size_t patterns_bytes(const struct patterns *p);
+int patterns_are_none(const struct patterns *p);
 
 /* Makes *scratch fit these patterns too: to be called when they change. 0, or -1 without memory. */
 int patterns_scratch(const struct patterns *p, hs_scratch_t **scratch);
