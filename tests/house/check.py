@@ -25,7 +25,7 @@ LIBRARIES = [
     (r"uv\.h|uv/.*", ["core/loop/*", "core/http/*", "core/store/*", "core/trigger/*",
                       "core/worker/*"]),
     (r"libpq-fe\.h|postgres_ext\.h", ["core/store/pg*", "plugins/postgres/*"]),
-    (r"sqlite3\.h", ["core/store/sqlite*"]),
+    (r"sqlite3\.h", ["core/store/sqlite*", "core/store/mem*", "sdk/fake_sql.h"]),
     (r"librdkafka/.*|rdkafka.*\.h", ["core/trigger/kafka*", "plugins/kafka*"]),
     (r"lua\.h|lualib\.h|lauxlib\.h|lua5\.4/.*", ["core/expr/*"]),
     (r"pcre2\.h", ["core/expr/regex*"]),
@@ -137,7 +137,8 @@ def check_include(path, quote, header):
             return f'includes "{header}": write the room too, "{room_of(path)}/{header}"'
         return check_room_include(path, room_of(path), header)
     first = header.split("/")[0]
-    if "/" in header and (first in ROOMS or header.startswith("..")):
+    folder = os.path.normpath(os.path.join(os.path.dirname(path), header)).split(os.sep)[:2]
+    if "/" in header and (first in ROOMS or (first == ".." and folder != parts[:2])):
         return f'includes "{header}": a plugin sees <catalyst/plugin.h> and its own folder'
     return None
 

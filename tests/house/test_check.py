@@ -68,6 +68,8 @@ class House(unittest.TestCase):
         self.ok("plugins/set/tests/test_set.c", '"base/arena.h"')
         self.bad("plugins/set/set.c", '"base/arena.h"', "its own folder")
         self.bad("plugins/set/set.c", '"../if/if.h"', "its own folder")
+        self.ok("plugins/set/train/learn.c", '"../model.h"')
+        self.bad("plugins/set/train/learn.c", '"../../if/if.h"', "its own folder")
 
     def test_sdk_stands_alone(self):
         self.ok("sdk/include/catalyst/plugin.h", "<stdint.h>")
