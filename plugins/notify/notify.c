@@ -13,6 +13,15 @@
 static const char *const take_ports[] = { "accepted", "rejected", NULL };
 static const char *const control_ports[] = { "done", "rejected", NULL };
 
+static const char *const send_ports[] = { "accepted", "rejected", "unknown", NULL };
+
+static const wf_cred_type creds[] = {
+    { "slackApi", "A Slack bot or incoming webhook", slack_cred },
+    { "pagerDutyEvents", "An integration of PagerDuty's Events API v2", pagerduty_cred },
+    { "smtp", "A mail server", email_cred },
+    { "webhookSigning", "Secrets of signed webhooks", webhook_cred },
+};
+
 static const wf_node nodes[] = {
     { .type = "catalyst.notify",
       .help = "Take alerts for grouping and routing",
@@ -53,6 +62,56 @@ static const wf_node nodes[] = {
       .process = ack_process,
       .group = "notify",
       .docs = ack_docs },
+    { .type = "catalyst.slack",
+      .help = "Send messages to Slack",
+      .ports = send_ports,
+      .params = slack_params,
+      .config_size = sizeof(struct slack_config),
+      .process = slack_process,
+      .open = slack_open,
+      .close = pace_close,
+      .metrics = slack_metrics,
+      .codes = slack_codes,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE,
+      .group = "notify",
+      .docs = slack_docs },
+    { .type = "catalyst.pagerDuty",
+      .help = "Open and close incidents by PagerDuty's Events API v2",
+      .ports = send_ports,
+      .params = pagerduty_params,
+      .config_size = sizeof(struct pagerduty_config),
+      .process = pagerduty_process,
+      .open = pagerduty_open,
+      .close = pace_close,
+      .metrics = pagerduty_metrics,
+      .codes = pagerduty_codes,
+      .flags = WF_NODE_EFFECT,
+      .group = "notify",
+      .docs = pagerduty_docs },
+    { .type = "catalyst.email",
+      .help = "Send mails and daily digests by SMTP",
+      .ports = send_ports,
+      .params = email_params,
+      .config_size = sizeof(struct email_config),
+      .process = email_process,
+      .check = email_check,
+      .metrics = email_metrics,
+      .codes = email_codes,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE,
+      .group = "notify",
+      .docs = email_docs },
+    { .type = "catalyst.webhookSigned",
+      .help = "Send signed webhooks, as Standard Webhooks describes",
+      .ports = send_ports,
+      .params = webhook_params,
+      .config_size = sizeof(struct webhook_config),
+      .process = webhook_process,
+      .check = webhook_check,
+      .metrics = webhook_metrics,
+      .codes = webhook_codes,
+      .flags = WF_NODE_EFFECT,
+      .group = "notify",
+      .docs = webhook_docs },
 };
 
 static const wf_migration migrations[] = {
@@ -69,6 +128,8 @@ static const wf_migration migrations[] = {
 extern const wf_plugin wf_plugin_entry;
 WF_EXPORT const wf_plugin wf_plugin_entry = {
     WF_PLUGIN_BASE("notify", "1.0.0", nodes),
+    .creds = creds,
+    .n_creds = sizeof creds / sizeof *creds,
     .migrations = migrations,
     .n_migrations = sizeof migrations / sizeof *migrations,
 };

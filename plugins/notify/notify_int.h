@@ -4,6 +4,7 @@
 #ifndef PLUGIN_NOTIFY_INT_H
 #define PLUGIN_NOTIFY_INT_H
 #include <catalyst/channel.h>
+#include <catalyst/limiter.h>
 #include <catalyst/plugin.h>
 #include <catalyst/text.h>
 #include "conf.h"
@@ -94,5 +95,88 @@ void send_reject(const wf_host *h, wf_item *it, const char *channel, enum wf_cla
     {                                                                                              \
         "throttled", "The service asked to come back later"                                        \
     }
+
+/* A run before a crash may have sent it. */
+int send_maybe_begun(const wf_host *h, wf_item *it, const char *channel);
+/* The text of a parameter, else of the item's member, else `otherwise`. */
+wf_str send_text_of(const wf_host *h, wf_item *it, wf_str given, const char *path,
+                    const char *otherwise);
+
+/* A pace by the node's own limiter: one limit of `count` in `per_ms`. */
+struct pace {
+    struct wf_gate gate;
+    struct wf_rate rate;
+    const char *scope;
+};
+void *pace_open(const wf_host *h, wf_inst *inst, struct wf_rate rate, const char *scope,
+                void (*go)(const wf_host *h, wf_item *it));
+void pace_close(const wf_host *h, void *state);
+void pace_enter(const wf_host *h, wf_item *it, wf_str who,
+                void (*go)(const wf_host *h, wf_item *it));
+
+struct pagerduty_config {
+    const wf_cred *credential;
+    int action, severity;
+    wf_str dedup_key, summary, source, component, group, class, client, client_url;
+    const wf_value *details;
+    int64_t timeout_ms;
+};
+extern const wf_param pagerduty_params[];
+extern const wf_param pagerduty_cred[];
+extern const wf_metric pagerduty_metrics[];
+extern const wf_pair pagerduty_codes[];
+extern const char pagerduty_docs[];
+void *pagerduty_open(const wf_host *h, wf_inst *inst, wf_error *why);
+void pagerduty_process(const wf_host *h, wf_item *const *items, size_t n);
+
+struct slack_config {
+    const wf_cred *credential;
+    int threading;
+    wf_str channel, text;
+    const wf_value *blocks, *attachments;
+    int64_t timeout_ms;
+};
+extern const wf_param slack_params[];
+extern const wf_param slack_cred[];
+extern const wf_metric slack_metrics[];
+extern const wf_pair slack_codes[];
+extern const char slack_docs[];
+void *slack_open(const wf_host *h, wf_inst *inst, wf_error *why);
+void slack_process(const wf_host *h, wf_item *const *items, size_t n);
+
+struct webhook_config {
+    const wf_cred *credential;
+    int operation, allow_private;
+    wf_str url, id;
+    const wf_value *body;
+    int64_t timeout_ms, disable_after_ms;
+};
+extern const wf_param webhook_params[];
+extern const wf_param webhook_cred[];
+extern const wf_metric webhook_metrics[];
+extern const wf_pair webhook_codes[];
+extern const char webhook_docs[];
+int webhook_check(const wf_host *h, const void *config, char *why, size_t why_size);
+void webhook_process(const wf_host *h, wf_item *const *items, size_t n);
+
+enum { EMAIL_SEND, EMAIL_COLLECT, EMAIL_DUE, EMAIL_DIGEST };
+struct email_config {
+    const wf_cred *credential;
+    int operation;
+    wf_str from, to, subject, text, html, reply_to, digest, topic, time_zone;
+    const wf_value *time_zones;
+    int64_t hour, timeout_ms;
+};
+extern const wf_param email_params[];
+extern const wf_param email_cred[];
+extern const wf_metric email_metrics[];
+extern const wf_pair email_codes[];
+extern const char email_docs[];
+int email_check(const wf_host *h, const void *config, char *why, size_t why_size);
+void email_process(const wf_host *h, wf_item *const *items, size_t n);
+/* digest.c */
+void digest_collect(const wf_host *h, wf_item *it);
+void digest_due(const wf_host *h, wf_item *it);
+void digest_send(const wf_host *h, wf_item *it);
 
 #endif

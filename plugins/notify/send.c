@@ -131,3 +131,23 @@ int send_http(const wf_host *h, wf_item *it, const wf_reply *r, const char *chan
                                 .text = str_of(r->error) });
     return 1;
 }
+
+int send_maybe_begun(const wf_host *h, wf_item *it, const char *channel)
+{
+    if (h->size <= offsetof(wf_host, maybe_begun) || !h->maybe_begun || !h->maybe_begun(it))
+        return 0;
+    send_end(h, it,
+             &(struct outcome){ .outcome = WF_OUTCOME_UNKNOWN,
+                                .channel = channel,
+                                .text = str_of("an earlier process may have sent it") });
+    return 1;
+}
+
+wf_str send_text_of(const wf_host *h, wf_item *it, wf_str given, const char *path,
+                    const char *otherwise)
+{
+    if (given.len)
+        return given;
+    wf_str text = member(h, h->value(it), path);
+    return text.len ? text : str_of(otherwise);
+}

@@ -26,8 +26,8 @@
     " recipient text NOT NULL, topic text NOT NULL, body text NOT NULL, at_ms bigint NOT NULL);"   \
     "CREATE INDEX notify_digest_by ON notify_digest (digest, recipient, seq);"                     \
     "CREATE TABLE notify_digest_sent (digest text NOT NULL, recipient text NOT NULL,"              \
-    " day text NOT NULL, hash text NOT NULL, state text NOT NULL, upto bigint NOT NULL,"           \
-    " at_ms bigint NOT NULL, PRIMARY KEY (digest, recipient, day));"                               \
+    " day text NOT NULL, hash text NOT NULL, state text NOT NULL, at_ms bigint NOT NULL,"          \
+    " PRIMARY KEY (digest, recipient, day));"                                                      \
     "CREATE TABLE notify_endpoints (url text PRIMARY KEY, failing_since_ms bigint NOT NULL,"       \
     " disabled_ms bigint NOT NULL);"
 
