@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+PORTS = re.compile(r"\b56(?:78|79|80)\b")
 MARK = "--- end of block {} ---"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
@@ -50,15 +51,17 @@ def main():
         if f"{tool} " in text and not shutil.which(tool):
             print(f"SKIPPED example {folder.name}: no {tool}")
             return 77
-    ports = {"5678": str(free_port()), "5679": str(free_port())}
+    ports = {usual: str(free_port()) for usual in ("5678", "5679", "5680")}
     todo = blocks(text)
     script = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT"]
     for i, (commands, _) in enumerate(todo):
-        script += [re.sub(r"\b567[89]\b", lambda port: ports[port[0]], commands),
+        script += [PORTS.sub(lambda port: ports[port[0]], commands),
                    f"echo '{MARK.format(i)}'"]
     scratch = Path(tempfile.mkdtemp())
     try:
         shutil.copytree(folder, scratch / folder.name)
+        for file in (scratch / folder.name).glob("*.json"):
+            file.write_text(PORTS.sub(lambda port: ports[port[0]], file.read_text()))
         done = subprocess.run(
             ["bash", "-c", "\n".join(script)], cwd=scratch / folder.name, text=True, timeout=240,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -29,7 +29,8 @@
  *   fake_create(entry, type)      one node of a plugin; type NULL: its first
  *   fake_cred(f, type, json)      a credential with its fields, for parameters that allow the type
  *   fake_service(f, name, table)  a service of the test's own ("loop/1"); table NULL: absent
- *                                 ("sql/1" over SQLite, with the plugin's tables: fake_sql.h)
+ *                                 ("sql/1" over SQLite, with the plugin's tables: fake_sql.h;
+ *                                 triggers: fake_trigger.h)
  *   fake_clock(f, ms)             the time now; it moves with fake_advance only
  *   fake_shrink(f, size)          an older engine: h->size is this, what lies behind is not there
  *   fake_start(f, params)         binds, then check(), shape() and open(). -1: see fake_error()
@@ -645,6 +646,8 @@ static inline void fake_destroy(struct fake *f)
     for (wf_item *it = f->items; it; it = it->next)
         if (it->is_parked || it->is_given)
             fake_wrong_use(f, "item %zu: still waits at the end of the test", it->number);
+    if (f->before_close)
+        f->before_close(f);
     if (f->started && f->node->close)
         f->node->close(&f->host, f->state);
     if (f->at_end)

@@ -125,10 +125,15 @@ void engine_plan_unpin(struct engine_plan *ep);
 void *engine_node_state(const struct engine_plan *ep, uint32_t node, const char **broken);
 /* The table that this engine's plugins get. */
 const wf_host *engine_host_table(const struct engine *en);
-/* Every wf_source begins with this: accept() of service "trigger/1" goes there. */
+/* Every wf_source begins with this: the functions of service "trigger/1" go there. */
 struct source_head {
     size_t (*accept)(wf_source *source, const wf_inbound *events, size_t n);
+    int (*request)(wf_source *source, const wf_request *request, wf_source_fn *fn, void *arg);
 };
+/* A request that is no item's: fn(host table, arg, reply) is called with engine_reply, unless it is
+ * canceled. {0, 0}: requests are not offered. */
+wf_ticket engine_ask(struct engine *en, const wf_request *request, wf_source_fn *fn, void *arg);
+void engine_ask_cancel(struct engine *en, wf_ticket ticket);
 
 struct lane_config {
     struct store_lane at;     /* as assigned; for durability none and at_least_once only source,

@@ -94,8 +94,9 @@ enum ticket_kind {
     TICKET_OFFLOAD,
     TICKET_RETRY,
     TICKET_SCRIPT,
-    TICKET_EXEC, /* the execution's timeout */
-    TICKET_SLEEP /* a restored execution that waits for its next try */
+    TICKET_EXEC,  /* the execution's timeout */
+    TICKET_SLEEP, /* a restored execution that waits for its next try */
+    TICKET_ASK    /* a request of a trigger */
 };
 
 struct ticket {
@@ -111,6 +112,7 @@ struct ticket {
     union {
         wf_reply_fn *on_reply;
         wf_done_fn *on_done;
+        wf_source_fn *on_asked; /* its argument is `job` */
         struct script_call *script;
     };
     void *job;

@@ -345,6 +345,13 @@ void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
             script_reply(t, reply);
         return;
     }
+    if (t && t->kind == TICKET_ASK) {
+        wf_source_fn *asked = t->on_asked;
+        void *arg = t->job;
+        ticket_free(t);
+        asked(&en->host.h, arg, reply);
+        return;
+    }
     if (!t || t->kind != TICKET_REQUEST)
         return;
     struct wf_item *it = t->it;
@@ -355,6 +362,28 @@ void engine_reply(struct engine *en, wf_ticket name, const wf_reply *reply)
         blob_keep(it->e, reply->download);
     fn(&en->host.h, it, reply);
     fail_forgotten(e, it);
+}
+
+wf_ticket engine_ask(struct engine *en, const wf_request *request, wf_source_fn *fn, void *arg)
+{
+    if (!en->io.request)
+        return (wf_ticket){ 0, 0 };
+    struct ticket *t = ticket_take(en, TICKET_ASK, NULL, NULL, 0);
+    t->on_asked = fn;
+    t->job = arg;
+    wf_ticket name = ticket_name(t);
+    en->io.request(en->io.ctx, name, request);
+    return name;
+}
+
+void engine_ask_cancel(struct engine *en, wf_ticket name)
+{
+    struct ticket *t = ticket_check(name);
+    if (!t || t->kind != TICKET_ASK)
+        return;
+    if (en->io.cancel)
+        en->io.cancel(en->io.ctx, name);
+    ticket_free(t);
 }
 
 void engine_offloaded(struct engine *en, wf_ticket name)

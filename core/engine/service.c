@@ -104,7 +104,14 @@ static size_t trigger_accept(wf_source *source, const wf_inbound *events, size_t
     return ((struct source_head *)(void *)source)->accept(source, events, n);
 }
 
-static const wf_triggers trigger_service = { sizeof trigger_service, trigger_accept };
+static int trigger_request(wf_source *source, const wf_request *request, wf_source_fn *fn,
+                           void *arg)
+{
+    return ((struct source_head *)(void *)source)->request(source, request, fn, arg);
+}
+
+static const wf_triggers trigger_service = { sizeof trigger_service, trigger_accept,
+                                             trigger_request };
 
 void *engine_inst_ctx(wf_inst *inst) { return inst->ep->en->io.ctx; }
 

@@ -264,6 +264,7 @@ void engine_tick(struct engine *en)
         case TICKET_PARK:
         case TICKET_REQUEST:
         case TICKET_OFFLOAD:
+        case TICKET_ASK: /* has no timer: the client's own is enough */
             wait_due(t);
             break;
         }

@@ -150,10 +150,10 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
     if (run(conn, "DELETE FROM webhook_key WHERE expires_at <= now()", "drop old keys", NULL,
             err) != 0)
         return -1;
-    /* Lanes of webhooks and error triggers carry the number of an engine that never comes back. */
+    /* Lanes of webhooks, error triggers and plugins carry the number of an engine that never comes back. */
     if (run(conn,
             "DELETE FROM source_position p USING source s WHERE s.id = p.source "
-            "AND s.kind IN ('webhook', 'error') AND p.released = p.block_seq "
+            "AND s.kind IN ('webhook', 'error', 'plugin') AND p.released = p.block_seq "
             "AND NOT EXISTS (SELECT FROM engine_instance i WHERE i.id = p.owner) "
             "AND NOT EXISTS (SELECT FROM execution e WHERE e.source = p.source "
             "AND e.partition = p.partition)",

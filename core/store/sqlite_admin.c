@@ -509,7 +509,7 @@ int sqlite_housekeep(struct store *s, int64_t now_us, struct err *err)
          */
         "DELETE FROM source_position WHERE ?1 AND released = block_seq "
         "AND EXISTS (SELECT 1 FROM source s WHERE s.id = source_position.source "
-        "AND s.kind IN ('webhook', 'error')) "
+        "AND s.kind IN ('webhook', 'error', 'plugin')) "
         "AND NOT EXISTS (SELECT 1 FROM engine_instance i WHERE i.id = source_position.owner) "
         "AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.source = source_position.source "
         "AND e.partition = source_position.partition)",

@@ -53,6 +53,7 @@ void plugin_run(struct wf_source *s)
     s->is_started = true; /* it may accept from within start() */
     if (s->calls->start(s->host, s->state, s, &why) != 0) {
         s->is_started = false;
+        plugin_request_cancel(s);
         on_start_failed(s, &why);
         return;
     }
@@ -65,6 +66,7 @@ void plugin_halt(struct wf_source *s)
     if (!s->is_started)
         return;
     s->calls->stop(s->host, s->state);
+    plugin_request_cancel(s);
     s->is_started = s->wants_room = false;
 }
 
@@ -104,7 +106,8 @@ static struct trigger *start_kind(const struct trigger_kind *kind, struct trigge
         return NULL;
     }
     struct wf_source *s = xcalloc(1, sizeof *s);
-    s->to.accept = plugin_accept;
+    s->to = (struct source_head){ plugin_accept, plugin_request };
+    list_init(&s->requests);
     s->trigger = (struct trigger){
         .self = &s->trigger, .kind = kind, .host = host, .ep = ep, .node = node, .source = source
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the files of plugins' triggers share. plugin.c life: when the plugin is started and stopped;
- * plugin_lane.c its lane, and who of all engines has the one of WF_TRIGGER_SINGLE;
- * plugin_events.c events in, stored() and ended() back. Thread: the worker's; nothing blocks.
+ * plugin_request.c its requests; plugin_lane.c its lane, and who of all engines has the one of
+ * WF_TRIGGER_SINGLE; plugin_events.c events in, stored() and ended() back. Thread: the worker's;
+ * nothing blocks.
  */
 #ifndef CATALYST_PLUGIN_TRIGGER_INT_H
 #define CATALYST_PLUGIN_TRIGGER_INT_H
@@ -40,8 +41,9 @@ struct wf_source {
     bool stopping;
     void (*gone)(void *ctx);
     void *gone_ctx;
-    unsigned failures;  /* of start(), in a row */
-    struct timer retry; /* opens the lane, or starts the plugin */
+    unsigned failures;    /* of start(), in a row */
+    struct timer retry;   /* opens the lane, or starts the plugin */
+    struct link requests; /* struct asked: its requests under way */
     char trouble[560];
 
     /* plugin_lane.c */
@@ -71,6 +73,10 @@ static inline struct wf_source *source_of(struct trigger *t)
 {
     return CONTAINER_OF(t, struct wf_source, trigger);
 }
+
+/* plugin_request.c */
+int plugin_request(struct wf_source *s, const wf_request *request, wf_source_fn *fn, void *arg);
+void plugin_request_cancel(struct wf_source *s); /* all of them */
 
 /* plugin.c */
 void plugin_run(struct wf_source *s);    /* the lane is there: starts the plugin */

@@ -87,7 +87,8 @@ static void answer(struct client *c, uint64_t tag, const char *word, wf_str text
     c->out = realloc(c->out, c->n_out + text.len + 64);
     if (!c->out)
         abort();
-    c->n_out += (size_t)sprintf(c->out + c->n_out, "%s %u ", word, (unsigned)tag);
+    c->n_out +=
+        (size_t)sprintf(c->out + c->n_out, "%s %u%s", word, (unsigned)tag, text.len ? " " : "");
     memcpy(c->out + c->n_out, text.ptr, text.len);
     c->n_out += text.len;
     c->out[c->n_out++] = '\n';

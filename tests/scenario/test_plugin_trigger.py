@@ -158,7 +158,7 @@ def test_lines_are_answered_when_stored(engine, port, durability):
     e = engine(lines(port, settings={"durability": durability}), flags=["--workers", 1])
     client = Client(port)
     client.send("one", "two", 'with "quotes" \\ and \t tab')
-    assert [client.answer() for _ in range(3)] == ["stored 1 ", "stored 2 ", "stored 3 "]
+    assert [client.answer() for _ in range(3)] == ["stored 1", "stored 2", "stored 3"]
     until(lambda: e.done("success") == 3)
 
 
@@ -190,7 +190,7 @@ def test_more_than_the_engine_has_room_for(engine, port, sink):
     time.sleep(0.5)
     assert e.done() == 0
     sink.held.set()
-    assert [client.answer() for _ in range(200)] == [f"stored {i + 1} " for i in range(200)]
+    assert [client.answer() for _ in range(200)] == [f"stored {i + 1}" for i in range(200)]
     until(lambda: e.done("success") == 200)
     assert sorted(sink.got) == sorted(f"line {i}" for i in range(200))
 
@@ -209,7 +209,7 @@ def test_start_is_tried_again(engine, port):
     until(lambda: e.get("/readyz")[0] == 200)
     client = Client(port)
     client.send("x")
-    assert client.answer() == "stored 1 "
+    assert client.answer() == "stored 1"
 
 
 def redeploy(e, workflow):
@@ -238,7 +238,7 @@ def test_new_parameters_start_it_anew(engine, port):
     e = engine(lines(port), flags=["--workers", 1])
     client = Client(port)
     client.send("a")
-    assert client.answer() == "stored 1 "
+    assert client.answer() == "stored 1"
     redeploy(e, lines(port, [sets("Say", "two")], ["Lines -> Say"], answer="ended"))
 
     def changed():
@@ -257,7 +257,7 @@ def test_what_was_taken_is_stored_before_the_end(engine, port):
     first = client.answer()
     assert e.stop() == 0
     rest = client.file.read().decode().splitlines()
-    assert first == "stored 1 " and all(line.startswith("stored ") for line in rest)
+    assert first == "stored 1" and all(line.startswith("stored ") for line in rest)
 
 
 def test_failed_for_good_is_told(catalyst, plugins, tmp_path):
@@ -276,7 +276,7 @@ def test_no_answer_before_the_commit(engine, port, tmp_path):
     e = engine(lines(port), flags=["--workers", 1])
     client = Client(port)
     client.send("a")
-    assert client.answer() == "stored 1 "
+    assert client.answer() == "stored 1"
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     client.send("b", "c")
@@ -288,7 +288,7 @@ def test_no_answer_before_the_commit(engine, port, tmp_path):
     e.start()
     again = Client(port)
     again.send("b", "c")
-    assert [again.answer(), again.answer()] == ["stored 1 ", "stored 2 "]
+    assert [again.answer(), again.answer()] == ["stored 1", "stored 2"]
 
 
 def test_killed_while_lines_come(engine, port, sink):

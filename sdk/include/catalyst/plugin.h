@@ -467,11 +467,15 @@ typedef struct {
 } wf_webhook;
 
 /* service "trigger/1", since 1.1: events of triggers into the engine. */
+typedef void wf_source_fn(const wf_host *h, void *arg, const wf_reply *r);
 typedef struct {
     uint32_t size;
     /* [w] For each event an execution, in this order. Returns how many were taken, from the first on; fewer
      * than n when the engine is full or its store is down: keep the rest, room() says when to come again. */
     size_t (*accept)(wf_source *, const wf_inbound *events, size_t n);
+    /* [w] An HTTP request, for sources that are polled: fn is called later, once; not any more after stop(). Copies
+     * the request; `upload` and WF_REQ_DOWNLOAD are for items only. -1: it cannot be made. */
+    int (*request)(wf_source *, const wf_request *, wf_source_fn *fn, void *arg);
 } wf_triggers;
 
 /* service "sql/1", since 1.1: statements in the engine's own store, apart from any turn: what they do is

@@ -308,6 +308,77 @@ static void show_if_is_checked(void **state)
                "parameter 'a': show_if 'a=x' hangs on itself, or on more than 8 others in a row");
 }
 
+static int on_start(const wf_host *h, void *state, wf_source *source, wf_error *why)
+{
+    (void)h, (void)state, (void)source, (void)why;
+    return 0;
+}
+
+static void on_stop(const wf_host *h, void *state) { (void)h, (void)state; }
+
+static void on_stored(const wf_host *h, void *state, const uint64_t *tags, size_t n, int ok)
+{
+    (void)h, (void)state, (void)tags, (void)n, (void)ok;
+}
+
+static const wf_trigger good_trigger = { .size = sizeof good_trigger,
+                                         .start = on_start,
+                                         .stop = on_stop };
+
+static void triggers_are_checked(void **state)
+{
+    (void)state;
+    wf_node node = good_node();
+    wf_trigger t = good_trigger;
+    node.trigger = &t;
+    refuse_node(&node, "has a trigger and not WF_NODE_TRIGGER in its flags");
+    node.flags = WF_NODE_TRIGGER;
+    t.stop = NULL;
+    refuse_node(&node, "its trigger has no stop()");
+    t.start = NULL;
+    refuse_node(&node, "its trigger has no start()");
+    t = good_trigger;
+    t.flags = 1u << 20;
+    refuse_node(&node, "its trigger asks for what this engine does not know: it needs a newer one");
+    t = good_trigger;
+    t.size = 8;
+    refuse_node(&node, "wf_trigger of 8 bytes cannot be: 24 are the least, 4096 the most");
+    node = good_node();
+    node.flags = WF_NODE_ONCE;
+    refuse_node(&node, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
+}
+
+/* Of a header before or after today's: what is not there is NULL, what is not known must be 0. */
+static void triggers_are_read_as_far_as_they_go(void **state)
+{
+    (void)state;
+    struct err err;
+    struct {
+        wf_trigger t;
+        void *later;
+    } newer = { .t = good_trigger };
+    wf_node node = good_node();
+    wf_plugin entry = good_plugin(&node, 1);
+    newer.t.size = offsetof(wf_trigger, stored);
+    newer.t.stored = on_stored;
+    node.flags = WF_NODE_TRIGGER;
+    node.trigger = &newer.t;
+    struct plugin_set *set = plugin_set_create();
+    if (plugin_set_add(set, &entry, NULL, &err) != 0)
+        fail_msg("%s", err.text);
+    const wf_trigger *t = plugin_find(set, "catalyst.if")->node.trigger;
+    assert_ptr_equal(t->start, on_start);
+    assert_null(t->stored);
+    plugin_set_destroy(set);
+    newer.t = good_trigger;
+    newer.t.size = sizeof newer;
+    set = plugin_set_create();
+    assert_int_equal(plugin_set_add(set, &entry, NULL, &err), 0);
+    plugin_set_destroy(set);
+    newer.later = &newer;
+    refuse_node(&node, "its trigger asks for what this engine does not know: it needs a newer one");
+}
+
 static void recursive_rows_are_refused(void **state)
 {
     (void)state;
@@ -555,6 +626,8 @@ int main(void)
         cmocka_unit_test(nodes_are_checked),
         cmocka_unit_test(rows_are_checked),
         cmocka_unit_test(show_if_is_checked),
+        cmocka_unit_test(triggers_are_checked),
+        cmocka_unit_test(triggers_are_read_as_far_as_they_go),
         cmocka_unit_test(recursive_rows_are_refused),
         cmocka_unit_test(credentials_are_checked),
         cmocka_unit_test(migrations_are_checked),
