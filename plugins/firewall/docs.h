@@ -83,7 +83,7 @@ static const char docs[] =
     "`{\"of\": \"vlr\", \"prefix\": [\"49\"], \"not\": true}` when an attribute lies outside.\n";
 static const char plugin_docs[] =
     "**Rates** are counted once per process, by all its workers together, with fixed memory. `rate` is a\n"
-    "token bucket (GCRA) of `limit` per `window` with `burst`; `limit` a sliding window, at most 16,000;\n"
+    "token bucket (GCRA) of `limit` per `window` with `burst`; `limit` a window that slides (the one before counts evenly over its length), at most 16,000;\n"
     "`cost` the same as `rate` for money, from `price_micro` of the message or `prices` by segments;\n"
     "`count` a count-min sketch (per rule, never too few); `distinct` different recipients (HyperLogLog,\n"
     "7%); `share` one key's part of all (Space-Saving). `per` is `tenant` (when left out), `sender`,\n"
