@@ -109,31 +109,39 @@ static void offer(struct search *s, const struct gsm_coding *coding, const struc
     s->octets = octets;
 }
 
+static const struct gsm_coding base = { .alphabet = GSM_SEPTETS };
+static const struct gsm_coding latin1 = { .alphabet = GSM_LATIN1 };
+static const struct gsm_coding ucs2 = { .alphabet = GSM_UCS2 };
+
 /* Returns 1 when the base alphabet does it. */
-static int search_plain(struct search *s)
+static int search_base(struct search *s)
 {
-    static const struct gsm_coding base = { .alphabet = GSM_SEPTETS };
-    static const struct gsm_coding latin1 = { .alphabet = GSM_LATIN1 };
-    static const struct gsm_coding ucs2 = { .alphabet = GSM_UCS2 };
-    struct count in_base = count_of(&base, s->rules->reference16);
-    struct count in_latin1 = count_of(&latin1, s->rules->reference16);
-    struct count in_ucs2 = count_of(&ucs2, s->rules->reference16);
-    int base_does = !s->rules->no_septets, latin1_does = s->rules->latin1;
+    struct count c = count_of(&base, s->rules->reference16);
     struct chars chars = chars_of(s->text, s->len, s->rewrite);
     for (uint32_t cp; chars_next(&chars, &cp);) {
         uint8_t septet = gsm_base_septet(cp);
-        base_does &= septet != GSM_NONE;
+        if (septet == GSM_NONE)
+            return 0;
+        count_add(&c, septet & GSM_SHIFTED ? 2 : 1);
+    }
+    offer(s, &base, &c);
+    return 1;
+}
+
+static void search_wide(struct search *s)
+{
+    struct count in_latin1 = count_of(&latin1, s->rules->reference16);
+    struct count in_ucs2 = count_of(&ucs2, s->rules->reference16);
+    int latin1_does = s->rules->latin1;
+    struct chars chars = chars_of(s->text, s->len, s->rewrite);
+    for (uint32_t cp; chars_next(&chars, &cp);) {
         latin1_does &= cp < 0x100;
-        count_add(&in_base, septet & GSM_SHIFTED ? 2 : 1);
         count_add(&in_latin1, 1);
         count_add(&in_ucs2, cp > 0xffff ? 2 : 1);
     }
-    if (base_does)
-        offer(s, &base, &in_base);
     if (latin1_does)
         offer(s, &latin1, &in_latin1);
     offer(s, &ucs2, &in_ucs2);
-    return base_does;
 }
 
 /* Of every locking table, the single tables that complete it; 0 bits when none does. */
@@ -172,11 +180,13 @@ static void search_national(struct search *s)
                                   .alphabet = GSM_SEPTETS, .single = single, .locking = l });
 }
 
+/* Nothing is better than one part of the base alphabet, and that is what most messages are. */
 static void search(struct search *s)
 {
-    int base_does = search_plain(s);
-    if ((s->rules->single | s->rules->locking) && !s->rules->no_septets &&
-        !(base_does && s->parts == 1))
+    if (!s->rules->no_septets && search_base(s) && s->parts == 1)
+        return;
+    search_wide(s);
+    if ((s->rules->single | s->rules->locking) && !s->rules->no_septets)
         search_national(s);
 }
 

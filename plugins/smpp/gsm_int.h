@@ -25,7 +25,13 @@ const struct gsm_where *gsm_where_is(uint32_t cp);
 
 /* Septet of a character in the base alphabet, GSM_SHIFTED | septet in its extension table, GSM_NONE
  * when it is in neither. */
-uint8_t gsm_base_septet(uint32_t cp);
+extern const uint8_t gsm_ascii[128];
+uint8_t gsm_base_septet_far(uint32_t cp); /* beyond ASCII */
+
+static inline uint8_t gsm_base_septet(uint32_t cp)
+{
+    return cp < 0x80 ? gsm_ascii[cp] : gsm_base_septet_far(cp);
+}
 
 /* What stands in for a character, NULL when nothing does. */
 const char *gsm_stand_in(uint32_t cp);

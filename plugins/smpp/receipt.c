@@ -12,7 +12,6 @@
  * Thread: any. Nothing allocates, nothing blocks.
  */
 #include "receipt.h"
-#include <catalyst/text.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,20 +84,40 @@ const char *receipt_state_word(unsigned state)
     return state < SMPP_STATES ? state_words[state] : "UNKNOWN";
 }
 
+/* A word in capitals, so that it is folded once and not for each word it is compared with. Returns
+ * its length, 0 when it is longer than any we know. */
+static size_t fold(const char *word, size_t len, char to[16])
+{
+    if (len > 15)
+        return 0;
+    for (size_t i = 0; i < len; i++)
+        to[i] = (char)(word[i] >= 'a' && word[i] <= 'z' ? word[i] - 32 : word[i]);
+    return len;
+}
+
 static int same(const char *a, size_t a_len, const char *b)
 {
-    return wf_text_equal(a, a_len, b, strlen(b), 1);
+    return strlen(b) == a_len && !memcmp(a, b, a_len);
 }
 
 static void set_state(struct receipt *r, const char *word, size_t len)
 {
+    char folded[16];
+    size_t n = fold(word, len, folded);
     r->state_text = (struct smpp_str){ .ptr = word, .len = (uint32_t)len };
-    for (uint8_t i = 0; i < SMPP_STATES; i++)
-        if (same(word, len, state_words[i]))
-            r->has_state = 1, r->state = i;
-    for (size_t i = 0; i < sizeof more_words / sizeof *more_words; i++)
-        if (same(word, len, more_words[i].word))
-            r->has_state = 1, r->state = more_words[i].state;
+    for (uint8_t i = 0; i < SMPP_STATES; i++) {
+        if (same(folded, n, state_words[i])) {
+            r->has_state = 1;
+            r->state = i;
+            return;
+        }
+    }
+    for (size_t i = 0; i < sizeof more_words / sizeof *more_words; i++) {
+        if (same(folded, n, more_words[i].word)) {
+            r->has_state = 1;
+            r->state = more_words[i].state;
+        }
+    }
 }
 
 enum wf_state receipt_state_of(unsigned state, enum wf_class *error_class)
@@ -155,15 +174,21 @@ enum name {
     NAME_TEXT
 };
 
+/* With their lengths, by which most are told apart. */
+#define NAME(word, name)                                                                           \
+    {                                                                                              \
+        word, sizeof(word) - 1, name                                                               \
+    }
 static const struct {
-    const char *word;
-    enum name name;
+    char word[11];
+    uint8_t len, name;
 } names[] = {
-    { "id", NAME_ID },      { "sub", NAME_SUB },           { "dlvrd", NAME_DLVRD },
-    { "dlvd", NAME_DLVRD }, { "submitdate", NAME_SUBMIT }, { "donedate", NAME_DONE },
-    { "stat", NAME_STAT },  { "status", NAME_STAT },       { "err", NAME_ERR },
-    { "error", NAME_ERR },  { "text", NAME_TEXT },         { "msgid", NAME_ID },
+    NAME("id", NAME_ID),         NAME("stat", NAME_STAT),         NAME("err", NAME_ERR),
+    NAME("donedate", NAME_DONE), NAME("submitdate", NAME_SUBMIT), NAME("sub", NAME_SUB),
+    NAME("dlvrd", NAME_DLVRD),   NAME("text", NAME_TEXT),         NAME("dlvd", NAME_DLVRD),
+    NAME("status", NAME_STAT),   NAME("error", NAME_ERR),         NAME("msgid", NAME_ID),
 };
+#undef NAME
 
 static int is_letter(char c) { return (unsigned char)((c | 32) - 'a') < 26; }
 
@@ -178,16 +203,16 @@ static enum name name_before(const char *text, size_t colon)
         char c = text[i - 1];
         if (is_letter(c)) {
             word[--n] = (char)(c | 32);
-        } else if ((c == ' ' || c == '_' || c == '-') && !gaps && i < colon &&
-                   same(word + n, sizeof word - n, "date")) {
+        } else if ((c == ' ' || c == '_' || c == '-') && !gaps && sizeof word - n == 4 &&
+                   !memcmp(word + n, "date", 4)) {
             gaps = 1;
         } else {
             break;
         }
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (same(word + n, sizeof word - n, names[i].word))
-            return names[i].name;
+        if (names[i].len == sizeof word - n && !memcmp(names[i].word, word + n, names[i].len))
+            return (enum name)names[i].name;
     return NAME_NONE;
 }
 
