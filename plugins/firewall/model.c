@@ -4,6 +4,7 @@
  * Features are not told apart when their hashes meet; with 65,536 places few matter.
  */
 #include "model.h"
+#include "word_kinds.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -100,22 +101,7 @@ struct shape {
     uint32_t digits, run, phones, codes, pins, money, bangs, percents, urgent, premium;
 };
 
-static uint32_t text_hash(uint64_t x) { return (uint32_t)((x * 0x9e3779b97f4a7c15u) >> 48); }
-
-/* Words that press. */
-static int is_urgent(const char *w, size_t len)
-{
-    static const char *const words[] = {
-        "urgent",  "urgently",  "immediately", "now",     "today",        "expires",      "expire",
-        "expired", "suspended", "locked",      "blocked", "limited",      "verify",       "confirm",
-        "claim",   "winner",    "won",         "prize",   "selected",     "awarded",      "final",
-        "last",    "warning",   "alert",       "update",  "unauthorised", "unauthorized", "fee",
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (words[i][0] == w[0] && strlen(words[i]) == len && memcmp(words[i], w, len) == 0)
-            return 1;
-    return 0;
-}
+static inline uint16_t text_hash(uint64_t x) { return (uint16_t)((x * 0x9e3779b97f4a7c15u) >> 48); }
 
 static void end_run(struct shape *s)
 {
@@ -138,63 +124,63 @@ static void look_at_sign(struct shape *s, const char *t, size_t left)
     s->money += is_money_sign(t, left) != 0;
 }
 
-static void add(struct model_features *f, uint64_t x)
-{
-    f->hashed[f->n] = (uint16_t)text_hash(x);
-    f->n += f->n < MODEL_FEATURES_MAX;
-}
-
 struct reading {
-    struct model_features *f;
+    uint16_t *to; /* of the features */
     struct shape shape;
-    uint64_t word, before; /* hashes of this word and the one before */
-    uint32_t gram;
-    const char *start; /* of the word */
+    uint64_t hash, before; /* of this word and the one before */
+    uint64_t key;          /* of this word, for word_kind() */
+    uint32_t gram, letters;
 };
 
-static void end_feature_word(struct reading *r, const char *end)
-{
-    size_t len = (size_t)(end - r->start);
-    if (!r->word)
-        return;
-    add(r->f, r->word ^ 0x5bd1e9955bd1e995u);
-    add(r->f, r->word + r->before * 31);
-    if (len >= 3)
-        r->shape.urgent += (uint32_t)is_urgent(r->start, len);
-    r->before = r->word;
-    r->word = 0;
-}
+static inline void add_feature(struct reading *r, uint64_t x) { *r->to++ = text_hash(x); }
 
-static void put_gram(struct reading *r, unsigned char c)
+static inline void put_gram(struct reading *r, unsigned char c)
 {
     r->gram = r->gram << 8 | c;
-    add(r->f, r->gram);
+    add_feature(r, r->gram);
 }
 
-static void read_char(struct reading *r, const char *p, const char *end)
+static inline void end_feature_word(struct reading *r)
 {
-    char c = *p;
-    if (norm_is_word(c)) {
-        if (norm_is_digit(c)) {
-            r->shape.digits++;
-            r->shape.run++;
-            c = '0';
-        } else if (r->shape.run) {
-            r->shape.premium += c == 'p'; /* 150p */
-            end_run(&r->shape);
-        }
-        if (!r->word)
-            r->start = p;
-        r->word = (r->word ^ (unsigned char)c) * 0x100000001b3u + 1;
-        put_gram(r, (unsigned char)c);
-    } else {
-        end_feature_word(r, p);
-        if (r->shape.run && !(c == ' ' && end - p > 1 && norm_is_digit(p[1])))
-            end_run(&r->shape);
-        put_gram(r, (unsigned char)c);
+    if (!r->letters)
+        return;
+    add_feature(r, r->hash ^ 0x5bd1e9955bd1e995u);
+    add_feature(r, r->hash + r->before * 31);
+    r->shape.urgent += word_kind(r->key, r->letters) >> 2;
+    r->before = r->hash;
+    r->hash = r->key = r->letters = 0;
+}
+
+static inline void read_letter(struct reading *r, char c)
+{
+    if (r->shape.run) {
+        r->shape.premium += c == 'p'; /* 150p */
+        end_run(&r->shape);
     }
-    if (!norm_is_word(c) || (unsigned char)c >= 0x80)
-        look_at_sign(&r->shape, p, (size_t)(end - p));
+    r->key = r->key << 8 | (unsigned char)c;
+    r->hash = (r->hash ^ (unsigned char)c) * 0x100000001b3u + 1;
+    r->letters++;
+    put_gram(r, (unsigned char)c);
+}
+
+static inline void read_digit(struct reading *r)
+{
+    r->shape.digits++;
+    r->shape.run++;
+    r->key = r->key << 8 | '0';
+    r->hash = (r->hash ^ '0') * 0x100000001b3u + 1;
+    r->letters++;
+    put_gram(r, '0');
+}
+
+static void read_sign(struct reading *r, const char *p, size_t left)
+{
+    end_feature_word(r);
+    /* spaces within a number do not end it */
+    if (r->shape.run && !(*p == ' ' && left > 1 && norm_is_digit(p[1])))
+        end_run(&r->shape);
+    put_gram(r, (unsigned char)*p);
+    look_at_sign(&r->shape, p, left);
 }
 
 static uint64_t url_marks(const struct model_text *t)
@@ -270,24 +256,32 @@ static uint64_t shape_marks(const struct shape *s, size_t len, int has_url)
 
 void model_features(const struct model_text *t, struct model_features *f)
 {
-    struct reading r = { .f = f, .gram = ' ' };
+    struct reading r = { .to = f->hashed, .gram = ' ' };
     const char *p = t->text, *end = t->text + t->len;
+    const uint16_t *last = f->hashed + MODEL_FEATURES_MAX - 8; /* a byte adds three at most */
     uint32_t url = 0;
-    f->n = 0;
-    while (p < end && f->n < MODEL_FEATURES_MAX) {
+    while (p < end && r.to < last) {
         if (url < t->n_urls && p == t->text + t->urls[url].start) {
-            end_feature_word(&r, p);
+            end_feature_word(&r);
             put_gram(&r, 'U');
             r.before = 'U';
             p = t->text + t->urls[url++].end;
             continue;
         }
-        read_char(&r, p, end);
+        if ((unsigned char)*p >= 0x80)
+            look_at_sign(&r.shape, p, (size_t)(end - p));
+        if (norm_is_letter(*p))
+            read_letter(&r, *p);
+        else if (norm_is_digit(*p))
+            read_digit(&r);
+        else
+            read_sign(&r, p, (size_t)(end - p));
         p++;
     }
-    end_feature_word(&r, p);
+    end_feature_word(&r);
     put_gram(&r, ' ');
     end_run(&r.shape);
+    f->n = (uint32_t)(r.to - f->hashed);
     f->marks = url_marks(t) | norm_marks(t->norm_flags) | capital_marks(t->raw, t->raw_len) |
                shape_marks(&r.shape, t->len, t->n_urls > 0);
 }

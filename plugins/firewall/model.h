@@ -44,7 +44,7 @@ struct model_text {
 struct model_features {
     uint32_t n;
     uint64_t marks; /* a bit for each that is there */
-    uint16_t hashed[MODEL_FEATURES_MAX + 8];
+    uint16_t hashed[MODEL_FEATURES_MAX];
 };
 
 extern const struct model *const model_shipped;

@@ -12,9 +12,17 @@ target_link_libraries(${plugin} PRIVATE PkgConfig::hiredis PkgConfig::openssl Th
 set(model ${folder}/model.bin)
 target_compile_definitions(${plugin} PRIVATE FIREWALL_MODEL="${model}")
 set_source_files_properties(${folder}/model_shipped.c PROPERTIES OBJECT_DEPENDS ${model})
-add_executable(firewall_train ${folder}/train/train.c ${folder}/train/learn.c ${folder}/model.c
-               ${folder}/normalise.c ${folder}/normalise_ascii.c ${folder}/normalise_tricks.c
-               ${folder}/confusables.c ${folder}/urls.c ${folder}/punycode.c)
-target_link_libraries(firewall_train PRIVATE catalyst_sdk PkgConfig::libpsl m)
+# The content stages by themselves: for the trainer, and, as a room is, for content_bench and
+# fuzz_content.
+set(content confusables model model_shipped normalise normalise_ascii normalise_tricks near
+    pattern_cache pattern_text patterns punycode simhash urls content)
+list(TRANSFORM content PREPEND ${folder}/)
+list(TRANSFORM content APPEND .c)
+add_library(catalyst_content STATIC EXCLUDE_FROM_ALL ${content})
+target_compile_definitions(catalyst_content PRIVATE FIREWALL_MODEL="${model}")
+target_include_directories(catalyst_content PUBLIC ${folder})
+target_link_libraries(catalyst_content PUBLIC catalyst_sdk PkgConfig::libhs PkgConfig::libpsl m)
+add_executable(firewall_train ${folder}/train/train.c ${folder}/train/learn.c)
+target_link_libraries(firewall_train PRIVATE catalyst_content)
 add_test(NAME unit.plugin.firewall.train_help COMMAND firewall_train --help)
 set_tests_properties(unit.plugin.firewall.train_help PROPERTIES LABELS unit)

@@ -4,53 +4,10 @@
  * stand upright, one bit of each in a word, so that adding a vote to all is a few operations.
  */
 #include "simhash.h"
+#include "word_kinds.h"
 #include <string.h>
 
 enum { GRAM = 4, PLANES = 13 }; /* counters up to 8191 votes, more than a text has */
-
-/* Before a name, and before or behind an amount. */
-static const char *const greetings[] = {
-    "hi",      "hey",      "hello", "dear",   "mr",       "mrs", "ms",
-    "hallo",   "hola",     "liebe", "lieber", "congrats", "sir", "congratulations",
-    "bonjour", "attention"
-};
-static const char *const currencies[] = { "usd", "eur",  "gbp",    "inr",    "ngn",
-                                          "rs",  "euro", "pounds", "dollars" };
-
-static int is_one_of(const char *const *words, size_t n, const char *word, size_t len)
-{
-    for (size_t i = 0; i < n; i++)
-        if (words[i][0] == word[0] && strlen(words[i]) == len && memcmp(words[i], word, len) == 0)
-            return 1;
-    return 0;
-}
-#define IS_ONE_OF(words, word, len) is_one_of(words, sizeof(words) / sizeof *(words), word, len)
-
-static void put_masked(struct simhash_text *out, char c)
-{
-    /* one mark for many: 1,000.00 and $ 50 are the same */
-    if (out->len < out->size && !(c < 'a' && c > 0 && out->len && out->text[out->len - 1] == c))
-        out->text[out->len++] = c;
-}
-
-/* An amount and its signs become one mark. */
-static void put_amount(struct simhash_text *out)
-{
-    if (out->len >= 2 && out->text[out->len - 1] == ' ' && out->text[out->len - 2] == '0')
-        out->len--;
-    put_masked(out, '0');
-}
-
-/* The end of the letters at i; a single digit among them is one of them. */
-static size_t masked_end(const char *text, size_t len, size_t i)
-{
-    while (i < len && (norm_is_letter(text[i]) ||
-                       (norm_is_digit(text[i]) && i + 1 < len && norm_is_letter(text[i + 1]))))
-        i++;
-    if (i < len && norm_is_digit(text[i]) && (i + 1 == len || !norm_is_word(text[i + 1])))
-        i++;
-    return i;
-}
 
 /* Letters as they look: l is i, and digits in words are what they stand for. */
 static char look_of(char c)
@@ -59,19 +16,14 @@ static char look_of(char c)
     return norm_is_digit(c) ? letters[c - '0'] : c == 'l' ? 'i' : c;
 }
 
-static size_t mask_word(struct simhash_text *out, const char *text, size_t len, size_t i,
-                        int is_name, int *greets)
+/* One mark for many: 1,000.00 and $ 50 are the same. */
+static void put_mark_of(struct simhash_text *out, char c)
 {
-    size_t end = masked_end(text, len, i);
-    *greets = IS_ONE_OF(greetings, text + i, end - i) && end < len && text[end] == ' ';
-    if (IS_ONE_OF(currencies, text + i, end - i))
-        put_amount(out);
-    else if (is_name)
-        put_masked(out, 'N');
-    else
-        for (size_t k = i; k < end; k++)
-            put_masked(out, look_of(text[k]));
-    return end;
+    if (c == '0' && out->len >= 2 && out->text[out->len - 1] == ' ' &&
+        out->text[out->len - 2] == '0')
+        out->len--;
+    if (out->len == 0 || out->text[out->len - 1] != c)
+        out->text[out->len++] = c;
 }
 
 /* The bytes at i that are a currency sign beyond ASCII, 0 = none. */
@@ -82,34 +34,63 @@ static size_t is_money(const char *text, size_t left)
     return left >= 3 && text[0] == '\xe2' && text[1] == '\x82' ? 3 : 0;
 }
 
-static int is_in_word(const char *text, size_t len, size_t i)
+/* A digit that stands for a letter: alone, with a letter on one side at least. */
+static int is_digit_in_word(const char *text, size_t len, size_t i, int after_letter)
 {
-    return norm_is_letter(text[i]) ||
-           (norm_is_digit(text[i]) && i + 1 < len && norm_is_letter(text[i + 1]) &&
-            (i == 0 || !norm_is_word(text[i - 1])));
+    int before_letter = i + 1 < len && norm_is_letter(text[i + 1]);
+    if (i > 0 && norm_is_digit(text[i - 1]))
+        return 0;
+    return before_letter || (after_letter && (i + 1 == len || !norm_is_digit(text[i + 1])));
+}
+
+/* Copies a word, or its mark; returns its end. */
+static size_t mask_word(struct simhash_text *out, const char *text, size_t len, size_t i,
+                        unsigned *greets)
+{
+    size_t start = i, to = out->len;
+    uint64_t key = 0;
+    for (; i < len; i++) {
+        char c = text[i];
+        if (!norm_is_letter(c) && !(norm_is_digit(c) && is_digit_in_word(text, len, i, i > start)))
+            break;
+        key = key << 8 | (unsigned char)c;
+        out->text[to++] = look_of(c);
+    }
+    unsigned kind = word_kind(key, i - start);
+    if (kind & WORD_MONEY)
+        put_mark_of(out, '0');
+    else if (*greets)
+        put_mark_of(out, 'N');
+    else
+        out->len = (uint32_t)to;
+    *greets = kind & WORD_GREETS && i < len && text[i] == ' ';
+    return i;
 }
 
 void simhash_mask(struct simhash_text *out, const char *text, size_t len, const struct url *urls,
                   uint32_t n_urls)
 {
     uint32_t url = 0;
-    int greets = 0;
-    size_t money;
+    unsigned greets = 0;
     out->len = 0;
+    if (len > out->size)
+        len = out->size; /* no mark is longer than what it stands for */
     for (size_t i = 0; i < len;) {
+        char c = text[i];
+        size_t money;
         if (url < n_urls && i == urls[url].start) {
-            put_masked(out, 'U');
+            put_mark_of(out, 'U');
             i = urls[url++].end;
-        } else if ((money = is_money(text + i, len - i)) != 0) {
-            put_amount(out);
+        } else if ((unsigned char)c >= 0x80 && (money = is_money(text + i, len - i)) != 0) {
+            put_mark_of(out, '0');
             i += money;
-        } else if (is_in_word(text, len, i)) {
-            i = mask_word(out, text, len, i, greets, &greets);
+        } else if (norm_is_letter(c) || (norm_is_digit(c) && is_digit_in_word(text, len, i, 0))) {
+            i = mask_word(out, text, len, i, &greets);
         } else {
-            if (norm_is_digit(text[i]) || text[i] == '$')
-                put_amount(out);
-            else if (text[i] == ' ')
-                put_masked(out, ' ');
+            if (norm_is_digit(c) || c == '$')
+                put_mark_of(out, '0');
+            else if (c == ' ')
+                put_mark_of(out, ' ');
             i++;
         }
     }

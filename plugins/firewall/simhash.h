@@ -18,7 +18,7 @@
 enum { SIMHASH_DISTANCE_MAX = 8, NEAR_CLUSTERS = 16384, NEAR_PARTS = 8 };
 
 struct simhash_text {
-    char *text; /* given: room for size bytes */
+    char *text; /* given: room for size bytes; as large as the text is enough */
     uint32_t size, len;
 };
 
