@@ -174,8 +174,10 @@ static void settle_write(struct node *node, wf_item *it, const struct settle_con
     s->charge.op = s->op;
     s->charge.amount_micro = amount;
     s->charge.body = (uint64_t)s->op << 56 ^ (uint64_t)amount;
-    if (s->op == OP_REFUND)
+    if (s->op == OP_REFUND) { /* it belongs to the month in which it is given */
         s->charge.hold_micro = 0;
+        s->charge.accept_us = h->now_ms(it) * 1000;
+    }
     if (ledger_write(node->worker, it, &s->charge, is_again ? (wf_str){ "", 0 } : c->events) != 0) {
         h->fail_with(
             it, &(wf_error){ .size = sizeof(wf_error), .fault = WF_ACCOUNT, .code = "no_tables" },
