@@ -73,7 +73,8 @@ struct engine_io {
      * once, unless the engine is destroyed before. Copies. -1: there is no store. NULL: not
      * offered. */
     int (*sql)(void *ctx, void *handle, const wf_statement *statements, size_t n);
-    /* An execution ended; valid during the call. NULL: nobody asks. */
+    /* An execution ended; valid during the call. Told a second time, with ERROR, when the database
+     * refuses a row that it asked for. NULL: nobody asks. */
     void (*ended)(void *ctx, struct exec *e, enum store_status status);
     /* Starts the error workflow of a failed execution, once its failure is durable; borrowed during
      * the call. An engine that dies in between does not start it. NULL: not offered. */

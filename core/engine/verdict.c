@@ -223,6 +223,8 @@ static void refuse(struct turn *t, const struct store_bad_row *bad)
     answer_failure(t, id);
     turn_add_exec_row(t, e, STORE_ERROR);
     exec_start_error_workflow(e, t);
+    if (e->en->io.ended)
+        e->en->io.ended(e->en->io.ctx, e, STORE_ERROR);
 }
 
 /* The rows stand in the order of their executions in the done list. */

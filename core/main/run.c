@@ -66,34 +66,35 @@ static int default_input(struct run *r, const struct plan *p, uint32_t start, st
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-static void print_last_items(const struct exec *e)
+static void print_all(struct strbuf *b, const struct exec *e, enum store_status status)
 {
-    struct strbuf b;
-    strbuf_init(&b, 1u << 30);
-    exec_dump_last(&b, e);
-    if (b.ptr)
-        fputs(b.ptr, stdout);
-    strbuf_fini(&b);
+    exec_dump(b, e, status);
+    strbuf_addc(b, '\n');
 }
 
-static void print_all(const struct exec *e, enum store_status status)
-{
-    struct strbuf b;
-    strbuf_init(&b, 1u << 30);
-    exec_dump(&b, e, status);
-    puts(b.ptr);
-    strbuf_fini(&b);
-}
-
+/* Said when the run is over: the database may still refuse a row, and then it is another outcome.
+ */
 void run_ended(struct run *r, struct exec *e, enum store_status status)
 {
     r->code = status == STORE_SUCCESS ? EXIT_OK : EXIT_FAILED;
+    strbuf_clear(&r->said);
+    strbuf_clear(&r->complained);
     if (!strcmp(r->output, "json"))
-        print_all(e, status);
+        print_all(&r->said, e, status);
     else if (!strcmp(r->output, "items") && status == STORE_SUCCESS)
-        print_last_items(e);
+        exec_dump_last(&r->said, e);
     if (status != STORE_SUCCESS && strcmp(r->output, "json") != 0)
-        fprintf(stderr, "catalyst: node '%s': %s\n", exec_error_node(e), exec_error(e));
+        strbuf_addf(&r->complained, "catalyst: node '%s': %s\n", exec_error_node(e), exec_error(e));
+}
+
+static void say(struct run *r)
+{
+    if (r->said.len)
+        fwrite(r->said.ptr, 1, r->said.len, stdout);
+    if (r->complained.len)
+        fwrite(r->complained.ptr, 1, r->complained.len, stderr);
+    strbuf_fini(&r->said);
+    strbuf_fini(&r->complained);
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -108,7 +109,10 @@ static int execute(struct run *r, struct plan *plan, uint32_t start)
         run_close(r);
         return say_error(EXIT_FAILED, "%s", err.text);
     }
+    strbuf_init(&r->said, 1u << 30);
+    strbuf_init(&r->complained, 1u << 20);
     run_execute(r, ep, start);
+    say(r);
     run_close(r);
     return r->code;
 }

@@ -16,6 +16,7 @@ struct run {
     size_t n_items, items_size;
     const char *output; /* items, json, none */
     int code;
+    struct strbuf said, complained; /* on stdout and stderr, when it is over */
     struct expr_lua *lua;
     /* Where rows and statements of plugins go: in memory, opened when the first comes. */
     struct store *store;
@@ -38,7 +39,7 @@ int run_open(struct run *r, struct err *err);
 void run_execute(struct run *r, struct engine_plan *ep, uint32_t start);
 void run_close(struct run *r);
 
-/* run.c: prints the outcome. */
+/* run.c: the outcome, which is printed at the end. */
 void run_ended(struct run *r, struct exec *e, enum store_status status);
 
 #endif
