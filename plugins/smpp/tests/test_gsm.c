@@ -147,7 +147,8 @@ static void the_index_is_what_the_tables_are(void **state)
             wanted[gsm_locking[language][i]].locking |= (uint16_t)(1u << language);
             wanted[gsm_single[language][i]].single |= (uint16_t)(1u << language);
         }
-    for (uint32_t cp = 1; cp < 0x10000; cp++) {
+    wanted[0] = (struct gsm_where){ 0 }; /* 0 in a table is a hole, not a character */
+    for (uint32_t cp = 0; cp < 0x10000; cp++) {
         const struct gsm_where *got = gsm_where_is(cp);
         int there = wanted[cp].locking || wanted[cp].single;
         rows += cp >= 128 && there;
@@ -266,6 +267,8 @@ static void parts_of_texts(void **state)
     char *all = repeat("a", 255 * 153 + 1);
     assert_int_equal(gsm_choose(all, strlen(all), &plain, &choice), -1);
     free(all);
+    assert_int_equal(gsm_choose("a\0b", 3, &(struct gsm_rules){ .single = ~1u }, &choice), 0);
+    is(choice, GSM_UCS2, 1, 3); /* NUL is in no table */
     is(chosen("\xff\xfe", 1, &plain), GSM_UCS2, 1, 2); /* no UTF-8 at all */
 }
 
