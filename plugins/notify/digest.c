@@ -190,6 +190,8 @@ static void digest_note(const wf_host *h, wf_item *it, const struct digest_mail 
         sql->run(h->inst(it), statements, *state ? m->n + 1 : 1, digest_noted, NULL);
 }
 
+static void digest_call(void *arg) { smtp_call(((struct digest_mail *)arg)->job); }
+
 static void digest_done(const wf_host *h, wf_item *it, void *arg)
 {
     struct digest_mail *m = arg;
@@ -237,7 +239,7 @@ static void digest_claimed(const wf_host *h, void *arg, const wf_rows *rows)
         else
             h->done(it); /* sent already, or another engine sends it now */
     } else {
-        h->offload(it, smtp_call, digest_done, m);
+        h->offload(it, digest_call, digest_done, m);
     }
 }
 

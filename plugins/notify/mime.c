@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <time.h>
 
-enum { LINE_MAX_BYTES = 76, WORD_BYTES = 45 };
+enum { LINE_MAX_BYTES = 76, WORD_BYTES = 42 };
 
 /* --- a text that grows ------------------------------------------------------------------------ */
 
@@ -166,6 +166,9 @@ int mime_addresses(const char *list, char to[][MIME_ADDRESS_MAX + 1], size_t *n)
 {
     char name[400];
     *n = 0;
+    for (const char *p = list; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return -1;
     while (*list) {
         if (*n == MIME_RECIPIENTS_MAX)
             return -1;
