@@ -111,7 +111,8 @@ static void fuzz_frames(const char *text, size_t len)
     for (size_t i = 0; i <= len && n < 16; i++) {
         if (i < len && (unsigned char)text[i] < 0xfe)
             continue;
-        messages[n++] = (struct content_message){ text + at, i - at, n % 3, 1000 + (int64_t)n };
+        messages[n] = (struct content_message){ text + at, i - at, n % 3, 1000 + (int64_t)n };
+        n++;
         at = i + 1;
     }
     run(s, c, messages, n, first);
