@@ -121,8 +121,8 @@ void json_out_int(struct json_out *j, const char *key, int64_t n)
     put(j, at, (size_t)(digits + sizeof digits - at));
 }
 
-void json_out_true(struct json_out *j, const char *key)
+void json_out_bool(struct json_out *j, const char *key, int is_true)
 {
     put_key(j, key);
-    put(j, "true", 4);
+    put(j, is_true ? "true" : "false", is_true ? 4 : 5);
 }

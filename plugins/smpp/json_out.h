@@ -26,7 +26,7 @@ void json_out_word(struct json_out *j, const char *key, const char *text);
 void json_out_octets(struct json_out *j, const char *key, struct smpp_str s);
 void json_out_hex(struct json_out *j, const char *key, const uint8_t *octets, size_t len);
 void json_out_int(struct json_out *j, const char *key, int64_t n);
-void json_out_true(struct json_out *j, const char *key);
+void json_out_bool(struct json_out *j, const char *key, int is_true);
 /* Room for `len` bytes at the end; to be added to j->len by the caller. */
 char *json_out_room(struct json_out *j, size_t len);
 

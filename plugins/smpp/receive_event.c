@@ -50,7 +50,7 @@ static void put_receipt(struct json_out *j, const struct receiver *r, const stru
     else if (receipt->state_text.len)
         json_out_octets(j, "smsc_state", receipt->state_text);
     if (receipt->kind == RECEIPT_INTERMEDIATE)
-        json_out_true(j, "intermediate");
+        json_out_bool(j, "intermediate", 1);
     put_address(j, r, "from", &pdu->sm.from);
     put_address(j, r, "to", &pdu->sm.to);
     json_out_int(j, "ts_us", inbox_wall_us());

@@ -16,6 +16,9 @@
  * - Unbinding waits until nothing is under way and nothing is owed, at most response_ms.
  * - A header that cannot be a header ends the session: the stream has lost its place.
  *
+ * Inactivity is a peer that asks nothing and answers nothing but our enquiries; of a receiver these
+ * answers count, for it may have nothing to say for days.
+ *
  * The owner calls session_tick() about every second. A session never frees anything: ended() is
  * the last call, and the owner may close its transport there.
  *

@@ -55,9 +55,12 @@ static void take_response(struct session *s, const struct session_pdu *pdu, int6
         take_bind_response(s, pdu, now_ms);
     } else if (s->enquiry && pdu->sequence == s->enquiry) {
         s->enquiry = 0; /* a nack is a sign of life, too */
+        if (s->mode & SESSION_RECEIVER)
+            s->asked_ms = now_ms; /* it has nothing to ask, and is there all the same */
     } else if (s->unbind_sequence && pdu->sequence == s->unbind_sequence) {
         session_end(s, s->ending);
     } else if (window_take(&s->window, pdu->sequence, &slot) == 0) {
+        s->asked_ms = now_ms;
         if (!is_nack && (slot.command | SMPP_RESP) != pdu->command) {
             s->calls->lost(s->owner, &slot, SESSION_BROKEN); /* nobody knows what was done */
             session_end(s, "a response does not belong to its request");

@@ -6,9 +6,11 @@
  *   client     account.c link.c outbox.c heap.c recipients.c; esme.h has the picture
  *   nodes      send*.c compose.c, receive*.c, server*.c, deliver*.c
  */
+#include "deliver.h"
 #include "metrics.h"
 #include "receive.h"
 #include "send.h"
+#include "server.h"
 
 #define SMPP_METRIC_ROW(id, kind, name, unit, help) { kind, name, unit, help },
 const wf_metric smpp_metrics[] = { SMPP_METRICS(SMPP_METRIC_ROW){ (wf_metric_kind)0, NULL, NULL,
@@ -83,7 +85,22 @@ static const wf_param cred_fields[] = {
     WF_END,
 };
 
-static const wf_cred_type creds[] = { { "smpp", "An account at an SMSC", cred_fields } };
+static const wf_param tenant_fields[] = {
+    { .name = "tenants",
+      .type = WF_STRING,
+      .flags = WF_REQUIRED | WF_SECRET | WF_MULTILINE,
+      .help = "A line for each: system_id password tenant_id, and perhaps binds= rate= window= "
+              "mode= from=" },
+    TEXT("certFile", "File with the server's certificate, PEM; empty: no TLS"),
+    TEXT("keyFile", "File with its key, PEM; empty: in certFile"),
+    TEXT("clientCaFile", "File with authorities, PEM: clients must show a certificate of theirs"),
+    WF_END,
+};
+
+static const wf_cred_type creds[] = {
+    { "smpp", "An account at an SMSC", cred_fields },
+    { "smppTenants", "Tenants that may bind to our SMSC side", tenant_fields },
+};
 
 static const wf_pair send_codes[] = {
     { "busy", "Too many messages wait for the account" },
@@ -92,6 +109,7 @@ static const wf_pair send_codes[] = {
 static const char *const send_ports[] = { "accepted", "rejected", "unknown", NULL };
 
 static const char *const main_port[] = { "main", NULL };
+static const char *const deliver_ports[] = { "accepted", "rejected", "unknown", "offline", NULL };
 
 static const wf_node nodes[] = {
     { .type = "catalyst.smsSend",
@@ -122,6 +140,32 @@ static const wf_node nodes[] = {
       .group = "trigger",
       .docs = receive_docs,
       .trigger = &receive_trigger },
+    { .type = "catalyst.smppServer",
+      .help = "An SMSC for tenants: what they submit by SMPP",
+      .ports = main_port,
+      .params = server_params,
+      .config_size = sizeof(struct server_config),
+      .process = pass_on,
+      .open = server_open,
+      .close = server_close,
+      .metrics = smpp_metrics,
+      .flags = WF_NODE_TRIGGER,
+      .check = server_check,
+      .group = "trigger",
+      .docs = server_docs,
+      .trigger = &server_trigger },
+    { .type = "catalyst.smppDeliver",
+      .help = "Receipts and messages to tenants that are bound to us by SMPP",
+      .ports = deliver_ports,
+      .params = deliver_params,
+      .config_size = sizeof(struct deliver_config),
+      .process = deliver_process,
+      .open = deliver_open,
+      .close = deliver_close,
+      .metrics = smpp_metrics,
+      .flags = WF_NODE_EFFECT,
+      .group = "channel",
+      .docs = deliver_docs },
 };
 
 WF_PLUGIN_CREDS("smpp", "1.0.0", nodes, creds);

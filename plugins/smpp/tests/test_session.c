@@ -441,6 +441,7 @@ static void test_inactivity(void **state)
 {
     (void)state;
     struct session *s = begin_server();
+    s->mode = SESSION_TRANSMITTER;
     int64_t began_ms = now_ms;
     for (; now_ms < began_ms + 300000; now_ms += 10000) { /* our enquiries do not count */
         forget();
