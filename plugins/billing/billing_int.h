@@ -22,7 +22,7 @@
 
 /* --- the worker ------------------------------------------------------------------------------- */
 
-enum { TENANT_NAME_MAX = 200, MESSAGE_ID_MAX = 200, USAGES_MAX = 8 };
+enum { TENANT_NAME_MAX = 200, MESSAGE_ID_MAX = 200, USAGES_MAX = 256 };
 
 enum tenant_state {
     TENANT_NEW = 1, /* not asked for yet, or being asked for */
@@ -62,14 +62,16 @@ struct tenant {
     struct money_month month;
     const struct rate_card *cards[3]; /* of the worker's snapshot */
     int64_t rates_serial;             /* which snapshot; 0: look them up */
-    struct usage usages[USAGES_MAX];
+    struct usage *usages;             /* the latest used first */
     unsigned n_usages;
 
     int64_t slice; /* 0: none yet */
     int64_t avail_micro, lease_ms;
     int64_t rate_from_ms, rate_micro; /* reserved since then: how large the next slice is */
     struct waiter *first, **last;
-    int wants, asked; /* on the list of the next request; in the one under way */
+    int64_t asked_micro; /* what those who waited needed at the last request */
+    int is_out;          /* and there was less than that */
+    int wants, asked;    /* on the list of the next request; in the one under way */
     struct tenant *next_asked;
 };
 

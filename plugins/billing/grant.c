@@ -138,6 +138,7 @@ static void ask_for(struct worker *w, struct tenant *t, struct text *list, struc
             break;
     }
     need = need > t->avail_micro ? need - t->avail_micro : 0;
+    t->asked_micro = need;
     if (!t->slice)
         t->slice = w->next_slice++;
     text_add(list, list->len > 1 ? ",{\"t\":" : "{\"t\":", list->len > 1 ? 6 : 5);
@@ -161,7 +162,8 @@ static void ask_for(struct worker *w, struct tenant *t, struct text *list, struc
     }
 }
 
-/* What became of a request, in the order they came: one that was not counted in it asks again. */
+/* What became of a request, in the order they came. One that was not counted in it asks again, and
+ * so does one that needs more by now, as long as there was all that was asked for. */
 static void serve(struct worker *w, struct tenant *t)
 {
     struct waiter *wait = t->first;
@@ -171,7 +173,8 @@ static void serve(struct worker *w, struct tenant *t)
         struct waiter *next = wait->next;
         wf_item *it = wait->node->h->resume(wait->node->h, wait->ticket);
         if (it)
-            reserve_item(wait->node, it, w->h->config(it), w->h->now_ms(it), wait->is_asked);
+            reserve_item(wait->node, it, w->h->config(it), w->h->now_ms(it),
+                         wait->is_asked && t->is_out);
         free(wait);
         wait = next;
     }
@@ -225,6 +228,7 @@ static void take_answer(struct worker *w, struct tenant *t, const wf_str *cells,
 {
     int64_t given = int_of(cells[CONFIG_CELLS]);
     tenant_fill(w, t, cells);
+    t->is_out = given < t->asked_micro;
     if (int_of(cells[CONFIG_CELLS + 1])) {
         t->avail_micro += given;
         t->lease_ms = sent_ms + LEASE_MS - LEASE_MARGIN_MS;

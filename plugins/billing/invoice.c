@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MESSAGES_MAX = 2000000 };
+enum { MESSAGES_MAX = 2000000, CARDS_MAX = 64 };
 
 struct line {
     char channel[32], prefix[18];
@@ -26,7 +26,7 @@ struct invoice {
     struct invoice_card { /* units of the month: all of them, and how many were counted again */
         char name[RATE_NAME_MAX + 1];
         int64_t total, counted;
-    } cards[USAGES_MAX];
+    } cards[CARDS_MAX];
     unsigned n_cards;
     int64_t charged_micro, exact_micro, open_holds;
 };
@@ -227,7 +227,7 @@ static struct invoice_card *card_of(struct invoice *v, wf_str name)
     for (unsigned i = 0; i < v->n_cards; i++)
         if (!strcmp(v->cards[i].name, text))
             return &v->cards[i];
-    unsigned i = v->n_cards < USAGES_MAX ? v->n_cards++ : USAGES_MAX - 1;
+    unsigned i = v->n_cards < CARDS_MAX ? v->n_cards++ : CARDS_MAX - 1;
     memcpy(v->cards[i].name, text, sizeof text);
     return &v->cards[i];
 }

@@ -24,6 +24,14 @@ static void *worker_memory(size_t bytes)
     return memory;
 }
 
+static void *worker_larger(void *old, size_t bytes)
+{
+    void *memory = realloc(old, bytes);
+    if (!memory)
+        abort();
+    return memory;
+}
+
 int64_t wall_ms(void)
 {
     struct timespec t;
@@ -142,6 +150,7 @@ static void tenant_free(struct tenant *t)
         t->first = next;
     }
     zone_free(t->zone);
+    free(t->usages);
     free(t->name);
     free(t);
 }
@@ -186,20 +195,27 @@ void tenant_forget_slice(struct tenant *t)
     t->avail_micro = t->lease_ms = 0;
 }
 
+/* Messages come with the time they were accepted, so it is nearly always the first one. */
 struct usage *tenant_usage(struct tenant *t, const char *card, int64_t month)
 {
-    struct usage *oldest = &t->usages[0];
-    for (unsigned i = 0; i < t->n_usages; i++) {
-        struct usage *u = &t->usages[i];
-        if (u->month == month && !strcmp(u->card, card))
-            return u;
-        if (u->month < oldest->month)
-            oldest = u;
+    unsigned i = 0;
+    while (i < t->n_usages && (t->usages[i].month != month || strcmp(t->usages[i].card, card) != 0))
+        i++;
+    struct usage found = { .month = month };
+    memcpy(found.card, card, strlen(card) + 1);
+    if (i == t->n_usages) {
+        if (i == USAGES_MAX)
+            i--; /* the one used longest ago; the store still counts it */
+        else
+            t->usages = worker_larger(t->usages, ++t->n_usages * sizeof *t->usages);
+    } else if (i) {
+        found = t->usages[i];
+    } else {
+        return &t->usages[0];
     }
-    struct usage *u = t->n_usages < USAGES_MAX ? &t->usages[t->n_usages++] : oldest;
-    *u = (struct usage){ .month = month };
-    memcpy(u->card, card, strlen(card) + 1);
-    return u;
+    memmove(t->usages + 1, t->usages, i * sizeof *t->usages);
+    t->usages[0] = found;
+    return &t->usages[0];
 }
 
 /* "sms=delivery,whatsapp=submit": what is not named is charged when it was submitted, but for
