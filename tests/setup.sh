@@ -6,6 +6,7 @@
 #   tests/setup.sh try       the same and kcat, for examples/try.sh
 #   tests/setup.sh test      the same, the real servers, the second compiler; Kafka's jars by Maven
 #   tests/setup.sh bench     the same and nginx and wrk as yardsticks
+#   tests/setup.sh peer      what test does, and peers and oracles for ctest -L peer (npm, pip)
 #
 # No service is started and none that runs is touched: tests use private servers of their own.
 set -eu
@@ -20,16 +21,22 @@ test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven po
     procps prometheus-alertmanager python3-aiosmtpd python3-jsonschema python3-pytest redis-server
     tzdata"
 bench="nginx-light wrk"
+peer="libsmpp34-dev tshark"
 
 case ${1:-} in
 build) wanted="$build" ;;
 try)   wanted="$build $try" ;;
 test)  wanted="$build $try $test" ;;
 bench) wanted="$build $try $test $bench" ;;
-*)     sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+peer)  wanted="$build $try $test $peer" ;;
+*)     sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
-# Any Java 17 or later will do for Kafka.
-case $1 in test | bench) command -v java >/dev/null || wanted="$wanted openjdk-17-jre-headless" ;; esac
+# Any Java 17 or later will do for Kafka, any npm and pip for the peers.
+case $1 in test | bench | peer) command -v java >/dev/null || wanted="$wanted openjdk-17-jre-headless" ;; esac
+case $1 in peer)
+    command -v npm >/dev/null || wanted="$wanted nodejs npm"
+    command -v pip3 >/dev/null || wanted="$wanted python3-pip" ;;
+esac
 
 missing=
 for package in $wanted; do
@@ -80,8 +87,13 @@ if [ -n "$missing" ]; then
 fi
 
 case $1 in
-test | bench)
+test | bench | peer)
     # Without the jars the tests that need the broker are skipped by name.
     /usr/bin/python3 tests/servers.py fetch >/dev/null ||
         echo "setup: no Kafka broker; tests that need it will be skipped" >&2 ;;
+esac
+case $1 in
+peer)
+    /usr/bin/python3 tests/peers.py fetch ||
+        echo "setup: some peers are lacking; their tests will be skipped" >&2 ;;
 esac

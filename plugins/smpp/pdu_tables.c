@@ -21,9 +21,9 @@
     {                                                                                              \
         name, FIELD_OCTET, 1, status, AT(member), 0                                                \
     }
-#define ADDRESS(who, member, max, status)                                                          \
+#define ADDRESS(who, name, member, max, status)                                                    \
     OCTET(who "_ton", member.ton, status), OCTET(who "_npi", member.npi, status),                  \
-        TEXT(who, member.addr, max, status)
+        TEXT(name, member.addr, max, status)
 #define END                                                                                        \
     {                                                                                              \
         NULL, FIELD_END, 0, 0, 0, 0                                                                \
@@ -48,8 +48,8 @@ enum { SHORT_ADDRESS = 21, LONG_ADDRESS = 65, MESSAGE_ID = 65, TIME = 17, NAME =
         "short_message", FIELD_MESSAGE, 0, SMPP_RINVMSGLEN, AT(sm.text), 0                         \
     }
 #define SERVICE     TEXT("service_type", sm.service_type, 6, SMPP_RINVSERTYP)
-#define SOURCE(max) ADDRESS("source_addr", sm.from, max, SMPP_RINVSRCADR)
-#define DEST(max)   ADDRESS("destination_addr", sm.to, max, SMPP_RINVDSTADR)
+#define SOURCE(max) ADDRESS("source_addr", "source_addr", sm.from, max, SMPP_RINVSRCADR)
+#define DEST(max)   ADDRESS("dest_addr", "destination_addr", sm.to, max, SMPP_RINVDSTADR)
 
 static const struct field bind_fields[] = {
     TEXT("system_id", bind.system_id, NAME, SMPP_RINVSYSID),
@@ -109,7 +109,7 @@ static const struct field broadcast_sm[] = { SERVICE,
                                              END };
 
 #define QUERY_ID      TEXT("message_id", query.message_id, MESSAGE_ID, SMPP_RINVMSGID)
-#define QUERY_FROM    ADDRESS("source_addr", query.from, SHORT_ADDRESS, SMPP_RINVSRCADR)
+#define QUERY_FROM    ADDRESS("source_addr", "source_addr", query.from, SHORT_ADDRESS, SMPP_RINVSRCADR)
 #define QUERY_SERVICE TEXT("service_type", query.service_type, 6, SMPP_RINVSERTYP)
 
 static const struct field query_sm[] = { QUERY_ID, QUERY_FROM, END };
@@ -121,12 +121,12 @@ static const struct field query_sm_resp[] = {
 };
 static const struct field cancel_sm[] = {
     QUERY_SERVICE, QUERY_ID, QUERY_FROM,
-    ADDRESS("destination_addr", query.to, SHORT_ADDRESS, SMPP_RINVDSTADR), END
+    ADDRESS("dest_addr", "destination_addr", query.to, SHORT_ADDRESS, SMPP_RINVDSTADR), END
 };
 static const struct field cancel_broadcast_sm[] = { QUERY_SERVICE, QUERY_ID, QUERY_FROM, END };
 static const struct field alert_notification[] = {
-    ADDRESS("source_addr", query.from, LONG_ADDRESS, SMPP_RINVSRCADR),
-    ADDRESS("esme_addr", query.to, LONG_ADDRESS, SMPP_RINVDSTADR), END
+    ADDRESS("source_addr", "source_addr", query.from, LONG_ADDRESS, SMPP_RINVSRCADR),
+    ADDRESS("esme_addr", "esme_addr", query.to, LONG_ADDRESS, SMPP_RINVDSTADR), END
 };
 
 /* By number below 0x22; requests beside their responses. */

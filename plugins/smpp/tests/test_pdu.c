@@ -465,7 +465,7 @@ static void one_line_without_secrets(void **state)
     pdu.sm.text = S("code 4711\nfake line");
     size_t n = smpp_pdu_print(&pdu, 0, line, sizeof line);
     assert_string_equal(line, "submit_sm seq=7 service_type=CMT source_addr_ton=5 source_addr=ACME "
-                              "destination_addr_ton=1 destination_addr_npi=1 "
+                              "dest_addr_ton=1 dest_addr_npi=1 "
                               "destination_addr=491511234567 esm_class=64 priority_flag=1 "
                               "validity_period=000000010000000R registered_delivery=1 "
                               "short_message=(19 octets) user_message_reference=4660");
