@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""catalyst.firewall in a running engine with a real Redis: lists that change while it runs, rules that
+are replaced under load, Redis that goes away, messages that are held and released."""
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "scenario"))
+from engines import Engine  # noqa: E402
+from test_cases import definition  # noqa: E402
+
+RULES = {
+    "outage": {"closedRoutes": ["premium"], "maxAge": "2s", "action": "reject"},
+    "rules": [
+        {"id": "allow", "action": "pass", "when": {"list": "allow"}},
+        {"id": "deny", "action": "reject", "code": "denied", "when": {"list": "deny"}},
+        {"id": "lottery", "action": "quarantine", "hold": "2s", "when": {"text": "you have won"}},
+        {"id": "otp", "action": "throttle",
+         "when": {"class": "otp", "limit": {"per": "recipient", "limit": 3, "window": "10m"}}},
+    ],
+}
+
+
+def hook(path, *nodes, wires):
+    start = {"name": "Hook", "type": "catalyst.webhook", "parameters": {
+        "httpMethod": "POST", "path": path, "responseMode": "lastNode"}}
+    body = {"name": "Body", "type": "catalyst.set", "parameters": {
+        "mode": "raw", "jsonOutput": "={{ $json.body }}"}}
+    return definition({"id": path, "name": path, "nodes": [start, body, *nodes],
+                       "wires": ["Hook -> Body", *wires]})
+
+
+def gate(parameters, credential):
+    end = {"name": "End", "type": "catalyst.noOp", "parameters": {}}
+    firewall = {"name": "Firewall", "type": "catalyst.firewall", "parameters": parameters}
+    if credential:
+        firewall["credentials"] = {"redis": {"name": "lists"}}
+    hold = {"name": "Hold", "type": "catalyst.firewallQuarantine", "parameters": {}}
+    return hook("gate", firewall, hold, end, wires=[
+        "Body -> Firewall", "Firewall:0 -> End", "Firewall:1 -> Hold", "Hold -> End",
+        "Firewall:2 -> End", "Firewall:3 -> End"])
+
+
+def review(operation, **parameters):
+    node = {"name": "Review", "type": "catalyst.firewallReview",
+            "parameters": {"operation": operation, **parameters}}
+    found, none = ({"name": name, "type": "catalyst.set", "parameters": {
+        "includeOtherFields": True, "assignments": {"assignments": [
+            {"name": "answer", "type": "string", "value": name.lower()}]}}}
+        for name in ("Found", "None"))
+    return hook(operation, node, found, none, wires=[
+        "Body -> Review", "Review:0 -> Found", "Review:1 -> None"])
+
+
+class Gate:
+    def __init__(self, catalyst, folder, redis=None, store=None, rules=None, **parameters):
+        self.folder = folder
+        self.rules_file = folder / "rules.json"
+        self.put_rules(rules or RULES)
+        flags = ["--store", store or f"sqlite:{folder}/store.db", "--workers", "2"]
+        if redis:
+            credentials = folder / "credentials.json"
+            credentials.write_text(json.dumps({"lists": {"type": "redis", "data": {
+                "host": "127.0.0.1", "port": str(redis.port)}}}))
+            flags += ["--credentials", credentials]
+        parameters = {"rules": str(self.rules_file), "throttle": "block",
+                      "options": {"poll": 100}, **parameters}
+        self.engine = Engine(catalyst, folder, *flags, workflows=[
+            gate(parameters, redis is not None), review("list"), review("expire"),
+            review("release", id="={{ $json.id }}", by="={{ $json.by }}"),
+            review("deny", id="={{ $json.id }}")])
+
+    def put_rules(self, rules):
+        beside = self.folder / "rules.new"
+        beside.write_text(rules if isinstance(rules, str) else json.dumps(rules, indent=1))
+        os.replace(beside, self.rules_file)
+
+    def __enter__(self):
+        self.engine.start()
+        return self
+
+    def __exit__(self, *_):
+        self.engine.kill()
+
+    def send(self, to="491511234567", text="hello", **more):
+        answer = self.engine.call("POST", "/webhook/gate", {
+            "v": 1, "id": more.pop("id", "m1"), "tenant_id": "acme", "from": "ACME", "to": to,
+            "text": text, **more})
+        assert answer.status == 200, (answer.status, answer.body, self.engine.log()[-2000:])
+        return answer.json()["firewall"]
+
+    def verdict(self, *words, **more):
+        got = self.send(*words, **more)
+        return got["verdict"], got.get("rule"), got.get("reason")
+
+    def metric(self, name):
+        return self.engine.metric("catalyst_node_metric", metric="Firewall/firewall_" + name)
+
+    def until(self, wanted, *words, timeout_s=10, **more):
+        """How long it took."""
+        start = time.monotonic()
+        while (got := self.verdict(*words, **more)) != wanted:
+            assert time.monotonic() - start < timeout_s, (got, self.engine.log()[-2000:])
+            time.sleep(0.05)
+        return time.monotonic() - start
+
+    def ask(self, path, body=None):
+        answer = self.engine.call("POST", f"/webhook/{path}", body or {})
+        assert answer.status == 200, (answer.status, answer.body, self.engine.log()[-2000:])
+        return answer.json()
+
+
+PASSED, DENIED = ("pass", None, None), ("reject", "deny", "number")
+
+
+def test_lists_of_redis_change_while_it_runs(catalyst, tmp_path, new_server):
+    redis = new_server("redis")
+    for i in range(2000):
+        redis.ask("ZADD", "firewall:blacklist", "0", f"49160{i:07}")
+    redis.ask("ZADD", "firewall:blacklist", "1000000", "491719999999")  # long over
+    saved = tmp_path / "deny.list"
+    with Gate(catalyst, tmp_path, redis, deny={"key": "firewall:blacklist", "savedFile": str(saved)},
+              allow={"key": "firewall:allowed"}) as gate:
+        assert gate.verdict("491600000000") == gate.verdict("491600001999") == DENIED
+        assert gate.verdict("491600002000") == gate.verdict("491719999999") == PASSED
+        # By the stream, both ways.
+        redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "add", "number", "491600002000")
+        redis.ask("ZADD", "firewall:blacklist", "0", "491600002000")
+        assert gate.until(DENIED, "491600002000") < 5
+        redis.ask("ZREM", "firewall:blacklist", "491600002000")
+        redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "remove", "number",
+                  "491600002000")
+        assert gate.until(PASSED, "491600002000") < 5
+        # By a score above all others: an entry that ends in two seconds.
+        redis.ask("ZADD", "firewall:blacklist", str(int(time.time()) + 3), "491700000001")
+        assert gate.until(DENIED, "491700000001") < 3
+        gate.until(PASSED, "491700000001")
+        # By the number of members alone.
+        redis.ask("ZREM", "firewall:blacklist", "491600000007")
+        assert gate.until(PASSED, "491600000007") < 5
+        redis.ask("ZADD", "firewall:allowed", "0", "491600000008")
+        assert gate.until(("pass", "allow", "allowed"), "491600000008") < 5
+        assert gate.metric("trouble") == 0
+        assert saved.exists()
+
+
+def test_redis_goes_away_and_lists_stay(catalyst, tmp_path, new_server):
+    redis = new_server("redis")
+    redis.ask("ZADD", "firewall:blacklist", "0", "491600000001")
+    saved = str(tmp_path / "deny.list")
+    deny = {"key": "firewall:blacklist", "savedFile": saved}
+    with Gate(catalyst, tmp_path, redis, deny=deny) as gate:
+        assert gate.verdict("491600000001") == DENIED
+        assert gate.verdict(route_hint="premium") == PASSED
+        redis.stop()
+        time.sleep(3)
+        # The list stays and grows old; a route that must not go by old lists is closed.
+        assert gate.verdict("491600000001") == DENIED
+        assert gate.verdict() == PASSED
+        assert gate.verdict(route_hint="premium") == ("reject", None, "stale")
+        gate.engine.wait_log("firewall.refused.*redis")
+        assert gate.metric("list_age_seconds") >= 2
+        redis.start()
+        redis.ask("ZADD", "firewall:blacklist", "0", "491600000001")
+        gate.until(PASSED, route_hint="premium")
+        assert gate.until(DENIED, "491600000001") < 5
+        redis.stop()
+    # Without Redis from the start: with the list as it was saved.
+    with Gate(catalyst, tmp_path, redis, deny=deny, options={"wait": 1000, "poll": 100}) as gate:
+        assert gate.verdict("491600000001") == DENIED
+        assert gate.verdict("491600000002") == PASSED
+
+
+def test_rules_are_replaced_without_loss(catalyst, tmp_path):
+    def rules(n):
+        return {"rules": [{"id": f"r{n}", "action": "reject", "code": f"c{n}",
+                           "when": {"text": "forbidden"}}]}
+
+    answers, trouble, stop = [], [], threading.Event()
+
+    def work(gate):
+        while not stop.is_set():
+            try:
+                answers.append(gate.send(text="this is forbidden"))
+            except Exception as error:  # noqa: BLE001
+                trouble.append(error)
+
+    with Gate(catalyst, tmp_path, rules=rules(0)) as gate:
+        threads = [threading.Thread(target=work, args=(gate,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for n in range(1, 11):
+            time.sleep(0.2)
+            if n % 3 == 0:
+                gate.put_rules('{"rules": [{"id": "x", "action": "rejct", "when": {"url": true}}]}')
+                gate.engine.wait_log("did you mean 'reject'")
+            gate.put_rules(rules(n))
+        gate.until(("reject", "r10", "content"), text="this is forbidden")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not trouble
+        assert len(answers) > 50
+        seen = set()
+        for answer in answers:
+            assert answer["code"] == "c" + answer["rule"][1:]
+            seen.add((answer["rule"], answer["version"].split("-")[0]))
+        assert len(seen) > 4 and len({rule for rule, _ in seen}) == len(seen)
+        # Every load is on record, and the rules of each version with it.
+        time.sleep(1.5)
+    import sqlite3
+    store = sqlite3.connect(tmp_path / "store.db")
+    versions = {row[0] for row in store.execute(
+        "SELECT version FROM firewall_audit WHERE kind = 'rules' AND outcome = 'loaded'")}
+    assert {answer["version"] for answer in answers} <= versions
+    bodies = dict(store.execute("SELECT hash, body FROM firewall_rules"))
+    for rule, version in seen:
+        assert json.loads(bodies[version])["rules"][0]["id"] == rule
+    assert store.execute("SELECT count(*) FROM firewall_audit WHERE outcome = 'refused' AND detail "
+                         "LIKE '%did you mean%'").fetchone()[0] >= 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
+    store = None
+    if kind == "postgres":
+        store = request.getfixturevalue("postgres").create_database(unique("firewall"))
+    with Gate(catalyst, tmp_path, store=store) as gate:
+        for n in range(4):
+            assert gate.verdict(text="You have WON!", id=f"m{n}") == ("quarantine", "lottery",
+                                                                      "content")
+        held = gate.ask("list")
+        assert held["quarantine"]["state"] == "held" and held["text"] == "You have WON!"
+        one = gate.ask("release", {"id": "acme/m1", "by": "ann"})
+        assert one["answer"] == "found" and one["id"] == "m1" and one["to"] == "491511234567"
+        assert one["quarantine"]["state"] == "released"
+        assert one["quarantine"]["decided_by"] == "ann"
+        assert gate.ask("release", {"id": "acme/m1", "by": "bob"})["answer"] == "none"
+        assert gate.ask("deny", {"id": "acme/m1"})["answer"] == "none"
+        assert gate.ask("deny", {"id": "acme/m2"})["answer"] == "found"
+        assert gate.ask("expire")["answer"] in ("found", "none")
+        time.sleep(2.2)
+        gate.ask("expire")
+        assert gate.ask("list")["answer"] == "none"
+
+
+def test_codes_are_limited(catalyst, tmp_path):
+    with Gate(catalyst, tmp_path) as gate:
+        for _ in range(3):
+            assert gate.verdict("491522222222", **{"class": "otp"}) == PASSED
+        assert gate.verdict("491522222222", **{"class": "otp"}) == ("throttle", "otp", "limit")
+        assert gate.verdict("491522222222") == PASSED
+        assert gate.verdict("nobody") == ("reject", None, "bad_number")
+        assert gate.metric("verdict_throttle_total") == 1
+        assert gate.metric("reason_limit_total") == 1
+        assert gate.metric("reason_bad_number_total") == 1
