@@ -69,6 +69,25 @@ const struct command commands[] = {
       "Plugins are those of the install and of the setting plugins. Every step is told, and runs "
       "once.\n",
       cmd_migrate },
+    { "init-platform", "init-platform",
+      "Create the topics and tables of the messaging platform, where they are missing",
+      "  --dry-run        only say what would be done\n"
+      "  --all-channels   topics of all twelve channels; otherwise sms, whatsapp, telegram, ussd\n"
+      "  --partitions N   at most N partitions for a topic: for small clusters\n"
+      "  --replication N  copies of each; default: 3, or as many as there are brokers\n"
+      "  --json           one JSON object instead of lines\n\n"
+      "Topics: messaging.CHANNEL.{outbound,inbound,status,dlq}, billing.events, firewall.alerts, "
+      "workflow.triggers, notifications.*. One that is there stays as it is, and is told when it "
+      "has fewer partitions than planned.\n"
+      "Tables: the engine's own, those of all plugins that are installed, and audit_log, "
+      "billing_events, system_metrics and metrics_hourly: hypertables where the extension "
+      "timescaledb is there, else partitions by time that engines make ahead and drop, with hourly "
+      "sums. Run it again at any time.\n"
+      "Exit code 1: a topic could not be created; 3: Kafka or the store cannot be reached.\n"
+      "Example:\n"
+      "  catalyst init-platform --store postgresql://catalyst@db/catalyst --kafka broker:9092 "
+      "--dry-run\n",
+      cmd_init_platform },
     { "version", "version", "Print the version", NULL, cmd_version },
     { 0 },
 };

@@ -35,6 +35,7 @@ int cmd_nodes(struct config *c, const char **args, int n_args);
 int cmd_executions(struct config *c, const char **args, int n_args);
 int cmd_credentials(struct config *c, const char **args, int n_args);
 int cmd_migrate(struct config *c, const char **args, int n_args);
+int cmd_init_platform(struct config *c, const char **args, int n_args);
 int cmd_version(struct config *c, const char **args, int n_args);
 
 /* Takes "--name VALUE" or "--name=VALUE" out of args; NULL: not there. */
@@ -47,6 +48,8 @@ int say_error(int code, const char *format, ...) WF_PRINTF(2, 3);
  * has of its own, by which a misspelt one is told: "status limit"; or NULL. */
 int args_done(const char **args, int n_args, const char *flags);
 
+/* A store that could not be opened: `catalyst migrate` helps. */
+bool store_is_behind(const struct err *err);
 /* The store of the settings, migrated as they say; NULL: *code is the exit code, and it was told
  * why. */
 struct store *store_for(const struct config *c, int *code);

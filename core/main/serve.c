@@ -23,14 +23,14 @@ enum { BLOCKING_THREADS = 4 };
 
 /* --- kafka ------------------------------------------------------------------------------------ */
 
-static int read_properties(struct server *s, struct err *err)
+int kafka_read_properties(const struct config *c, struct kafka_settings *to, struct err *err)
 {
     size_t n = 0;
-    const char **given = s->config->kafka_properties;
+    const char **given = c->kafka_properties;
     while (given && given[n])
         n++;
     struct kafka_property *properties = xcalloc(n ? n : 1, sizeof *properties);
-    s->kafka.properties = properties;
+    to->properties = properties;
     for (size_t i = 0; i < n; i++) {
         char *copy = xstrdup(given[i]), *equals = strchr(copy, '=');
         if (!equals) {
@@ -39,9 +39,17 @@ static int read_properties(struct server *s, struct err *err)
             return -1;
         }
         *equals = 0;
-        properties[s->kafka.n_properties++] = (struct kafka_property){ copy, equals + 1 };
+        properties[to->n_properties++] = (struct kafka_property){ copy, equals + 1 };
     }
     return 0;
+}
+
+void kafka_free_properties(struct kafka_settings *settings)
+{
+    struct kafka_property *properties = (struct kafka_property *)settings->properties;
+    for (size_t i = 0; i < settings->n_properties; i++)
+        free((char *)properties[i].name);
+    free(properties);
 }
 
 static const wf_cred *kafka_credential(void *ctx, wf_str id)
@@ -61,7 +69,7 @@ static int start_kafka(struct server *s, struct err *err)
     if (getrandom(&s->kafka.run, sizeof s->kafka.run, 0) != (ssize_t)sizeof s->kafka.run)
         s->kafka.run = (uint64_t)clock_wall_us();
     if (strcmp(s->config->kafka, "embedded") != 0)
-        return read_properties(s, err);
+        return kafka_read_properties(s->config, &s->kafka, err);
     struct arena a;
     arena_init(&a, NULL, 0);
     const char **topics = deployments_topics(s, &a);
@@ -73,17 +81,14 @@ static int start_kafka(struct server *s, struct err *err)
     if (!s->embedded)
         return -1;
     s->kafka.brokers = kafka_embedded_brokers(s->embedded);
-    return read_properties(s, err);
+    return kafka_read_properties(s->config, &s->kafka, err);
 }
 
 static void stop_kafka(struct server *s)
 {
     if (s->embedded)
         kafka_embedded_stop(s->embedded);
-    struct kafka_property *properties = (struct kafka_property *)s->kafka.properties;
-    for (size_t i = 0; i < s->kafka.n_properties; i++)
-        free((char *)properties[i].name);
-    free(properties);
+    kafka_free_properties(&s->kafka);
 }
 
 /* --- workers ---------------------------------------------------------------------------------- */

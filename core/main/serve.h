@@ -66,6 +66,10 @@ int serve_open_store(struct server *s, struct err *err);
 /* Whether a signal to stop came before the main loop took the signals. */
 bool serve_stopped_early(void);
 
+/* serve.c: the settings' kafka-property lines. -1 with *err; to be freed in either case. */
+int kafka_read_properties(const struct config *c, struct kafka_settings *to, struct err *err);
+void kafka_free_properties(struct kafka_settings *settings);
+
 /* serve.c: no new work; the loop stops when what runs has ended. On the main thread, once. */
 void serve_drain(struct server *s);
 

@@ -201,8 +201,7 @@ static void print_state(struct store *s, const struct store_config *config, int 
                config->tables[i].n);
 }
 
-/* Of a store that could not be opened: `migrate` helps. */
-static bool is_behind(const struct err *err)
+bool store_is_behind(const struct err *err)
 {
     return (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) &&
            strstr(err->text, "catalyst migrate");
@@ -225,7 +224,8 @@ int cmd_migrate(struct config *c, const char **args, int n_args)
     if (s)
         print_state(s, &config, &code);
     else
-        code = say_error(check && is_behind(&err) ? EXIT_FAILED : exit_of(&err), "%s", err.text);
+        code =
+            say_error(check && store_is_behind(&err) ? EXIT_FAILED : exit_of(&err), "%s", err.text);
     store_close(s);
     free(tables);
     plugin_set_destroy(plugins);

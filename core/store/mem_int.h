@@ -145,6 +145,9 @@ bool mem_tables_want(void *ctx, const struct store_row *row);
 void mem_tables_begin(struct mem_store *m, struct job *job);
 /* Ends it, as the turn ends. */
 void mem_tables_end(struct mem_store *m, bool keep);
+int mem_tables_missing(struct store *s, const struct store_config *tables, store_on_step *each,
+                       void *ctx, struct err *err);
+int mem_table_kind(struct store *s, const char *name, char kind[16], struct err *err);
 /* Runs a job of statements, in a transaction of its own. */
 void mem_tables_sql(struct mem_store *m, struct job *job);
 

@@ -132,3 +132,25 @@ void mem_tables_sql(struct mem_store *m, struct job *job)
     }
     pthread_mutex_unlock(&t->lock);
 }
+
+/* Which all of them are, every time. */
+int mem_tables_missing(struct store *s, const struct store_config *tables, store_on_step *each,
+                       void *ctx, struct err *err)
+{
+    (void)s, (void)err;
+    for (size_t i = 0; i < tables->n_tables; i++)
+        for (size_t k = 0; k < tables->tables[i].n; k++)
+            each(ctx, tables->tables[i].plugin, (int)tables->tables[i].steps[k].number,
+                 tables->tables[i].steps[k].name);
+    return 0;
+}
+
+int mem_table_kind(struct store *s, const char *name, char kind[16], struct err *err)
+{
+    struct mem_tables *t = mem_of(s)->tables;
+    (void)err;
+    pthread_mutex_lock(&t->lock);
+    snprintf(kind, 16, "%s", look_up(t, str_of(name)) ? "table" : "");
+    pthread_mutex_unlock(&t->lock);
+    return 0;
+}

@@ -150,7 +150,8 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
     if (run(conn, "DELETE FROM webhook_key WHERE expires_at <= now()", "drop old keys", NULL,
             err) != 0)
         return -1;
-    /* Lanes of webhooks, error triggers and plugins carry the number of an engine that never comes back. */
+    /* Lanes of webhooks, error triggers and plugins carry the number of an engine that never comes
+     * back. */
     if (run(conn,
             "DELETE FROM source_position p USING source s WHERE s.id = p.source "
             "AND s.kind IN ('webhook', 'error', 'plugin') AND p.released = p.block_seq "
@@ -164,6 +165,18 @@ static int delete_old(PGconn *conn, int64_t before_us, struct err *err)
              "AND NOT EXISTS (SELECT FROM source_position p WHERE p.owner = i.id)",
              before);
     return run(conn, sql, "forget old engines", NULL, err);
+}
+
+/* --- series of the platform, where they were made --------------------------------------------- */
+
+static int keep_series(PGconn *conn, struct err *err)
+{
+    PGresult *r = PQexec(conn, "SELECT to_regproc('platform_house') IS NOT NULL");
+    int rc = PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : pg_err(err, conn, r, "look for series");
+    bool is_there = rc == 0 && *PQgetvalue(r, 0, 0) == 't';
+    PQclear(r);
+    return is_there ? run(conn, "SELECT platform_house()", "keep the platform's series", NULL, err)
+                    : rc;
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -198,6 +211,8 @@ int pg_housekeep(struct store *s, int64_t now_us, struct err *err)
             rc = drop_days(conn, before_us, err);
         if (rc == 0)
             rc = delete_old(conn, before_us, err);
+        if (rc == 0)
+            rc = keep_series(conn, err);
     }
     pg_hang_up(ps, PG_HOUSE); /* which unlocks */
     pg_unlock(ps, PG_HOUSE);

@@ -83,6 +83,9 @@ int pg_migrate(PGconn *conn, bool run, store_on_migrate *report, void *ctx, int 
                struct err *err);
 /* After that: the tables of plugins. */
 int pg_migrate_tables(PGconn *conn, bool run, const struct store_config *config, struct err *err);
+int pg_tables_missing(struct store *s, const struct store_config *tables, store_on_step *each,
+                      void *ctx, struct err *err);
+int pg_table_kind(struct store *s, const char *name, char kind[16], struct err *err);
 
 /* --- pg_query.c ------------------------------------------------------------------------------- */
 

@@ -169,10 +169,11 @@ static int tables_apply(void *db, const char *plugin, const wf_migration *step, 
     return rc;
 }
 
+static const struct tables_ops ops = { tables_newest, tables_read, tables_apply, true };
+
 int pg_migrate_tables(PGconn *conn, bool missing, const struct store_config *config,
                       struct err *err)
 {
-    static const struct tables_ops ops = { tables_newest, tables_read, tables_apply, true };
     if (!config->n_tables)
         return 0;
     if (!missing || tables_are_fine(&ops, conn, config))
@@ -183,4 +184,33 @@ int pg_migrate_tables(PGconn *conn, bool missing, const struct store_config *con
     int rc = tables_migrate(&ops, conn, config, true, NULL, err);
     (void)run(conn, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")", "unlock", NULL);
     return rc;
+}
+
+int pg_tables_missing(struct store *s, const struct store_config *tables, store_on_step *each,
+                      void *ctx, struct err *err)
+{
+    struct pg_store *ps = pg_of(s);
+    PGconn *conn = pg_lock(ps, PG_ADMIN, err);
+    if (!conn)
+        return -1;
+    int rc = tables_missing(&ops, conn, tables, each, ctx, err);
+    pg_unlock(ps, PG_ADMIN);
+    return rc;
+}
+
+int pg_table_kind(struct store *s, const char *name, char kind[16], struct err *err)
+{
+    struct pg_args args = { 0 };
+    pg_arg_str(&args, str_of(name));
+    PGresult *r = pg_query(
+        pg_of(s), PG_ADMIN, "look for a table",
+        "SELECT CASE WHEN c.relkind = 'p' THEN 'partitions' "
+        "WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid "
+        "AND t.tgname = 'ts_insert_blocker') THEN 'hypertable' ELSE 'table' END "
+        "FROM pg_class c WHERE c.oid = to_regclass(quote_ident($1)) AND c.relkind IN ('r', 'p')",
+        &args, false, err);
+    if (r && PQntuples(r))
+        snprintf(kind, 16, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return r ? 0 : -1;
 }

@@ -103,6 +103,9 @@ int64_t sq_int(sqlite3_stmt *q, int column);
 /* sqlite_tables.c: the tables of plugins, after ours. Each step locks the file by itself. */
 int sqlite_migrate_tables(sqlite3 *db, bool run, const struct store_config *config,
                           struct err *err);
+int sqlite_tables_missing(struct store *base, const struct store_config *tables,
+                          store_on_step *each, void *ctx, struct err *err);
+int sqlite_table_kind(struct store *base, const char *name, char kind[16], struct err *err);
 
 /* A block from the columns SQ_BLOCK_COLUMNS. */
 #define SQ_BLOCK_COLUMNS                                                                           \

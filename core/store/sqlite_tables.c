@@ -83,8 +83,34 @@ static int apply(void *db, const char *plugin, const wf_migration *step, const c
     return rc == 0 && is_there ? 1 : rc;
 }
 
+static const struct tables_ops ops = { newest, read_step, apply, false };
+
 int sqlite_migrate_tables(sqlite3 *db, bool run, const struct store_config *config, struct err *err)
 {
-    static const struct tables_ops ops = { newest, read_step, apply, false };
     return tables_migrate(&ops, db, config, run, NULL, err);
+}
+
+int sqlite_tables_missing(struct store *base, const struct store_config *tables,
+                          store_on_step *each, void *ctx, struct err *err)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    pthread_mutex_lock(&s->admin_lock);
+    int rc = tables_missing(&ops, s->admin, tables, each, ctx, err);
+    pthread_mutex_unlock(&s->admin_lock);
+    return rc;
+}
+
+int sqlite_table_kind(struct store *base, const char *name, char kind[16], struct err *err)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    pthread_mutex_lock(&s->admin_lock);
+    sqlite3_stmt *q =
+        sq_prepare(s->admin, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", err);
+    if (q)
+        sq_bind_str(q, 1, str_of(name));
+    int rc = q ? sq_step(q, "look for a table", err) : -1;
+    snprintf(kind, 16, "%s", rc == 1 ? "table" : "");
+    sqlite3_finalize(q);
+    pthread_mutex_unlock(&s->admin_lock);
+    return rc < 0 ? -1 : 0;
 }

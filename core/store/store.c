@@ -73,6 +73,19 @@ int store_migrate(struct store *s, bool run, store_on_migrate *report, void *ctx
 
 const char *store_kind(const struct store *s) { return s->ops->kind; }
 
+int store_tables_missing(struct store *s, const struct store_tables *tables, size_t n,
+                         store_on_step *each, void *ctx, struct err *err)
+{
+    struct store_config config = { .tables = tables, .n_tables = n };
+    return s->ops->tables_missing(s, &config, each, ctx, err);
+}
+
+int store_table_kind(struct store *s, const char *name, char kind[16], struct err *err)
+{
+    kind[0] = 0;
+    return s->ops->table_kind(s, name, kind, err);
+}
+
 int store_deploy(struct store *s, wf_str id, wf_str name, wf_str definition, bool active,
                  struct store_workflow *out, struct err *err)
 {

@@ -206,6 +206,15 @@ int store_migrate(struct store *s, bool run,
                   void (*report)(void *ctx, int version, const char *name), void *ctx, int *applied,
                   int *newest, struct err *err);
 const char *store_kind(const struct store *s); /* "postgresql", "sqlite", "memory" */
+/* Tables of the platform that belong to no plugin (`catalyst init-platform`). */
+const struct store_tables *store_platform_tables(void);
+/* Calls `each` for every step of the tables that this store does not have yet. -1 with *err: it
+ * cannot be read, or one of them was changed since. */
+int store_tables_missing(struct store *s, const struct store_tables *tables, size_t n,
+                         void (*each)(void *ctx, const char *plugin, int number, const char *name),
+                         void *ctx, struct err *err);
+/* What a name is here: "table", "partitions", "hypertable"; "" when there is no such table. */
+int store_table_kind(struct store *s, const char *name, char kind[16], struct err *err);
 
 /* Workflow definitions. Every deploy of a changed text makes a new version; `active` says whether
  * it runs. */

@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 typedef void store_on_migrate(void *ctx, int version, const char *name);
+typedef void store_on_step(void *ctx, const char *plugin, int number, const char *name);
 typedef void store_on_workflow(void *ctx, const struct store_workflow *);
 typedef void store_on_instance(void *ctx, uint32_t instance);
 typedef void store_on_execution(void *ctx, const struct store_execution *);
@@ -35,6 +36,9 @@ struct store_ops {
     void (*close)(struct store *s);
     int (*migrate)(struct store *s, bool run, store_on_migrate *report, void *ctx, int *applied,
                    int *newest, struct err *err);
+    int (*tables_missing)(struct store *s, const struct store_config *tables, store_on_step *each,
+                          void *ctx, struct err *err);
+    int (*table_kind)(struct store *s, const char *name, char kind[16], struct err *err);
     int (*deploy)(struct store *s, wf_str id, wf_str name, wf_str definition, bool active,
                   struct store_workflow *out, struct err *err);
     int (*set_active)(struct store *s, wf_str id, bool active, struct err *err);

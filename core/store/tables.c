@@ -7,6 +7,8 @@
  */
 #include "store/tables_int.h"
 #include "store/pack_int.h"
+#include "store/schema_int.h"
+#include <pthread.h>
 #include <stdio.h>
 
 static const char *text_of(const struct tables_ops *ops, const wf_migration *step)
@@ -104,8 +106,44 @@ int tables_migrate(const struct tables_ops *ops, void *db, const struct store_co
     return 0;
 }
 
+int tables_missing(const struct tables_ops *ops, void *db, const struct store_config *config,
+                   store_on_step *each, void *ctx, struct err *err)
+{
+    for (size_t i = 0; i < config->n_tables; i++) {
+        const struct store_tables *t = &config->tables[i];
+        uint32_t newest;
+        if (ops->newest(db, t->plugin, &newest, err) != 0 ||
+            check_all(ops, db, t, newest, err) != 0)
+            return -1;
+        for (size_t k = newest; k < t->n; k++)
+            each(ctx, t->plugin, (int)t->steps[k].number, t->steps[k].name);
+    }
+    return 0;
+}
+
 bool tables_are_fine(const struct tables_ops *ops, void *db, const struct store_config *config)
 {
     struct err ignored;
     return tables_migrate(ops, db, config, false, NULL, &ignored) == 0;
+}
+
+/* --- the platform's own ----------------------------------------------------------------------- */
+
+const struct store_tables *store_platform_tables(void)
+{
+    enum { STEPS_MAX = 32 };
+    static wf_migration steps[STEPS_MAX];
+    static struct store_tables tables = { "platform", steps, 0 };
+    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&once);
+    for (uint32_t i = (uint32_t)tables.n + 1; i <= STEPS_MAX; i++) {
+        const struct schema_step *pg = schema_find("platformpg", (int)i);
+        const struct schema_step *sqlite = schema_find("platformsqlite", (int)i);
+        if (!pg || !sqlite)
+            break;
+        steps[i - 1] = (wf_migration){ i, 0, pg->name, pg->sql, sqlite->sql };
+        tables.n = i;
+    }
+    pthread_mutex_unlock(&once);
+    return &tables;
 }

@@ -30,6 +30,9 @@ struct tables_ops {
  * (not `run`), ahead, changed, or failed. *missing: how many would be applied; may be NULL. */
 int tables_migrate(const struct tables_ops *ops, void *db, const struct store_config *config,
                    bool run, uint32_t *missing, struct err *err);
+/* Names every step that is missing. */
+int tables_missing(const struct tables_ops *ops, void *db, const struct store_config *config,
+                   store_on_step *each, void *ctx, struct err *err);
 /* Nothing is missing and nothing wrong: no lock has to be taken. */
 bool tables_are_fine(const struct tables_ops *ops, void *db, const struct store_config *config);
 

@@ -184,6 +184,34 @@ const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *sink);
 /* A sentence while the broker does not answer; NULL: all is well. */
 const char *kafka_sink_trouble(const struct kafka_sink *sink);
 
+/* Topics that are to be there; `each` is told of all. -1 with *err: the cluster cannot be asked. One
+ * that is there stays as it is. Blocks. */
+struct kafka_topic {
+    const char *name;
+    int partitions;
+};
+enum kafka_topic_state {
+    KAFKA_TOPIC_MISSING = 1, /* dry_run: it would be created */
+    KAFKA_TOPIC_CREATED,
+    KAFKA_TOPIC_THERE,
+    KAFKA_TOPIC_SMALLER, /* there, with fewer partitions than wanted */
+    KAFKA_TOPIC_FAILED,
+};
+struct kafka_topic_report {
+    const char *name;
+    int wanted, partitions, replication;
+    enum kafka_topic_state state;
+    const char *error; /* FAILED: why */
+};
+typedef void kafka_on_topic(void *ctx, const struct kafka_topic_report *report);
+struct kafka_topics_how {
+    int replication; /* 0: three, or as many as there are brokers */
+    bool dry_run;
+};
+int kafka_topics_make(const struct kafka_settings *settings, const struct kafka_topic *topics,
+                      size_t n, const struct kafka_topics_how *how, kafka_on_topic *each, void *ctx,
+                      struct err *err);
+
 /* librdkafka's own mock cluster in this process (`--kafka embedded`). Returns its bootstrap
  * address. */
 struct kafka_embedded;
