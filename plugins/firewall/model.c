@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From a text to its features, and from features to a score. A link counts as one character and
  * digits as 0, so that the model learns that there is a number of eleven digits and not which.
- * Features are not told apart when their hashes meet; with 65,536 places few matter.
+ * Features are not told apart when their hashes meet; with 131,072 places few matter.
  */
 #include "model.h"
+#include "text_bits.h"
 #include "word_kinds.h"
 #include <math.h>
 #include <stddef.h>
@@ -101,7 +102,10 @@ struct shape {
     uint32_t digits, run, phones, codes, pins, money, bangs, percents, urgent, premium;
 };
 
-static inline uint16_t text_hash(uint64_t x) { return (uint16_t)((x * 0x9e3779b97f4a7c15u) >> 48); }
+static inline uint32_t text_hash(uint64_t x)
+{
+    return (uint32_t)((x * 0x9e3779b97f4a7c15u) >> (64 - MODEL_BITS));
+}
 
 static void end_run(struct shape *s)
 {
@@ -111,76 +115,82 @@ static void end_run(struct shape *s)
     s->run = 0;
 }
 
-static int is_money_sign(const char *t, size_t left)
+enum { PLAIN_FRONT = 16, PLAIN_TAIL = 64 };
+
+/* The text with a link as one character and digits as 0, between spaces; its length. */
+static size_t plain_text(const struct model_text *t, char *out)
 {
-    return *t == '$' || (left > 1 && memcmp(t, "\xc2\xa3", 2) == 0) ||
-           (left > 2 && memcmp(t, "\xe2\x82", 2) == 0);
-}
-
-static void look_at_sign(struct shape *s, const char *t, size_t left)
-{
-    s->bangs += *t == '!';
-    s->percents += *t == '%';
-    s->money += is_money_sign(t, left) != 0;
-}
-
-struct reading {
-    uint16_t *to; /* of the features */
-    struct shape shape;
-    uint64_t hash, before; /* of this word and the one before */
-    uint64_t key;          /* of this word, for word_kind() */
-    uint32_t gram, letters;
-};
-
-static inline void add_feature(struct reading *r, uint64_t x) { *r->to++ = text_hash(x); }
-
-static inline void put_gram(struct reading *r, unsigned char c)
-{
-    r->gram = r->gram << 8 | c;
-    add_feature(r, r->gram);
-}
-
-static inline void end_feature_word(struct reading *r)
-{
-    if (!r->letters)
-        return;
-    add_feature(r, r->hash ^ 0x5bd1e9955bd1e995u);
-    add_feature(r, r->hash + r->before * 31);
-    r->shape.urgent += word_kind(r->key, r->letters) >> 2;
-    r->before = r->hash;
-    r->hash = r->key = r->letters = 0;
-}
-
-static inline void read_letter(struct reading *r, char c)
-{
-    if (r->shape.run) {
-        r->shape.premium += c == 'p'; /* 150p */
-        end_run(&r->shape);
+    size_t len = 0, at = 0, size = t->len < CONTENT_TEXT_MAX ? t->len : CONTENT_TEXT_MAX;
+    for (uint32_t i = 0; i <= t->n_urls; i++) {
+        size_t end = i < t->n_urls ? t->urls[i].start : size;
+        if (end > size)
+            end = size;
+        if (at < end)
+            text_zero_digits(out + len, t->text + at, end - at);
+        len += at < end ? end - at : 0;
+        if (i < t->n_urls && end < size) {
+            out[len++] = 'U';
+            at = t->urls[i].end;
+        }
     }
-    r->key = r->key << 8 | (unsigned char)c;
-    r->hash = (r->hash ^ (unsigned char)c) * 0x100000001b3u + 1;
-    r->letters++;
-    put_gram(r, (unsigned char)c);
+    memset(out - PLAIN_FRONT, ' ', PLAIN_FRONT);
+    memset(out + len, ' ', PLAIN_TAIL);
+    return len;
 }
 
-static inline void read_digit(struct reading *r)
+static uint32_t *gram_features(const char *text, size_t len, uint32_t *to)
 {
-    r->shape.digits++;
-    r->shape.run++;
-    r->key = r->key << 8 | '0';
-    r->hash = (r->hash ^ '0') * 0x100000001b3u + 1;
-    r->letters++;
-    put_gram(r, '0');
+    for (size_t i = 0; i < len; i++) {
+        uint32_t gram;
+        memcpy(&gram, text + i - 2, 4); /* the last begins where the last two letters do */
+        *to++ = text_hash(gram);
+    }
+    return to;
 }
 
-static void read_sign(struct reading *r, const char *p, size_t left)
+/* A word, and a word with the one before it. */
+static uint32_t *word_features(const char *text, size_t len, const struct text_bits *bits,
+                               struct shape *s, uint32_t *to, const uint32_t *last)
 {
-    end_feature_word(r);
-    /* spaces within a number do not end it */
-    if (r->shape.run && !(*p == ' ' && left > 1 && norm_is_digit(p[1])))
-        end_run(&r->shape);
-    put_gram(r, (unsigned char)*p);
-    look_at_sign(&r->shape, p, left);
+    uint64_t before = 0;
+    for (size_t i = text_bits_next(bits->word, 0, len, 0), end; i < len && to < last;
+         i = text_bits_next(bits->word, end, len, 0)) {
+        end = text_bits_next(bits->word, i, len, ~0ull);
+        uint64_t key = text_bits_key(text + end, end - i), first, hash;
+        memcpy(&first, text + i, 8);
+        hash = (key ^ (end - i > 8 ? first * 0xd6e8feb86659fd93u : 0)) + (end - i);
+        hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15u;
+        *to++ = text_hash(hash);
+        *to++ = text_hash(hash + before * 31 + 0x5bd1e9955bd1e995u);
+        s->urgent += word_kind(key, end - i) >> 2;
+        before = hash;
+    }
+    return to;
+}
+
+/* Numbers, with single spaces inside. */
+static void read_numbers(const char *text, size_t len, const struct text_bits *bits,
+                         struct shape *s)
+{
+    for (size_t i = text_bits_next(bits->digit, 0, len, 0), end, next; i < len; i = next) {
+        end = text_bits_next(bits->digit, i, len, ~0ull);
+        next = text_bits_next(bits->digit, end, len, 0);
+        s->run += (uint32_t)(end - i);
+        s->digits += (uint32_t)(end - i);
+        if (end < len && next == end + 1 && text[end] == ' ')
+            continue;
+        s->premium += text[end] == 'p'; /* 150p */
+        end_run(s);
+    }
+}
+
+static void read_signs(const char *text, size_t len, const struct text_bits *bits, struct shape *s)
+{
+    s->bangs = bits->bangs;
+    s->percents = bits->percents;
+    s->money = bits->dollars;
+    for (size_t i = 0; bits->high && i < len; i++)
+        s->money += memcmp(text + i, "\xc2\xa3", 2) == 0 || memcmp(text + i, "\xe2\x82", 2) == 0;
 }
 
 static uint64_t url_marks(const struct model_text *t)
@@ -216,11 +226,8 @@ static uint64_t norm_marks(uint32_t flags)
 
 static uint64_t capital_marks(const char *raw, size_t len)
 {
-    uint32_t capitals = 0, letters = 0;
-    for (size_t i = 0; i < len; i++) {
-        capitals += (unsigned char)(raw[i] - 'A') < 26;
-        letters += (unsigned char)((raw[i] | 32) - 'a') < 26;
-    }
+    uint32_t capitals, letters;
+    text_capitals(raw, len, &capitals, &letters);
     return (letters > 10 && capitals * 5 > letters ? 1ull << MARK_CAPITALS_20 : 0) |
            (letters > 10 && capitals * 2 > letters ? 1ull << MARK_CAPITALS_50 : 0);
 }
@@ -256,34 +263,18 @@ static uint64_t shape_marks(const struct shape *s, size_t len, int has_url)
 
 void model_features(const struct model_text *t, struct model_features *f)
 {
-    struct reading r = { .to = f->hashed, .gram = ' ' };
-    const char *p = t->text, *end = t->text + t->len;
-    const uint16_t *last = f->hashed + MODEL_FEATURES_MAX - 8; /* a byte adds three at most */
-    uint32_t url = 0;
-    while (p < end && r.to < last) {
-        if (url < t->n_urls && p == t->text + t->urls[url].start) {
-            end_feature_word(&r);
-            put_gram(&r, 'U');
-            r.before = 'U';
-            p = t->text + t->urls[url++].end;
-            continue;
-        }
-        if ((unsigned char)*p >= 0x80)
-            look_at_sign(&r.shape, p, (size_t)(end - p));
-        if (norm_is_letter(*p))
-            read_letter(&r, *p);
-        else if (norm_is_digit(*p))
-            read_digit(&r);
-        else
-            read_sign(&r, p, (size_t)(end - p));
-        p++;
-    }
-    end_feature_word(&r);
-    put_gram(&r, ' ');
-    end_run(&r.shape);
-    f->n = (uint32_t)(r.to - f->hashed);
+    char room[PLAIN_FRONT + CONTENT_TEXT_MAX + PLAIN_TAIL], *text = room + PLAIN_FRONT;
+    struct text_bits bits;
+    struct shape shape = { 0 };
+    size_t len = plain_text(t, text), most = len < MODEL_GRAMS_MAX ? len : MODEL_GRAMS_MAX;
+    text_bits_of(&bits, text, len);
+    uint32_t *to = gram_features(text, most, f->hashed);
+    to = word_features(text, len, &bits, &shape, to, f->hashed + MODEL_FEATURES_MAX - 1);
+    read_numbers(text, len, &bits, &shape);
+    read_signs(text, len, &bits, &shape);
+    f->n = (uint32_t)(to - f->hashed);
     f->marks = url_marks(t) | norm_marks(t->norm_flags) | capital_marks(t->raw, t->raw_len) |
-               shape_marks(&r.shape, t->len, t->n_urls > 0);
+               shape_marks(&shape, t->len, t->n_urls > 0);
 }
 
 /* --- score ------------------------------------------------------------------------------------ */

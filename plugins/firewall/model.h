@@ -3,7 +3,7 @@
  * over hashed runs of four characters, words and pairs of words, and some two dozen marks such as a
  * shortened link or a phone number. Trained by train/train.c, which uses the very functions below.
  *
- * A model is one file of 64 KB: magic, version, weights in a byte each, checksum. One is built in.
+ * A model is one file of 128 KB: magic, version, weights in a byte each, checksum. One is built in.
  * Its scores are shifted so that MODEL_BLOCK_PM is where at most 0.05% of ham is above; what the
  * built-in one reached is in train/README.md.
  *
@@ -15,9 +15,11 @@
 
 enum {
     MODEL_BLOCK_PM = 800,
-    MODEL_WEIGHTS = 65536,
+    MODEL_BITS = 17,
+    MODEL_WEIGHTS = 1 << MODEL_BITS,
     MODEL_MARKS = 40,
     MODEL_FEATURES_MAX = 2000, /* of one text; what is behind does not count */
+    MODEL_GRAMS_MAX = 1200,    /* of them runs of characters */
     MODEL_VERSION = 1
 };
 
@@ -44,7 +46,7 @@ struct model_text {
 struct model_features {
     uint32_t n;
     uint64_t marks; /* a bit for each that is there */
-    uint16_t hashed[MODEL_FEATURES_MAX];
+    uint32_t hashed[MODEL_FEATURES_MAX];
 };
 
 extern const struct model *const model_shipped;

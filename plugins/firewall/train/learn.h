@@ -7,7 +7,7 @@
 #include "../model.h"
 
 struct row {
-    uint16_t *hashed;
+    uint32_t *hashed;
     uint32_t n;
     uint64_t marks;
     float weight;
