@@ -58,7 +58,7 @@ static inline const wf_value *fake_set(struct fake_heap *heap, const wf_value *b
                                        const char *path, const wf_value *value)
 {
     wf_str key;
-    int64_t index;
+    int64_t index = 0;
     int step = fake_step(&path, &key, &index);
     wf_json_type type = fake_type(base);
     if (step < 0 || (step == 0 && !value))

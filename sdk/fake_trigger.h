@@ -15,16 +15,21 @@
  *     fake_trigger_stop(f);                     (else fake_destroy does it)
  *
  * Life
- *   fake_trigger_start(f)         0; -1: it does not start, see fake_error() and
- * fake_trigger_fault() fake_trigger_stop(f) fake_trouble(f)               what trouble() says, or
- * NULL Events fake_room(f, n)               so many more are taken, then accept() takes fewer;
- * where it did so before, room() is called. Without it all are taken fake_events(f), fake_event(f,
- * i)    what was taken: json (checked to be an object), value, tag, flags fake_stored(f, n, ok)
- * tells stored() of the n oldest events that it was not told of; 0: all fake_event_ended(f, i,
- * json, error)  tells ended() of one that asked for it Requests of the trigger fake_asked(f),
- * fake_ask(f, i) how many, and one: a struct fake_request, without item fake_ask_answer(f, status,
- * body)    answers the oldest that waits; fake_ask_reply(f, &reply) with all that a reply may hold.
- * -1: none waits
+ *   fake_trigger_start(f)       0; -1: it does not start, see fake_error(), fake_trigger_fault()
+ *   fake_trigger_stop(f)
+ *   fake_trouble(f)             what trouble() says, or NULL
+ * Events
+ *   fake_place(f, place)        what place() says: the journal has all below (WF_INBOUND_PLACED)
+ *   fake_room(f, n)             so many more are taken, then accept() takes fewer; where it did so
+ *                               before, room() is called. Without it all are taken
+ *   fake_events(f)              how many were taken
+ *   fake_event(f, i)            one of them: json (an object), value, tag, flags, seen
+ *   fake_stored(f, n, ok)       tells stored() of the n oldest it was not told of; 0: of all
+ *   fake_event_ended(f, i, json, error)   tells ended() of one that asked for it
+ * Requests of the trigger
+ *   fake_asked(f), fake_ask(f, i)         how many, and one: a struct fake_request
+ *   fake_ask_answer(f, status, body)      answers the oldest that waits; -1: none does
+ *   fake_ask_reply(f, &reply)             the same, with all that a reply may hold
  */
 #ifndef WF_FAKE_TRIGGER_H
 #define WF_FAKE_TRIGGER_H
@@ -38,6 +43,7 @@ struct fake_event {
     const wf_value *value;
     uint64_t tag;
     uint32_t flags;
+    int seen;    /* its place was taken already: the engine does not run it */
     int told;    /* stored() was called for it: 1 with ok, -1 without */
     int has_end; /* ended() was */
 };
@@ -53,6 +59,7 @@ struct wf_source {
     struct fake *fake;
     int runs, had_no_room, has_limit;
     size_t room;
+    uint64_t place;
     wf_fault fault;
     struct fake_array events, asks;
 };
@@ -90,7 +97,14 @@ static inline void fake_take_event(struct wf_source *s, const wf_inbound *in)
         fake_wrong_use(f, "event %zu is no JSON: %s", s->events.n - 1, why);
     else if (fake_type(e->value) != WF_JSON_OBJECT)
         fake_wrong_use(f, "event %zu is no JSON object: %s", s->events.n - 1, copy.ptr);
-    if (in->flags & ~(uint32_t)WF_INBOUND_ENDED || in->reserved)
+    if (in->flags & WF_INBOUND_PLACED && !(f->node->trigger->flags & WF_TRIGGER_SINGLE))
+        fake_wrong_use(f, "event %zu names its place, and the trigger is not WF_TRIGGER_SINGLE",
+                       s->events.n - 1);
+    if (in->flags & WF_INBOUND_PLACED && in->tag >= s->place)
+        s->place = in->tag + 1;
+    else if (in->flags & WF_INBOUND_PLACED)
+        e->seen = 1;
+    if (in->flags & ~(uint32_t)(WF_INBOUND_ENDED | WF_INBOUND_PLACED) || in->reserved)
         fake_wrong_use(f, "event %zu: unknown flags, or reserved is not 0", s->events.n - 1);
     if (in->flags & WF_INBOUND_ENDED && !in->tag)
         fake_wrong_use(f, "event %zu wants ended() and has no tag", s->events.n - 1);
@@ -139,9 +153,12 @@ static inline int fake_source_request(struct wf_source *s, const wf_request *r, 
     return 0;
 }
 
+static inline uint64_t fake_source_place(struct wf_source *s) { return s->place; }
+
 static inline void fake_trigger(struct fake *f)
 {
-    static const wf_triggers service = { sizeof service, fake_accept, fake_source_request };
+    static const wf_triggers service = { sizeof service, fake_accept, fake_source_request,
+                                         fake_source_place };
     struct wf_source *s = fake_alloc(&f->heap, sizeof *s);
     fake_trigger_calls(f);
     s->fake = f;
@@ -214,6 +231,8 @@ static inline void fake_room(struct fake *f, size_t n)
     if (t->room)
         t->room(&f->host, f->state);
 }
+
+static inline void fake_place(struct fake *f, uint64_t place) { fake_source_of(f)->place = place; }
 
 static inline void fake_stored(struct fake *f, size_t n, int ok)
 {

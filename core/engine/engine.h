@@ -130,6 +130,7 @@ const wf_host *engine_host_table(const struct engine *en);
 struct source_head {
     size_t (*accept)(wf_source *source, const wf_inbound *events, size_t n);
     int (*request)(wf_source *source, const wf_request *request, wf_source_fn *fn, void *arg);
+    uint64_t (*place)(wf_source *source);
 };
 /* A request that is no item's: fn(host table, arg, reply) is called with engine_reply, unless it is
  * canceled. {0, 0}: requests are not offered. */
@@ -160,6 +161,9 @@ void engine_lane_resend(struct engine *en, struct lane *lane, const struct store
 /* Events below `position` may have been run by an earlier owner of the lane, without a trace in the
  * store: plugins ask (maybe_begun). */
 void engine_lane_taken(struct lane *lane, uint64_t position);
+/* Whether the journal says how far an earlier owner may have run the lane: an upper bound for the
+ * above is not needed then. */
+bool engine_lane_keeps_begun(const struct lane *lane);
 void *lane_user(const struct lane *lane);
 struct exec_id lane_id(const struct lane *lane); /* source, partition; position: the next to take */
 enum durability lane_durability(const struct lane *lane);

@@ -165,10 +165,15 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     lane_lose(lane);
 }
 
+bool engine_lane_keeps_begun(const struct lane *lane)
+{
+    return lane->durability == DURABILITY_EXACTLY_ONCE && lane->ep->has_once;
+}
+
 void engine_lane_taken(struct lane *lane, uint64_t position)
 {
-    bool is_kept = lane->durability == DURABILITY_EXACTLY_ONCE && lane->ep->has_once;
-    lane->taken = is_kept && position > lane->begun_at ? lane->begun_at : position;
+    lane->taken =
+        engine_lane_keeps_begun(lane) && position > lane->begun_at ? lane->begun_at : position;
 }
 
 void *lane_user(const struct lane *lane) { return lane->user; }

@@ -110,8 +110,13 @@ static int trigger_request(wf_source *source, const wf_request *request, wf_sour
     return ((struct source_head *)(void *)source)->request(source, request, fn, arg);
 }
 
+static uint64_t trigger_place(wf_source *source)
+{
+    return ((struct source_head *)(void *)source)->place(source);
+}
+
 static const wf_triggers trigger_service = { sizeof trigger_service, trigger_accept,
-                                             trigger_request };
+                                             trigger_request, trigger_place };
 
 void *engine_inst_ctx(wf_inst *inst) { return inst->ep->en->io.ctx; }
 

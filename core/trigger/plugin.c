@@ -106,7 +106,7 @@ static struct trigger *start_kind(const struct trigger_kind *kind, struct trigge
         return NULL;
     }
     struct wf_source *s = xcalloc(1, sizeof *s);
-    s->to = (struct source_head){ plugin_accept, plugin_request };
+    s->to = (struct source_head){ plugin_accept, plugin_request, plugin_place };
     list_init(&s->requests);
     s->trigger = (struct trigger){
         .self = &s->trigger, .kind = kind, .host = host, .ep = ep, .node = node, .source = source

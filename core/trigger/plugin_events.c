@@ -24,6 +24,7 @@ enum {
     ROOM_US = 20000, /* looks again whether there is room */
     WAITERS = 64,
 };
+enum { ENTRY_SEEN = 1u << 30 }; /* in flags: the journal had its place already */
 
 struct slab {
     size_t refs;
@@ -125,7 +126,12 @@ size_t plugin_accept(struct wf_source *s, const wf_inbound *events, size_t n)
         if (in->json.len)
             memcpy(text->text, in->json.ptr, in->json.len);
         text->text[in->json.len] = 0;
-        *at(s, s->tail++) = (struct entry){ text, in->tag, (uint32_t)in->json.len, in->flags };
+        *at(s, s->tail++) = (struct entry){ .text = text,
+                                            .tag = in->tag,
+                                            .len = (uint32_t)in->json.len,
+                                            .flags = in->flags & ~(uint32_t)ENTRY_SEEN };
+        if (in->flags & WF_INBOUND_PLACED && in->tag >= s->place)
+            s->place = in->tag + 1;
         s->waiting_bytes += in->json.len;
     }
     s->wants_room |= taken < n;
@@ -185,36 +191,42 @@ static bool wants_end(const struct wf_source *s, const struct entry *e)
     return e->tag && (e->flags & WF_INBOUND_ENDED) && s->calls->ended;
 }
 
-static void hand_over_some(struct wf_source *s, size_t n)
+/* False: it was seen; nothing of it goes to the engine. */
+static bool to_inbound(struct wf_source *s, struct entry *e, struct inbound *in)
 {
-    struct inbound in[HAND_OVER];
-    for (size_t i = 0; i < n; i++) {
-        struct entry *e = at(s, s->given + i);
-        in[i] = (struct inbound){ .lane = s->lane,
-                                  .position = s->base + s->given + i,
-                                  .event = e,
-                                  .raw = { e->text->text, e->len },
-                                  .reply = wants_end(s, e) ? waiter_take(s, e->tag) : NULL,
-                                  .answer_data = ANSWER_ITEM,
-                                  .build = build,
-                                  .release = text_release,
-                                  .keep = e->text };
-        s->waiting_bytes -= e->len;
+    bool placed = e->flags & WF_INBOUND_PLACED && s->is_single;
+    s->waiting_bytes -= e->len;
+    if (placed && e->tag < s->next) {
+        e->flags |= ENTRY_SEEN;
+        text_release(e->text);
+        soon(s);
+        return false;
     }
-    s->given += n;
-    engine_accept(s->trigger.host->engine, in, n);
+    if (!placed && s->next < s->own)
+        s->next = s->own;
+    e->position = placed ? e->tag : s->next;
+    s->next = e->position + 1;
+    *in = (struct inbound){ .lane = s->lane,
+                            .position = e->position,
+                            .event = e,
+                            .raw = { e->text->text, e->len },
+                            .reply = wants_end(s, e) ? waiter_take(s, e->tag) : NULL,
+                            .answer_data = ANSWER_ITEM,
+                            .build = build,
+                            .release = text_release,
+                            .keep = e->text };
+    return true;
 }
 
 static size_t hand_over(struct wf_source *s, size_t room)
 {
     size_t done = 0;
     while (s->lane && s->given != s->tail && done < room) {
-        size_t n = s->tail - s->given;
-        if (n > HAND_OVER)
-            n = HAND_OVER;
-        if (n > room - done)
-            n = room - done;
-        hand_over_some(s, n);
+        struct inbound in[HAND_OVER];
+        size_t n = 0;
+        for (; s->given != s->tail && n < HAND_OVER && n < room - done; s->given++)
+            n += to_inbound(s, at(s, s->given), &in[n]);
+        engine_accept(s->trigger.host->engine, in, n);
         done += n;
     }
     return done;
@@ -243,20 +255,26 @@ void plugin_acknowledge(struct trigger *t, struct lane *lane, uint64_t position)
 {
     struct wf_source *s = source_of(t);
     (void)lane;
-    if (position <= s->base + s->acked)
+    if (position <= s->acked)
         return;
-    s->acked = position - s->base;
+    s->acked = position;
     soon(s);
 }
 
-static void tell_stored(struct wf_source *s, uint64_t until, int ok)
+/* Those at the head that are durable; `all`: whatever they are. */
+static void tell_stored(struct wf_source *s, bool all, int ok)
 {
     uint64_t tags[TAGS];
-    while (s->head != until) {
+    for (bool more = true; more;) {
         size_t n = 0;
-        for (; n < TAGS && s->head != until; s->head++) {
-            tags[n] = at(s, s->head)->tag;
-            n += tags[n] != 0;
+        for (more = false; s->head != s->given; s->head++) {
+            const struct entry *e = at(s, s->head);
+            if (!all && !(e->flags & ENTRY_SEEN) && e->position >= s->acked)
+                break;
+            if ((more = n == TAGS))
+                break;
+            tags[n] = e->tag;
+            n += e->tag != 0;
         }
         if (n && s->calls->stored)
             s->calls->stored(s->host, s->state, tags, n, ok);
@@ -309,14 +327,13 @@ static void drop_rest(struct wf_source *s)
     for (; s->given != s->tail; s->given++)
         text_release(at(s, s->given)->text);
     s->waiting_bytes = 0;
-    tell_stored(s, s->tail, 0);
-    s->acked = s->tail;
+    tell_stored(s, true, 0);
 }
 
 void plugin_events_flush(struct wf_source *s)
 {
     hand_over(s, engine_room(s->trigger.host->engine));
-    tell_stored(s, s->acked, 1);
+    tell_stored(s, false, 1);
     tell_ended(s);
     if (!s->lane)
         drop_rest(s);
@@ -325,7 +342,7 @@ void plugin_events_flush(struct wf_source *s)
 static void on_soon(void *arg)
 {
     struct wf_source *s = arg;
-    tell_stored(s, s->acked, 1);
+    tell_stored(s, false, 1);
     tell_ended(s);
     if (!s->lane) {
         drop_rest(s);
@@ -344,15 +361,23 @@ static void on_soon(void *arg)
 }
 
 /* Positions are the names of executions, and of what these do outside. An earlier owner may have
- * used more of them than the store knows, so each owner has numbers of its own. */
+ * used more of them than the store knows, so each owner has numbers of its own; unless the source
+ * itself places its events. */
 void plugin_events_opened(struct wf_source *s)
 {
     enum { EVENTS_OF_AN_OWNER_BITS = 40 };
     uint64_t next = lane_id(s->lane).position;
     uint64_t own = s->epoch ? (s->epoch - 1) << EVENTS_OF_AN_OWNER_BITS : (uint64_t)clock_wall_us();
-    s->base = (next > own ? next : own) - s->given;
-    s->acked = s->head;
+    bool has_places = s->is_single && lane_durability(s->lane) >= DURABILITY_EXACTLY_ONCE;
+    s->acked = next;
+    s->place = has_places ? next : 0;
+    s->next = next;
+    s->own = own;
+    if (s->is_single && s->epoch > 1 && engine_lane_keeps_begun(s->lane))
+        engine_lane_taken(s->lane, UINT64_MAX);
 }
+
+uint64_t plugin_place(struct wf_source *s) { return s->place; }
 
 void plugin_events_init(struct wf_source *s)
 {

@@ -19,6 +19,7 @@ struct event_text;
 struct entry {
     struct event_text *text; /* until it is the engine's */
     uint64_t tag;
+    uint64_t position; /* in the lane, once it is the engine's */
     uint32_t len, flags;
 };
 
@@ -59,8 +60,10 @@ struct wf_source {
     struct entry *entries; /* a ring; counters grow for ever, an entry stands at counter & mask */
     uint64_t mask;         /* size - 1; 0: none yet */
     uint64_t head, given, tail; /* oldest not acknowledged; next for the engine; next to come */
-    uint64_t acked;             /* up to here acknowledged by the engine */
-    uint64_t base;              /* position in the lane = base + counter */
+    uint64_t acked;             /* positions below it are acknowledged by the engine */
+    uint64_t next;              /* the least position of the next event */
+    uint64_t own;               /* and of one that names no place */
+    uint64_t place;             /* the first place that was not taken */
     size_t waiting_bytes;       /* of given .. tail */
     bool wants_room;
     struct timer soon; /* calls back, outside of the engine's calls */
@@ -92,6 +95,7 @@ void plugin_lane_lost(struct trigger *t, struct lane *lane);
 void plugin_events_init(struct wf_source *s);
 void plugin_events_free(struct wf_source *s);
 size_t plugin_accept(struct wf_source *s, const wf_inbound *events, size_t n);
+uint64_t plugin_place(struct wf_source *s);
 size_t plugin_take(struct trigger *t, size_t room);
 void plugin_acknowledge(struct trigger *t, struct lane *lane, uint64_t position);
 /* The lane is open: what waits goes there. */

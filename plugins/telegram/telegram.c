@@ -6,6 +6,7 @@
  * Thread: the worker's. Nothing blocks.
  */
 #include "telegram_int.h"
+#include "poll.h"
 
 /* --- parameters ------------------------------------------------------------------------------- */
 
@@ -209,6 +210,8 @@ static const char docs[] =
     "```\n";
 
 static const char *const ports[] = { "accepted", "rejected", "unknown", NULL };
+static const char *const trigger_ports[] = { "main", NULL };
+static const char *const trigger_aliases[] = { "n8n-nodes-base.telegramTrigger", NULL };
 static const char *const aliases[] = { "n8n-nodes-base.telegram", NULL };
 static const wf_node nodes[] = {
     { .type = "catalyst.telegram",
@@ -225,6 +228,21 @@ static const wf_node nodes[] = {
       .group = "channel",
       .docs = docs,
       .aliases = aliases },
+    { .type = "catalyst.telegramTrigger",
+      .help = "Start with what people send to a Telegram bot",
+      .ports = trigger_ports,
+      .params = poll_params,
+      .config_size = sizeof(struct poll_config),
+      .process = poll_pass,
+      .open = poll_open,
+      .close = poll_close,
+      .metrics = poll_metrics,
+      .flags = WF_NODE_TRIGGER,
+      .check = poll_check,
+      .group = "trigger",
+      .docs = poll_docs,
+      .aliases = trigger_aliases,
+      .trigger = &poll_trigger },
 };
 
 WF_PLUGIN_CREDS("telegram", "1.0.0", nodes, creds);

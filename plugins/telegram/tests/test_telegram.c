@@ -6,7 +6,9 @@
 #include "../call.c"
 #include "../form.c"
 #include "../pace.c"
+#include "../poll.c"
 #include "../reply.c"
+#include "../scan.c"
 #include "fake_cases.h"
 #include <stdio.h>
 

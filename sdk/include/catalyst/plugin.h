@@ -248,7 +248,13 @@ typedef struct {
     uint32_t flags;    /* WF_INBOUND_* */
     uint32_t reserved; /* 0 */
 } wf_inbound;
-enum { WF_INBOUND_ENDED = 1 /* ended() is wanted for this event */ };
+enum {
+    WF_INBOUND_ENDED = 1, /* ended() is wanted for this event */
+    /* With WF_TRIGGER_SINGLE, for all events of a source: `tag` is the event's place there, and places ascend. One
+     * that is below place() has run or runs already: it is not run again, and stored() comes for it as for others.
+     * So what the source gives again after a crash is run once, with the same key() where it is repeated. */
+    WF_INBOUND_PLACED = 2
+};
 
 /* What a trigger node does beside process(), which only hands the items on. open() makes its state, as for
  * every node, and close() frees it; in between it is started and stopped, perhaps more than once. All [w]. */
@@ -476,6 +482,9 @@ typedef struct {
     /* [w] An HTTP request, for sources that are polled: fn is called later, once; not any more after stop(). Copies
      * the request; `upload` and WF_REQ_DOWNLOAD are for items only. -1: it cannot be made. */
     int (*request)(wf_source *, const wf_request *, wf_source_fn *fn, void *arg);
+    /* [w] The first place (WF_INBOUND_PLACED) that was not taken yet; with durability none and at_least_once, which
+     * keep none, 0 at first. */
+    uint64_t (*place)(wf_source *);
 } wf_triggers;
 
 /* service "sql/1", since 1.1: statements in the engine's own store, apart from any turn: what they do is
