@@ -227,11 +227,24 @@ static enum sink_action take_message(struct sink *s, struct conn *c, const struc
     return action;
 }
 
+/* All destinations; the last one's fate is that of the PDU. */
+static enum sink_action take_all(struct sink *s, struct conn *c, const struct smpp_pdu *pdu,
+                                 uint64_t id, uint32_t *status)
+{
+    struct smpp_dest dest;
+    enum sink_action action = ACTION_DELIVERED;
+    if (s->o.drop_after && c->submits >= s->o.drop_after)
+        return ACTION_DROP;
+    if (pdu->command != SMPP_SUBMIT_MULTI)
+        return take_message(s, c, pdu, &pdu->sm.to, id, status);
+    for (uint32_t at = 0; action != ACTION_DROP && smpp_dest_next(&pdu->sm.dests, &at, &dest);)
+        action = take_message(s, c, pdu, &dest.address, id, status);
+    return action;
+}
+
 static void answer_message(struct sink *s, struct conn *c, const struct smpp_pdu *pdu)
 {
-    uint32_t status = SMPP_OK, command = pdu->command | SMPP_RESP;
-    enum sink_action action = ACTION_DELIVERED;
-    struct smpp_dest dest;
+    uint32_t status = SMPP_OK;
     s->n.submits++;
     c->submits++;
     if (!c->can_send || is_throttled(s)) {
@@ -239,14 +252,8 @@ static void answer_message(struct sink *s, struct conn *c, const struct smpp_pdu
         respond(s, c, pdu, c->can_send ? SMPP_RTHROTTLED : SMPP_RINVBNDSTS, 0);
         return;
     }
-    if (s->o.drop_after && c->submits >= s->o.drop_after)
-        action = ACTION_DROP;
     uint64_t id = s->next_id++;
-    if (action != ACTION_DROP && pdu->command != SMPP_SUBMIT_MULTI)
-        action = take_message(s, c, pdu, &pdu->sm.to, id, &status);
-    for (uint32_t at = 0; pdu->command == SMPP_SUBMIT_MULTI && action != ACTION_DROP &&
-                          smpp_dest_next(&pdu->sm.dests, &at, &dest);)
-        action = take_message(s, c, pdu, &dest.address, id, &status);
+    enum sink_action action = take_all(s, c, pdu, id, &status);
     if (action == ACTION_DROP) {
         s->n.dropped++;
         c->broken = 1;
@@ -257,10 +264,7 @@ static void answer_message(struct sink *s, struct conn *c, const struct smpp_pdu
         s->n.lost++;
     } else {
         s->n.accepted++;
-        if (s->o.delay_ms || s->o.jitter_ms)
-            respond(s, c, pdu, SMPP_OK, id);
-        else
-            sink_respond(s, c, command, SMPP_OK, pdu->sequence, id);
+        respond(s, c, pdu, SMPP_OK, id);
     }
 }
 

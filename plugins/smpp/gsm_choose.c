@@ -173,11 +173,12 @@ static void search_national(struct search *s)
 {
     uint32_t pairs[GSM_LANGUAGES];
     find_pairs(s, pairs);
-    for (uint8_t l = 0; l < GSM_LANGUAGES; l++)
-        for (uint8_t single = 0; single < GSM_LANGUAGES; single++)
+    for (unsigned l = 0; l < GSM_LANGUAGES; l++)
+        for (unsigned single = 0; single < GSM_LANGUAGES; single++)
             if ((l || single) && (pairs[l] >> single & 1))
-                count_pair(s, &(struct gsm_coding){
-                                  .alphabet = GSM_SEPTETS, .single = single, .locking = l });
+                count_pair(s, &(struct gsm_coding){ .alphabet = GSM_SEPTETS,
+                                                    .single = (uint8_t)single,
+                                                    .locking = (uint8_t)l });
 }
 
 /* Nothing is better than one part of the base alphabet, and that is what most messages are. */

@@ -35,26 +35,27 @@ static int put(struct writer *w, uint32_t cp)
     return 0;
 }
 
+/* What follows ESC. */
+static uint32_t escaped(uint8_t septet, const uint16_t *locking, const uint16_t *single)
+{
+    if (septet == GSM_ESC)
+        return ' ';
+    if (septet >= 0x80)
+        return REPLACEMENT;
+    return single[septet] ? single[septet] : locking[septet];
+}
+
 static void decode_septets(const uint8_t *septets, size_t len, const struct gsm_coding *coding,
                            struct writer *w)
 {
-    unsigned l =
-        coding->locking < GSM_LANGUAGES && coding->locking != GSM_SPANISH ? coding->locking : 0;
-    unsigned s = coding->single < GSM_LANGUAGES ? coding->single : 0;
-    const uint16_t *locking = gsm_locking[l], *single = gsm_single[s];
+    const uint16_t *locking = gsm_locking[gsm_locking_of(coding)];
+    const uint16_t *single = gsm_single[gsm_single_of(coding)];
     for (size_t i = 0; i < len; i++) {
         uint8_t septet = septets[i];
-        uint32_t cp;
+        uint32_t cp = septet < 0x80 ? locking[septet] : REPLACEMENT;
         if (septet == GSM_ESC) {
-            septet = i + 1 < len ? septets[++i] : (uint8_t)GSM_ESC;
-            if (septet == GSM_ESC)
-                cp = ' ';
-            else if (septet >= 0x80)
-                cp = REPLACEMENT;
-            else
-                cp = single[septet] ? single[septet] : locking[septet];
-        } else {
-            cp = septet < 0x80 ? locking[septet] : REPLACEMENT;
+            cp = escaped(i + 1 < len ? septets[i + 1] : (uint8_t)GSM_ESC, locking, single);
+            i++;
         }
         if (put(w, cp ? cp : REPLACEMENT) != 0)
             return;

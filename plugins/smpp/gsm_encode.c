@@ -159,12 +159,8 @@ static ssize_t encode_national(const char *text, size_t len, const struct gsm_co
                                struct writer *w, const char **p)
 {
     struct back back = { .cp = { 0 } };
-    unsigned locking = coding->locking < GSM_LANGUAGES ? coding->locking : 0;
-    unsigned single = coding->single < GSM_LANGUAGES ? coding->single : 0;
-    if (locking == GSM_SPANISH)
-        locking = GSM_LANGUAGE_BASE;
-    back_add(&back, gsm_locking[locking], 0);
-    back_add(&back, gsm_single[single], GSM_SHIFTED);
+    back_add(&back, gsm_locking[gsm_locking_of(coding)], 0);
+    back_add(&back, gsm_single[gsm_single_of(coding)], GSM_SHIFTED);
     return encode_septets(text, len, &back, w, p);
 }
 

@@ -13,6 +13,17 @@ enum { GSM_ESC = 0x1b, GSM_NONE = 0xff, GSM_SHIFTED = 0x80 };
 extern const uint16_t gsm_locking[GSM_LANGUAGES][128];
 extern const uint16_t gsm_single[GSM_LANGUAGES][128];
 
+/* The tables of a coding; what is none of them is the base. */
+static inline unsigned gsm_locking_of(const struct gsm_coding *coding)
+{
+    return coding->locking < GSM_LANGUAGES && coding->locking != GSM_SPANISH ? coding->locking : 0;
+}
+
+static inline unsigned gsm_single_of(const struct gsm_coding *coding)
+{
+    return coding->single < GSM_LANGUAGES ? coding->single : 0;
+}
+
 /* Which tables have a character: bits of enum gsm_language. */
 struct gsm_where {
     uint16_t cp, locking, single;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * gsm_locking.c - the main tables: GSM 03.38 and the locking shift tables of 3GPP TS 23.038, annex A.3.
+ * gsm_locking.c - the main tables: GSM 03.38 and the locking shift tables of 3GPP TS 23.038,
+ * annex A.3.
  *
  * Facts of the standard, put side by side from three public readings of it. Where the standard has
- * plain slips they are mended as phones have done it: Kannada 0x24 is U+0CA1 (it says 0CAA, which is
- * at 0x3d too). Row by row eight septets, as code points; 0: nothing there. Spanish has none.
+ * plain slips they are mended as phones have done it: Kannada 0x24 is U+0CA1 (it says 0CAA, which
+ * is at 0x3d too). Row by row eight septets, as code points; 0: nothing there. Spanish has none.
  *
  * Thread: any. Constants only.
  */

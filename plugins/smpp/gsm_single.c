@@ -2,8 +2,8 @@
  * gsm_single.c - what follows ESC: the extension table of GSM 03.38 and the single shift tables of
  * 3GPP TS 23.038, annex A.2.
  *
- * Facts of the standard, as in gsm_locking.c; its slips are mended (Tamil 0x24 is U+0BEE, Oriya 0x20
- * U+0B6A, Telugu 0x1c U+0C66). Rows that are empty in all are left out; 0: nothing there.
+ * Facts of the standard, as in gsm_locking.c; its slips are mended (Tamil 0x24 is U+0BEE, Oriya
+ * 0x20 U+0B6A, Telugu 0x1c U+0C66). Rows that are empty in all are left out; 0: nothing there.
  *
  * Thread: any. Constants only.
  */

@@ -10,6 +10,7 @@
  */
 #include "gsm_int.h"
 #include <catalyst/text.h>
+#include <string.h>
 
 struct stand_in {
     uint16_t cp;
@@ -101,7 +102,8 @@ size_t gsm_transliterate(const char *text, size_t len, char *to, size_t room, ui
         size_t bytes = put ? strlen(put) : wf_text_put(cp, utf8);
         if (room - n < bytes)
             break;
-        memcpy(to + n, put ? put : utf8, bytes);
+        for (size_t i = 0; i < bytes; i++)
+            to[n + i] = (put ? put : utf8)[i];
         n += bytes;
         count += put != NULL;
     }

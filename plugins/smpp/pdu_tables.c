@@ -21,9 +21,11 @@
     {                                                                                              \
         name, FIELD_OCTET, 1, status, AT(member), 0                                                \
     }
+/* NOLINTBEGIN(bugprone-macro-parentheses): `who` is joined with a string */
 #define ADDRESS(who, name, member, max, status)                                                    \
     OCTET(who "_ton", member.ton, status), OCTET(who "_npi", member.npi, status),                  \
         TEXT(name, member.addr, max, status)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define END                                                                                        \
     {                                                                                              \
         NULL, FIELD_END, 0, 0, 0, 0                                                                \

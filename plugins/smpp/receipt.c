@@ -47,8 +47,8 @@ static int64_t time_of(const char *p, size_t len, int utc_minutes)
     if (part[1] < 1 || part[1] > 12 || part[2] < 1 || part[2] > 31 || part[3] > 23 ||
         part[4] > 59 || part[5] > 60)
         return 0;
-    int64_t seconds = days_of(2000 + part[0], part[1], part[2]) * 86400 + part[3] * 3600 +
-                      part[4] * 60 + part[5] - utc_minutes * INT64_C(60);
+    int64_t seconds = days_of(2000 + part[0], part[1], part[2]) * 86400 + part[3] * INT64_C(3600) +
+                      part[4] * INT64_C(60) + part[5] - utc_minutes * INT64_C(60);
     return seconds * 1000000;
 }
 
@@ -105,10 +105,10 @@ static void set_state(struct receipt *r, const char *word, size_t len)
     char folded[16];
     size_t n = fold(word, len, folded);
     r->state_text = (struct smpp_str){ .ptr = word, .len = (uint32_t)len };
-    for (uint8_t i = 0; i < SMPP_STATES; i++) {
+    for (unsigned i = 0; i < SMPP_STATES; i++) {
         if (same(folded, n, state_words[i])) {
             r->has_state = 1;
-            r->state = i;
+            r->state = (uint8_t)i;
             return;
         }
     }
@@ -224,7 +224,7 @@ static int16_t count_of(const struct smpp_str *value)
             return -1;
         n = n * 10 + value->ptr[i] - '0';
     }
-    return value->len ? (int16_t)n : -1;
+    return (int16_t)(value->len ? n : -1);
 }
 
 static void take(struct receipt *r, enum name name, struct smpp_str value, int utc_minutes)

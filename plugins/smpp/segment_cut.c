@@ -61,7 +61,7 @@ static int divides(const uint8_t *coded, size_t start, size_t at, unsigned alpha
     size_t escapes = 0;
     while (at - escapes > start && coded[at - escapes - 1] == 0x1b)
         escapes++;
-    return escapes % 2;
+    return (int)(escapes % 2);
 }
 
 int segment_plan_make(const uint8_t *coded, size_t len, const struct gsm_coding *coding,

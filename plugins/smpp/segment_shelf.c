@@ -138,8 +138,14 @@ static struct waiting *find(const struct segment_shelf *shelf, const struct key 
 
 static void row_remove(struct row *row, struct waiting *w)
 {
-    *(w->before ? &w->before->after : &row->oldest) = w->after;
-    *(w->after ? &w->after->before : &row->newest) = w->before;
+    if (row->oldest == w)
+        row->oldest = w->after;
+    else
+        w->before->after = w->after;
+    if (row->newest == w)
+        row->newest = w->before;
+    else
+        w->after->before = w->before;
     w->before = w->after = NULL;
 }
 
@@ -184,14 +190,15 @@ static void free_octets(struct segment_shelf *shelf, struct waiting *w)
     w->bytes = record_bytes(w->first.total);
 }
 
-static void drop(struct segment_shelf *shelf, struct waiting *w)
+/* `row`: the one it stands in. */
+static void drop(struct segment_shelf *shelf, struct row *row, struct waiting *w)
 {
     struct waiting **at = &shelf->buckets[w->hash % BUCKETS];
     while (*at != w)
         at = &(*at)->next_in_bucket;
     *at = w->next_in_bucket;
-    row_remove(w->done ? &shelf->done : &shelf->waiting, w);
-    *(w->done ? &shelf->done_count : &shelf->messages) -= 1;
+    row_remove(row, w);
+    *(row == &shelf->done ? &shelf->done_count : &shelf->messages) -= 1;
     free_octets(shelf, w);
     shelf->bytes -= w->bytes;
     free(w);
@@ -202,9 +209,9 @@ void segment_shelf_destroy(struct segment_shelf *shelf)
     if (!shelf)
         return;
     while (shelf->waiting.oldest)
-        drop(shelf, shelf->waiting.oldest);
+        drop(shelf, &shelf->waiting, shelf->waiting.oldest);
     while (shelf->done.oldest)
-        drop(shelf, shelf->done.oldest);
+        drop(shelf, &shelf->done, shelf->done.oldest);
     free(shelf->octets);
     free(shelf);
 }
@@ -260,7 +267,7 @@ static int make_room(struct segment_shelf *shelf, int is_new, uint32_t bytes)
 {
     while (shelf->done.oldest && (shelf->done_count > shelf->limits.messages ||
                                   shelf->bytes + bytes > shelf->limits.bytes))
-        drop(shelf, shelf->done.oldest);
+        drop(shelf, &shelf->done, shelf->done.oldest);
     if (is_new && shelf->messages >= shelf->limits.messages)
         return -1;
     return shelf->bytes + bytes > shelf->limits.bytes ? -1 : 0;
@@ -302,7 +309,7 @@ enum segment_took segment_shelf_put(struct segment_shelf *shelf, const struct sm
             hand_out(shelf, w, whole);
             took = SEGMENT_CLASH;
         }
-        drop(shelf, w);
+        drop(shelf, w->done ? &shelf->done : &shelf->waiting, w);
         w = NULL;
     }
     uint32_t bytes = part->len + (w ? 0 : record_bytes(part->total));
@@ -310,7 +317,7 @@ enum segment_took segment_shelf_put(struct segment_shelf *shelf, const struct sm
         /* The oldest goes, be it this one's own; the caller comes again. */
         if (shelf->waiting.oldest) {
             hand_out(shelf, shelf->waiting.oldest, whole);
-            drop(shelf, shelf->waiting.oldest);
+            drop(shelf, &shelf->waiting, shelf->waiting.oldest);
         }
         return SEGMENT_FULL;
     }
@@ -327,15 +334,14 @@ enum segment_took segment_shelf_put(struct segment_shelf *shelf, const struct sm
 int segment_shelf_expired(struct segment_shelf *shelf, int64_t now_ms, struct segment_whole *whole)
 {
     int64_t timeout_ms = shelf->limits.timeout_ms;
-    struct waiting *w;
     whole->have = 0;
-    while ((w = shelf->done.oldest) && now_ms - timeout_ms >= w->last_ms)
-        drop(shelf, w);
-    w = shelf->waiting.oldest;
+    while (shelf->done.oldest && now_ms - timeout_ms >= shelf->done.oldest->last_ms)
+        drop(shelf, &shelf->done, shelf->done.oldest);
+    struct waiting *w = shelf->waiting.oldest;
     if (!w || now_ms - timeout_ms < w->last_ms)
         return 0;
     hand_out(shelf, w, whole);
-    drop(shelf, w);
+    drop(shelf, &shelf->waiting, w);
     return 1;
 }
 

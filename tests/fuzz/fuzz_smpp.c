@@ -49,7 +49,7 @@ static void look_at_all(const struct smpp_pdu *pdu)
     struct receipt receipt;
     struct segment_part part;
     struct smpp_error err;
-    size_t n = smpp_pdu_print(pdu, pdu->sequence % 2, line, sizeof line);
+    size_t n = smpp_pdu_print(pdu, (int)(pdu->sequence % 2), line, sizeof line);
     must(n < sizeof line && line[n] == 0 && strlen(line) == n && !strchr(line, '\n'));
     smpp_tlv_check(&pdu->tlvs, &err);
     if (pdu->command != SMPP_SUBMIT_SM && pdu->command != SMPP_DELIVER_SM &&

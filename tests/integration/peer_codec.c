@@ -111,31 +111,39 @@ static void some_dests(struct smpp_pdu *pdu, int is_unsuccess)
     pool_used += out.used;
 }
 
+static uint8_t some_octet(const char *name)
+{
+    if (strstr(name, "_ton") || strstr(name, "_npi"))
+        return 1;
+    if (!strcmp(name, "interface_version"))
+        return SMPP_VERSION_34;
+    if (!strcmp(name, "esm_class"))
+        return 0;
+    if (!strcmp(name, "data_coding"))
+        return 4;
+    return (uint8_t)chance(!strncmp(name, "replace", 7) ? 2 : 3);
+}
+
+static struct smpp_str some_value(const struct field *f)
+{
+    if (strstr(f->name, "time") || strstr(f->name, "period") || strstr(f->name, "date"))
+        return chance(2) ? (struct smpp_str){ 0 } : (struct smpp_str){ "261122203000000+", 16 };
+    if (f->kind == FIELD_MESSAGE)
+        return some_text(254, LETTERS " .,!?\r\n\t\x80\xff");
+    /* names and passwords as long as 3.4 allows, for others are strict */
+    uint32_t most = f->kind == FIELD_SECRET ? 8 : !strcmp(f->name, "system_id") ? 15 : f->max - 1u;
+    return some_text(most, LETTERS);
+}
+
 static void some_field(struct smpp_pdu *pdu, const struct field *f)
 {
     char *at = (char *)pdu + f->at;
-    int is_time = strstr(f->name, "time") || strstr(f->name, "period") || strstr(f->name, "date");
-    uint32_t most = f->max - 1u;
-    if (!strcmp(f->name, "system_id")) /* what 3.4 allows, for others are strict */
-        most = 15;
-    if (!strcmp(f->name, "password"))
-        most = 8;
     if (f->kind == FIELD_OCTET)
-        *(uint8_t *)at = strstr(f->name, "_ton") || strstr(f->name, "_npi") ? 1
-                         : !strcmp(f->name, "interface_version")            ? SMPP_VERSION_34
-                         : !strcmp(f->name, "esm_class")                    ? 0
-                         : !strcmp(f->name, "data_coding")
-                             ? 4
-                             : (uint8_t)chance(!strncmp(f->name, "replace", 7) ? 2 : 3);
+        *(uint8_t *)at = some_octet(f->name);
     else if (f->kind == FIELD_DESTS || f->kind == FIELD_UNSUCCESS)
         some_dests(pdu, f->kind == FIELD_UNSUCCESS);
-    else if (f->kind == FIELD_MESSAGE)
-        *(struct smpp_str *)(void *)at = some_text(254, LETTERS " .,!?\r\n\t\x80\xff");
-    else if (is_time)
-        *(struct smpp_str *)(void *)at =
-            chance(2) ? (struct smpp_str){ 0 } : (struct smpp_str){ "261122203000000+", 16 };
     else
-        *(struct smpp_str *)(void *)at = some_text(most, LETTERS);
+        *(struct smpp_str *)(void *)at = some_value(f);
 }
 
 static void some_tlvs(struct smpp_pdu *pdu)

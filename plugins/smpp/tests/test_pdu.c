@@ -96,8 +96,8 @@ static void submit_sm_both_ways(void **state)
     assert_true(smpp_tlv_number(&back.tlvs, SMPP_TAG_USER_MESSAGE_REFERENCE, &value));
     assert_int_equal(value, 0x1234);
     pdu.command = SMPP_DELIVER_SM;
-    char deliver[sizeof submit_hex];
-    memcpy(deliver, submit_hex, sizeof deliver);
+    char deliver[sizeof submit_hex + 1];
+    snprintf(deliver, sizeof deliver, "%s", submit_hex);
     deliver[16] = '5';
     golden(&pdu, deliver);
 }
@@ -135,6 +135,11 @@ static void every_other_command(void **state)
            "00000010 00000015 00000000 00000003");
     golden(&(struct smpp_pdu){ .command = (uint32_t)SMPP_GENERIC_NACK, .status = 3, .sequence = 3 },
            "00000010 80000000 00000003 00000003");
+}
+
+static void the_rarer_commands(void **state)
+{
+    (void)state;
     golden(&(struct smpp_pdu){ .command = SMPP_QUERY_SM,
                                .sequence = 4,
                                .query = { .message_id = S("77"),
@@ -275,9 +280,9 @@ static void frames_of_a_stream(void **state)
     bytes[3] = 15;
     assert_int_equal(smpp_frame(bytes, 64, &err), -1);
     assert_int_equal(err.status, SMPP_RINVCMDLEN);
-    memcpy(bytes, "\0\1\0\1", 4);
+    pdu_put_u32(bytes, 65537);
     assert_int_equal(smpp_frame(bytes, 64, &err), -1);
-    memcpy(bytes, "\0\1\0\0", 4); /* 64 KiB is the most */
+    pdu_put_u32(bytes, 65536); /* the most */
     assert_int_equal(smpp_frame(bytes, 64, &err), 0);
 }
 
@@ -543,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submit_sm_both_ways),
         cmocka_unit_test(every_other_command),
+        cmocka_unit_test(the_rarer_commands),
         cmocka_unit_test(submit_multi_and_its_failures),
         cmocka_unit_test(submit_multi_has_a_limit),
         cmocka_unit_test(frames_of_a_stream),

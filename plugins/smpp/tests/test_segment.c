@@ -87,32 +87,34 @@ static unsigned there_and_back(const char *text, struct gsm_coding coding, enum 
     return plan.parts;
 }
 
+/* A text that grows by one character a time, in and out at every length from `from` on. */
+static void growing(struct gsm_coding coding, enum segment_way way, int packed, const char *usual,
+                    const char *odd, unsigned most)
+{
+    char text[4000] = "";
+    size_t len = 0;
+    for (unsigned n = 0; n < most; n++) {
+        const char *next = n % 7 == 3 ? odd : usual;
+        if (n < 3 || n > 60)
+            there_and_back(text, coding, way, packed);
+        memcpy(text + len, next, strlen(next) + 1);
+        len += strlen(next);
+    }
+}
+
 static void every_way_and_alphabet(void **state)
 {
     (void)state;
-    char text[4000];
     const struct gsm_coding base = { .alphabet = GSM_SEPTETS }, ucs2 = { .alphabet = GSM_UCS2 };
     const struct gsm_coding hindi = { GSM_SEPTETS, GSM_HINDI, GSM_HINDI };
     const enum segment_way ways[] = { SEGMENT_UDH8, SEGMENT_UDH16, SEGMENT_SAR, SEGMENT_PAYLOAD };
     for (unsigned w = 0; w < 4; w++) {
         for (int packed = 0; packed < 2; packed++) {
-            text[0] = 0;
-            for (unsigned n = 0; n < 400; n++) {
-                if (n < 3 || n > 140)
-                    there_and_back(text, base, ways[w], packed);
-                strcat(text, n % 7 == 3 ? "€" : n % 11 == 5 ? "@" : "x");
-            }
+            growing(base, ways[w], packed, "x", "€", 400);
+            growing(base, ways[w], packed, "x", "@", 330);
+            growing(hindi, ways[w], packed, "न", "A", 320);
         }
-        text[0] = 0;
-        for (unsigned n = 0; n < 220; n++) {
-            there_and_back(text, ucs2, ways[w], 0);
-            strcat(text, n % 5 == 2 ? "😀" : "я");
-        }
-        text[0] = 0;
-        for (unsigned n = 0; n < 320; n++) {
-            there_and_back(text, hindi, ways[w], n % 2);
-            strcat(text, n % 9 == 2 ? "A" : "न");
-        }
+        growing(ucs2, ways[w], 0, "я", "😀", 220);
     }
 }
 
@@ -121,7 +123,7 @@ static char *times(const char *text, unsigned n)
     static char all[200000];
     all[0] = 0;
     size_t len = strlen(text);
-    for (unsigned i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         memcpy(all + i * len, text, len + 1);
     return all;
 }
@@ -239,7 +241,7 @@ static enum segment_took put(struct segment_shelf *shelf, unsigned reference, un
                              struct segment_whole *whole)
 {
     struct segment_part part = piece(reference, number, total, text);
-    return segment_shelf_put(shelf, &alice, &bob, &part, number * 100, now_ms, whole);
+    return segment_shelf_put(shelf, &alice, &bob, &part, number * UINT64_C(100), now_ms, whole);
 }
 
 static void duplicates_and_disorder(void **state)
