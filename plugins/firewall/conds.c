@@ -256,6 +256,8 @@ static int text_holds(const struct rule *rule, const struct cond *c, const struc
     }
 }
 
+static int is_counting(enum cond_kind kind) { return kind >= COND_RATE && kind <= COND_SHARE; }
+
 static int cond_holds(struct node *d, const struct rule *rule, const struct cond *c, size_t i)
 {
     struct message *m = &d->messages[i];
@@ -281,10 +283,33 @@ static int cond_holds(struct node *d, const struct rule *rule, const struct cond
     case COND_REGISTRY:
         return registry_holds(d, c, m);
     default:
-        return c->kind >= COND_RATE && c->kind <= COND_SHARE
-                   ? rate_holds(d, rule, c, m)
-                   : text_holds(rule, c, m, &d->results[i]);
+        return is_counting(c->kind) ? rate_holds(d, rule, c, m)
+                                    : text_holds(rule, c, m, &d->results[i]);
     }
+}
+
+void conds_fetch(struct node *d, const struct rule *rule, size_t i)
+{
+    const struct message *m = &d->messages[i];
+    for (uint32_t k = 0; k < rule->n_conds; k++) {
+        const struct cond *c = &rule->conds[k];
+        if (c->kind == COND_CLASS && !(c->mask & m->class_mask))
+            return;
+        if (c->kind == COND_LIMIT)
+            slots_fetch(d->rates->windows, m->tenant_hash, rate_key(rule, c, m));
+    }
+}
+
+int conds_may_hold(struct node *d, const struct rule *rule, enum cond_kind kind, size_t i)
+{
+    int asks = 0;
+    for (uint32_t k = 0; k < rule->n_conds; k++) {
+        const struct cond *c = &rule->conds[k];
+        asks |= c->kind == kind;
+        if (!is_counting(c->kind) && c->kind < COND_NEAR && !cond_holds(d, rule, c, i))
+            return 0;
+    }
+    return asks;
 }
 
 int conds_hold(struct node *d, const struct rule *rule, size_t i)

@@ -22,8 +22,9 @@ enum { THROTTLE_RETRY, THROTTLE_BLOCK };
 /* Members a message is read from. */
 #define FIELDS(X)                                                                                  \
     X(TENANT, "tenant_id")                                                                         \
-    X(FROM, "from") X(TO, "to") X(TEXT, "text") X(CLASS, "class") X(ROUTE, "route_hint")           \
-        X(DIRECTION, "direction") X(ID, "id") X(PRICE, "price_micro") X(SIGNAL, "signal")
+    X(FROM, "from")                                                                                \
+    X(TO, "to") X(TEXT, "text") X(CLASS, "class") X(ROUTE, "route_hint") X(DIRECTION, "direction") \
+        X(ID, "id") X(PRICE, "price_micro") X(SIGNAL, "signal")
 enum field {
 #define X(name, text) FIELD_##name,
     FIELDS(X)
@@ -125,6 +126,11 @@ void message_read_all(struct node *d);
 void stages_run(struct node *d);
 /* Whether all conditions of the rule hold for message `i`; counts what they count. */
 int conds_hold(struct node *d, const struct rule *rule, size_t i);
+/* Whether the rule has a condition of this kind (COND_NEAR, COND_SCORE) and all others that count
+ * nothing hold: whether the answer matters at all. */
+int conds_may_hold(struct node *d, const struct rule *rule, enum cond_kind kind, size_t i);
+/* Has what its rates need fetched. */
+void conds_fetch(struct node *d, const struct rule *rule, size_t i);
 
 /* --- verdict.c -------------------------------------------------------------------------------- */
 

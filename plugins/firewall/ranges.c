@@ -54,11 +54,15 @@ size_t ranges_bytes(const struct ranges *r)
     return r->sets_of_part * BLOCK_PARTS * BLOCK_WAYS * sizeof *r->blocks;
 }
 
-static struct range *range_find(struct ranges *r, uint64_t tenant, uint64_t key, int claim)
+static struct range *range_set(const struct ranges *r, uint64_t tenant, uint64_t key)
 {
     size_t part = hash_mix(tenant) % BLOCK_PARTS;
-    struct range *set =
-        &r->blocks[(part * r->sets_of_part + (key >> 32 & (r->sets_of_part - 1))) * BLOCK_WAYS];
+    return &r->blocks[(part * r->sets_of_part + (key >> 32 & (r->sets_of_part - 1))) * BLOCK_WAYS];
+}
+
+static struct range *range_find(struct ranges *r, uint64_t tenant, uint64_t key, int claim)
+{
+    struct range *set = range_set(r, tenant, key);
     struct range *goes = set;
     for (int i = 0; i < BLOCK_WAYS; i++) {
         if (GET(set[i].key) == key)
@@ -79,6 +83,13 @@ static struct range *range_find(struct ranges *r, uint64_t tenant, uint64_t key,
 static uint64_t range_key(uint64_t tenant, uint64_t number)
 {
     return hash_pair(tenant, number / BLOCK) | 1;
+}
+
+void ranges_fetch(const struct ranges *r, uint64_t tenant, uint64_t number)
+{
+    const struct range *set = range_set(r, tenant, range_key(tenant, number));
+    for (int i = 0; i < BLOCK_WAYS; i++)
+        __builtin_prefetch(&set[i], 1);
 }
 
 static void roll(struct range *b, int64_t period)

@@ -25,6 +25,8 @@ struct slots *slots_create(size_t keys, int keeps_old);
 void slots_free(struct slots *s);
 size_t slots_bytes(const struct slots *s);
 
+/* Has the key's line fetched, ahead of a function that needs it. */
+void slots_fetch(const struct slots *s, uint64_t tenant, uint64_t key);
 /* GCRA: `cost` out of a bucket that refills `limit` per `window_ms` and holds `burst`. 0: taken;
  * else in how many ms it would be. What is refused takes nothing. */
 int64_t slots_gcra(struct slots *s, uint64_t tenant, uint64_t key, int64_t now_ms, int64_t limit,
@@ -60,6 +62,9 @@ struct ranges;
 struct ranges *ranges_create(size_t blocks);
 void ranges_free(struct ranges *r);
 size_t ranges_bytes(const struct ranges *r);
+
+/* As slots_fetch(). */
+void ranges_fetch(const struct ranges *r, uint64_t tenant, uint64_t number);
 
 struct range_view {
     uint32_t volume, distinct,

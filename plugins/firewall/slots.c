@@ -66,13 +66,22 @@ static uint64_t tag_of(uint64_t key)
     return tag ? tag : UINT64_C(1) << NUMBER_BITS;
 }
 
+static size_t bucket_of(const struct slots *s, uint64_t tenant, uint64_t key)
+{
+    return (hash_mix(tenant) % PARTS * s->buckets_of_part + (key & (s->buckets_of_part - 1))) *
+           WAYS;
+}
+
+void slots_fetch(const struct slots *s, uint64_t tenant, uint64_t key)
+{
+    __builtin_prefetch(&s->cells[bucket_of(s, tenant, key)], 1);
+}
+
 /* The key's cell and what stood there; `*was` 0 when it is new. */
 static _Atomic uint64_t *find_cell(struct slots *s, uint64_t tenant, uint64_t key, uint64_t *was)
 {
-    size_t bucket =
-        hash_mix(tenant) % PARTS * s->buckets_of_part + (key & (s->buckets_of_part - 1));
     uint64_t tag = tag_of(key), least = UINT64_MAX;
-    _Atomic uint64_t *cells = s->cells + bucket * WAYS, *goes = cells;
+    _Atomic uint64_t *cells = s->cells + bucket_of(s, tenant, key), *goes = cells;
     for (int i = 0; i < WAYS; i++) {
         uint64_t there = atomic_load_explicit(&cells[i], memory_order_relaxed);
         if ((there & ~NUMBER_MASK) == tag) {

@@ -36,13 +36,15 @@ static void matched(struct node *d, const struct rule *rule, size_t i)
     m->rule = rule;
 }
 
+static int is_for(const struct node *d, const struct rule *rule, size_t i)
+{
+    return (!rule->expires_ms || rule->expires_ms > d->now_ms) &&
+           (!rule->has_scope || in_scope(&rule->scope, &d->messages[i]));
+}
+
 static void ask(struct node *d, const struct rule *rule, size_t i)
 {
-    if (rule->expires_ms && rule->expires_ms <= d->now_ms)
-        return;
-    if (rule->has_scope && !in_scope(&rule->scope, &d->messages[i]))
-        return;
-    if (conds_hold(d, rule, i))
+    if (is_for(d, rule, i) && conds_hold(d, rule, i))
         matched(d, rule, i);
 }
 
@@ -64,6 +66,20 @@ static void run_stage(struct node *d, enum stage stage)
     d->n_live = left;
 }
 
+/* Counters of rates lie far apart, so memory is asked for all of them before the first is needed.
+ */
+static void fetch_rates(struct node *d)
+{
+    const struct rules *rules = d->snapshot->rules;
+    for (size_t k = 0; k < d->n_live; k++) {
+        const struct message *m = &d->messages[d->live[k]];
+        for (uint32_t r = 0; r < rules->n_stage[STAGE_RATE]; r++)
+            conds_fetch(d, rules->stage[STAGE_RATE][r], d->live[k]);
+        if (rules->needs_ait)
+            ranges_fetch(d->rates->ranges, m->tenant_hash, m->to);
+    }
+}
+
 /* Only rules whose patterns were found are asked; numbers come in the order of the file. */
 static void run_content(struct node *d)
 {
@@ -82,6 +98,24 @@ static void run_content(struct node *d)
             d->live[left++] = i;
     }
     d->n_live = left;
+}
+
+/* Near duplicates and scores cost the most: only messages for which a rule wants them get them. */
+static size_t choose(struct node *d, enum cond_kind kind)
+{
+    const struct rules *rules = d->snapshot->rules;
+    size_t n = 0;
+    for (size_t k = 0; k < d->n_live; k++) {
+        uint16_t i = d->live[k];
+        int wanted = 0;
+        for (enum stage s = STAGE_NEAR; s <= STAGE_VERDICT && !wanted; s++)
+            for (uint32_t r = 0; r < rules->n_stage[s] && !wanted; r++)
+                wanted = is_for(d, rules->stage[s][r], i) &&
+                         conds_may_hold(d, rules->stage[s][r], kind, i);
+        if (wanted)
+            d->some[n++] = i;
+    }
+    return n;
 }
 
 /* --- before the rules ------------------------------------------------------------------------- */
@@ -156,14 +190,17 @@ void stages_run(struct node *d)
     for (size_t i = 0; i < d->n; i++)
         if (!d->messages[i].verdict)
             d->live[d->n_live++] = (uint16_t)i;
-    for (enum stage s = STAGE_ALLOW; s <= STAGE_RATE; s++)
+    for (enum stage s = STAGE_ALLOW; s < STAGE_RATE; s++)
         run_stage(d, s);
+    fetch_rates(d);
+    run_stage(d, STAGE_RATE);
     run_content(d);
     if (rules->needs_near && rules->content)
-        content_near(rules->content, d->scratch, rules->near_window_ms, d->live, d->n_live);
+        content_near(rules->content, d->scratch, rules->near_window_ms, d->some,
+                     choose(d, COND_NEAR));
     run_stage(d, STAGE_NEAR);
     if (rules->needs_score && rules->content)
-        content_score(rules->content, d->scratch, d->live, d->n_live);
+        content_score(rules->content, d->scratch, d->some, choose(d, COND_SCORE));
     run_stage(d, STAGE_SCORE);
     run_stage(d, STAGE_VERDICT);
     for (size_t k = 0; k < d->n_live; k++) {

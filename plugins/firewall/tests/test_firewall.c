@@ -296,7 +296,7 @@ static void traffic_is_judged(void **state)
     for (int i = 0; i < 30; i++)
         expect(f, "491609999999", "491701234567", "x", "passed pass   8");
     expect(f, "491609999999", "491701234567", "x", "blocked drop sim ratio 4");
-    char to[20];
+    char to[40];
     size_t blocked = fake_outputs(f, PORT_BLOCKED);
     for (int i = 0; i < 60; i++) {
         snprintf(to, sizeof to, "49170%07d", i * 31);
