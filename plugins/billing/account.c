@@ -29,11 +29,11 @@ static const wf_pair account_directions[] = { { "mt", "To a phone" },
                                               { "mo", "From a phone" },
                                               { NULL, NULL } };
 
-#define TENANTS "operation=topUp|adjust|balance|priceEnquiry|invoice|setTenant"
-#define C       struct account_config
+#define ACCOUNT_TENANTS "operation=topUp|adjust|balance|priceEnquiry|invoice|setTenant"
+#define C               struct account_config
 const wf_param account_params[] = {
     { WF_P_CHOICE(C, operation, account_operations), .def = "balance", .help = "What to do" },
-    { WF_P_STR(C, tenant), .flags = WF_REQUIRED | WF_EXPR, .show_if = TENANTS,
+    { WF_P_STR(C, tenant), .flags = WF_REQUIRED | WF_EXPR, .show_if = ACCOUNT_TENANTS,
       .help = "The tenant" },
     { WF_NAMED("amountMicro"), WF_F_INT(C, amount_micro), .flags = WF_REQUIRED | WF_EXPR,
       .show_if = "operation=topUp|adjust", .help = "Micro-units of the tenant's currency" },

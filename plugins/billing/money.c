@@ -12,18 +12,15 @@
  * none. */
 static int septets_of(uint32_t c)
 {
+    static const char ascii[] = "0000000000102100000000000000000011111111111111111111111111111111"
+                                "1111111111111111111111111112222101111111111111111111111111122220";
     static const uint16_t others[] = { 0xa1,  0xa3,  0xa4,  0xa5,  0xa7,  0xbf,  0xc4,  0xc5,
                                        0xc6,  0xc7,  0xc9,  0xd1,  0xd6,  0xd8,  0xdc,  0xdf,
                                        0xe0,  0xe4,  0xe5,  0xe6,  0xe8,  0xe9,  0xec,  0xf1,
                                        0xf2,  0xf6,  0xf8,  0xf9,  0xfc,  0x393, 0x394, 0x398,
                                        0x39b, 0x39e, 0x3a0, 0x3a3, 0x3a6, 0x3a8, 0x3a9 };
-    if (c < 0x80) {
-        if (c == '\n' || c == '\r')
-            return 1;
-        if (c == '\f' || (c && strchr("^{}\\[~]|", (int)c)))
-            return 2;
-        return c >= 0x20 && c != '`' && c != 0x7f;
-    }
+    if (c < 0x80)
+        return ascii[c] - '0';
     if (c == 0x20ac)
         return 2;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
