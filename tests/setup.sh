@@ -21,7 +21,7 @@ test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven po
     procps prometheus-alertmanager python3-aiosmtpd python3-jsonschema python3-pytest redis-server
     tzdata"
 bench="nginx-light wrk"
-peer="libsmpp34-dev tshark"
+peer="kannel libsmpp34-dev tshark"
 
 case ${1:-} in
 build) wanted="$build" ;;
