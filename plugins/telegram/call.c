@@ -115,7 +115,9 @@ static int add_markup(struct call *call)
         wf_str text = v->text(call->it, call->markup);
         if (!text.len || !strcmp(text.ptr, "none"))
             return 0;
-        call->markup = v->parse(call->it, text, &why);
+        call->markup = keyboard_build(call, text.ptr);
+        if (!call->markup)
+            call->markup = v->parse(call->it, text, &why);
         if (!call->markup)
             return call_refuse(call, "request",
                                call->h->fmt(call->it, "replyMarkup is no JSON: %s", why).ptr);

@@ -67,7 +67,21 @@ static const wf_param params[] = {
     { WF_NAMED("replyMarkup"), WF_F_VALUE(struct config, markup), .flags = WF_EXPR,
       .show_if = CHATS,
       .help = "Buttons or a keyboard: the Bot API's reply_markup as an object, or JSON text; "
-              "\"none\": none" },
+              "\"none\": none; or which of the next ones there is, by name" },
+    { WF_NAMED("inlineKeyboard"), WF_F_VALUE(struct config, inline_rows), .flags = WF_EXPR,
+      .show_if = CHATS,
+      .help = "With replyMarkup \"inlineKeyboard\": {\"rows\": [{\"row\": {\"buttons\": "
+              "[{\"text\": .., \"additionalFields\": {\"callback_data\": ..}}]}}]}" },
+    { WF_NAMED("replyKeyboard"), WF_F_VALUE(struct config, reply_rows), .flags = WF_EXPR,
+      .show_if = CHATS, .help = "With replyMarkup \"replyKeyboard\": rows as in inlineKeyboard" },
+    { WF_NAMED("replyKeyboardOptions"), WF_F_VALUE(struct config, reply_options), .flags = WF_EXPR,
+      .show_if = CHATS,
+      .help = "With replyKeyboard: resize_keyboard, one_time_keyboard, selective" },
+    { WF_NAMED("forceReply"), WF_F_VALUE(struct config, force_reply), .flags = WF_EXPR,
+      .show_if = CHATS, .help = "With replyMarkup \"forceReply\": its members, as selective" },
+    { WF_NAMED("replyKeyboardRemove"), WF_F_VALUE(struct config, remove_keyboard), .flags = WF_EXPR,
+      .show_if = CHATS,
+      .help = "With replyMarkup \"replyKeyboardRemove\": its members, as selective" },
     { WF_NAMED("disableNotification"), WF_F_BOOL(struct config, silent), .flags = WF_EXPR,
       .show_if = SENDS, .help = "Arrive without a sound" },
     { WF_NAMED("protectContent"), WF_F_BOOL(struct config, protect), .flags = WF_EXPR,
@@ -199,7 +213,9 @@ static const char docs[] =
     "rate, which then recovers.\n"
     "\n"
     "Workflows that other editors made keep `additionalFields.parse_mode`, "
-    "`.disable_notification` and\n`.caption`; a text without parse mode is sent as it is.\n"
+    "`.disable_notification` and\n`.caption`, and their keyboards: `replyMarkup` is then "
+    "`inlineKeyboard`, `replyKeyboard`, `forceReply`\nor `replyKeyboardRemove`, and the rows of "
+    "buttons stand beside it. A text without parse mode is sent as it is.\n"
     "\n"
     "```json\n"
     "{\"type\": \"catalyst.telegram\", \"parameters\": {\"chatId\": \"={{ $json.chat }}\",\n"

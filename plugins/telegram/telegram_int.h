@@ -23,6 +23,7 @@ struct config {
     int64_t message_id, thread_id, reply_to, timeout_ms;
     int64_t bot_rate, chat_interval_ms, max_wait_ms;
     const wf_value *markup;
+    const wf_value *inline_rows, *reply_rows, *reply_options, *force_reply, *remove_keyboard;
 };
 
 /* A request under construction; memory is the item's. */
@@ -59,6 +60,9 @@ void telegram_send(const wf_host *h, wf_item *it);
 
 /* Fills call->request. -1: call->class, ->code and ->error. */
 int call_build(struct call *call);
+/* reply_markup of the kind that replyMarkup names, from parameters beside it; NULL: no such kind.
+ */
+const wf_value *keyboard_build(const struct call *call, const char *kind);
 /* call->body with the item's binary part as a form with a file. */
 int form_build(struct call *call);
 int call_refuse(struct call *call, const char *code, const char *why);

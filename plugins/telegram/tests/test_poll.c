@@ -5,6 +5,7 @@
 #include "../telegram.c"
 #include "../call.c"
 #include "../form.c"
+#include "../keyboard.c"
 #include "../pace.c"
 #include "../poll.c"
 #include "../reply.c"

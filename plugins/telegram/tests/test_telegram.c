@@ -5,6 +5,7 @@
 #include "../telegram.c"
 #include "../call.c"
 #include "../form.c"
+#include "../keyboard.c"
 #include "../pace.c"
 #include "../poll.c"
 #include "../reply.c"
@@ -64,6 +65,26 @@ static const struct {
       "sendMessage",
       "{\"chat_id\":\"@news\",\"text\":\"x\",\"disable_notification\":true,\"parse_mode\":"
       "\"MarkdownV2\",\"reply_markup\":{\"force_reply\":true}}" },
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"inlineKeyboard\",\"inlineKeyboard\":"
+      "{\"rows\":[{\"row\":{\"buttons\":[{\"text\":\"a\",\"additionalFields\":"
+      "{\"callback_data\":\"1\"}},{\"text\":\"b\",\"additionalFields\":{\"url\":\"https://h/"
+      "\"}}]}},"
+      "{\"row\":{}},{\"row\":{\"buttons\":[{\"text\":\"c\"}]}}]}}",
+      "sendMessage",
+      "{\"chat_id\":1,\"text\":\"x\",\"reply_markup\":{\"inline_keyboard\":[[{\"text\":\"a\","
+      "\"callback_data\":\"1\"},{\"text\":\"b\",\"url\":\"https://h/\"}],[{\"text\":\"c\"}]]}}" },
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"replyKeyboard\",\"replyKeyboard\":"
+      "{\"rows\":[{\"row\":{\"buttons\":[{\"text\":\"here\",\"additionalFields\":"
+      "{\"request_location\":true}}]}}]},\"replyKeyboardOptions\":{\"resize_keyboard\":true}}",
+      "sendMessage",
+      "{\"chat_id\":1,\"text\":\"x\",\"reply_markup\":{\"keyboard\":[[{\"text\":\"here\","
+      "\"request_location\":true}]],\"resize_keyboard\":true}}" },
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"forceReply\",\"forceReply\":"
+      "{\"selective\":true}}",
+      "sendMessage",
+      "{\"chat_id\":1,\"text\":\"x\",\"reply_markup\":{\"force_reply\":true,\"selective\":true}}" },
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"replyKeyboardRemove\"}", "sendMessage",
+      "{\"chat_id\":1,\"text\":\"x\",\"reply_markup\":{\"remove_keyboard\":true}}" },
     { "{\"chatId\":\"+49170\",\"text\":\"x\",\"replyMarkup\":\"none\"}", "sendMessage",
       "{\"chat_id\":\"+49170\",\"text\":\"x\"}" },
     { "{\"operation\":\"sendPhoto\",\"chatId\":\"1\",\"file\":\"https://h/a.png\",\"caption\":"
@@ -196,7 +217,11 @@ static const struct {
     { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":{\"inline_keyboard\":[[{"
       "\"callback_data\":%s}]]}}",
       "7", 1, "permanent-content", "callback_data of a button is no text" },
-    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"%s\"}", "inlineKeyboard", 1,
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"inlineKeyboard\",\"inlineKeyboard\":"
+      "{\"rows\":[{\"row\":{\"buttons\":[{\"text\":\"a\",\"additionalFields\":"
+      "{\"callback_data\":\"\"}}]}}]}%s}",
+      "", 1, "permanent-content", "callback_data of a button has 0 bytes" },
+    { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":\"%s\"}", "someKeyboard", 1,
       "permanent-content", "replyMarkup is no JSON" },
     { "{\"chatId\":\"1\",\"text\":\"x\",\"replyMarkup\":[%s]}", "1", 1, "permanent-content",
       "replyMarkup is no object" },
