@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * gsm_where.c - for every character of any table: which tables have it. Made from gsm_locking.c and
- * gsm_single.c (the unit test makes it again and compares), so that choosing a table for a text looks
- * each character up once and not in 27 tables.
+ * gsm_single.c (the unit test makes it again and compares), so that choosing a table for a text
+ * looks each character up once and not in 27 tables.
  *
  * The first 128 rows are ASCII by number; the others are sorted. Bits are of enum gsm_language.
  *

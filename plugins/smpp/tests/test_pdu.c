@@ -263,7 +263,11 @@ static void submit_multi_has_a_limit(void **state)
     assert_int_equal(err.status, SMPP_RINVNUMDESTS);
     pdu.sm.dest_count = 255;
     assert_int_equal(smpp_pdu_write(&pdu, bytes, sizeof bytes, &err), -1);
+    smpp_dest_put(&out, &(struct smpp_dest){ .address = { .addr = S("4915112345") } });
+    pdu.sm.dests = smpp_str_of_out(&out); /* as many as it says, and yet too many */
+    assert_int_equal(smpp_pdu_write(&pdu, bytes, sizeof bytes, &err), -1);
     pdu.sm.dest_count = 0;
+    pdu.sm.dests = (struct smpp_str){ 0 };
     assert_int_equal(smpp_pdu_write(&pdu, bytes, sizeof bytes, &err), -1);
 }
 
@@ -447,6 +451,10 @@ static void tlvs_and_their_table(void **state)
     assert_int_equal(smpp_tlv_check(&tlvs, &err), -1);
     assert_string_equal(err.field, "congestion_state");
     assert_int_equal(err.status, SMPP_RINVTLVLEN);
+    out.used = 0;
+    smpp_tlv_put(&out, SMPP_TAG_MESSAGE_STATE, NULL, 0);
+    tlvs = smpp_tlvs_of(&out);
+    assert_int_equal(smpp_tlv_check(&tlvs, &err), -1);
     for (unsigned tag = 0, last = 0; tag < 0x10000; tag++) { /* sorted, or bisection misses some */
         const struct tlv_row *row = pdu_tlv_row((uint16_t)tag);
         assert_true(!row || (row->tag == tag && (last == 0 || last < tag)));
