@@ -138,9 +138,9 @@ static int on_signal(struct sink *s, int fd)
         return 1;
     if (info.ssi_signo != SIGUSR1)
         return 0;
-    print_counters(s);
     if (s->log)
-        fflush(s->log);
+        fflush(s->log); /* who has read the counters finds in the log what they count */
+    print_counters(s);
     return 1;
 }
 
