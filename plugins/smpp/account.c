@@ -138,12 +138,26 @@ int account_check(const wf_host *h, const wf_cred *cred, char *why, size_t why_s
 
 /* --- making one ------------------------------------------------------------------------------- */
 
+/* Of all fields: when one changes, a new version of a workflow has an account of its own, and the
+ * old one ends with the old version. */
+static uint64_t hash_fields(const struct account_user *user)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (const wf_param *field = smpp_account_fields; field->name; field++) {
+        wf_str text = user->h->secret(user->cred, field->name);
+        for (size_t i = 0; i < text.len; i++)
+            h = (h ^ (uint8_t)text.ptr[i]) * 0x100000001b3u;
+        h = (h ^ 0xff) * 0x100000001b3u;
+    }
+    return h;
+}
+
 static void write_key(const struct account_user *user, enum account_use use, char *key, size_t size)
 {
     const wf_host *h = user->h;
-    snprintf(key, size, "%s\n%s\n%s\n%s\n%d", secret(h, user->cred, "host"),
-             secret(h, user->cred, "port"), secret(h, user->cred, "systemId"),
-             secret(h, user->cred, "systemType"), (int)use);
+    snprintf(key, size, "%.150s\n%.10s\n%.20s\n%d\n%016llx", secret(h, user->cred, "host"),
+             secret(h, user->cred, "port"), secret(h, user->cred, "systemId"), (int)use,
+             (unsigned long long)hash_fields(user));
 }
 
 static int make_tls(struct account *a, char *why, size_t size)

@@ -121,6 +121,8 @@ int account_check(const wf_host *h, const wf_cred *cred, char *why, size_t why_s
 void account_leave(struct account *a, struct account_user *user);
 /* The accounts of this thread, newest first; NULL: none. */
 struct account *account_list(void);
+/* Fields of the credential, of smpp.c: accounts with other values are other accounts. */
+extern const wf_param smpp_account_fields[];
 /* A tick is wanted in so many milliseconds, or sooner. */
 void account_wake_in(struct account *a, int64_t ms);
 /* NULL: some bind is up. Else why none is, and in *is_refused whether the SMSC said no. */

@@ -34,7 +34,7 @@ const wf_metric smpp_metrics[] = { SMPP_METRICS(SMPP_METRIC_ROW){ (wf_metric_kin
         .name = n, .type = WF_INT, .def = d, .min = lo, .max = hi, .help = h                       \
     }
 
-static const wf_param cred_fields[] = {
+const wf_param smpp_account_fields[] = {
     TEXT_OR("host", "localhost", "The SMSC's host"),
     NUMBER("port", "2775", 1, 65535, "Its port"),
     { .name = "systemId", .type = WF_STRING, .flags = WF_REQUIRED, .help = "system_id" },
@@ -98,7 +98,7 @@ static const wf_param tenant_fields[] = {
 };
 
 static const wf_cred_type creds[] = {
-    { "smpp", "An account at an SMSC", cred_fields },
+    { "smpp", "An account at an SMSC", smpp_account_fields },
     { "smppTenants", "Tenants that may bind to our SMSC side", tenant_fields },
 };
 

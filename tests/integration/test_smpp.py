@@ -5,6 +5,7 @@ sent is never sent twice, also by an engine that was killed."""
 import json
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -210,6 +211,46 @@ def test_killed_in_flight(catalyst, tmp_path, smsc, sink):
         assert engine.call("POST", "/webhook/send", sms("new", 9)).status == 202
         until(lambda: len(sink.at("/sent")) == 1, why=engine.log)
         assert server.texts() == ["lost"] * 3 + ["new"]
+
+
+# --- TLS --------------------------------------------------------------------------------------------
+
+def certificate(folder, name):
+    files = folder / f"{name}.crt", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", files[1], "-out", files[0]],
+                   check=True, capture_output=True)
+    return map(str, files)
+
+
+def test_tls_both_ways(catalyst, tmp_path, sink):
+    """Our client at our server by TLS; a client that does not trust the certificate stays out."""
+    port = servers.free_port()
+    crt, key = certificate(tmp_path, "smsc.example")
+    client = {"host": "127.0.0.1", "port": str(port), "systemId": "shop", "password": PASSWORD,
+              "ssl": "true", "serverName": "smsc.example"}
+    named = {
+        "tenants": {"type": "smppTenants", "data": {
+            "tenants": f"shop {PASSWORD} t-1 binds=8", "certFile": crt, "keyFile": key}},
+        "trusting": {"type": "smpp", "data": {**client, "caFile": crt}},
+        "wary": {"type": "smpp", "data": client}}
+    smsc_side = workflow("smsc", [
+        node("In", "smppServer", {"host": "127.0.0.1", "port": port},
+             credentials={"smppTenants": {"name": "tenants"}}), post("Out", sink, "/in")],
+        [("In", 0, "Out")])
+    file = credentials(tmp_path, **named)
+    with Engine(catalyst, tmp_path, "--store", "sqlite:" + str(tmp_path / "s.db"), "--workers", 1,
+                "--credentials", file, workflows=[smsc_side]) as engine:
+        run = Workflow(catalyst, tmp_path, named)
+        for name, wanted in (("trusting", ACCEPTED), ("wary", REJECTED)):
+            result = run.run("catalyst.smsSend", {"options": {"maxWait": 3000}}, [sms("by TLS", 1)],
+                             credentials={"smpp": {"name": name}})
+            left = result["nodes"]["Node"][0]["outputs"][wanted]
+            assert len(left) == 1, result
+        assert "certificate" in left[0]["json"]["send"]["text"]
+        until(lambda: len(sink.at("/in")) == 1, why=engine.log)
+        assert sink.at("/in")[0]["text"] == "by TLS"
 
 
 # --- the SMSC side --------------------------------------------------------------------------------

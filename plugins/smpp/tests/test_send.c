@@ -396,6 +396,42 @@ static void test_cut(void **state)
     fake_destroy(f);
 }
 
+static void test_an_earlier_life(void **state)
+{
+    (void)state;
+    struct fake *f = start_bound(NULL, NULL);
+    wf_item *it = fake_item(f, ONE);
+    fake_maybe_begun(it);
+    fake_run(f);
+    assert_int_equal(fake_ended(it), FAKE_EMITTED);
+    assert_true(has(f, UNKNOWN, 0, "\"code\":\"restart\""));
+    for_ms(50);
+    assert_int_equal(peer.n, 0);
+    fake_destroy(f);
+    f = start_bound(NULL, "{\"repeated\":\"send\"}");
+    it = fake_item(f, ONE);
+    fake_maybe_begun(it);
+    fake_run(f);
+    until(fake_ended(it));
+    assert_int_equal(fake_outputs(f, ACCEPTED), 1);
+    fake_destroy(f);
+}
+
+static void test_a_changed_credential(void **state)
+{
+    (void)state;
+    struct fake *f = start_bound(NULL, NULL), *g = start(NULL, NULL);
+    assert_int_equal(peer.binds, 1); /* the same account */
+    struct fake *h = start("\"window\":\"7\"", NULL);
+    until(peer.binds == 2); /* what is set otherwise is another one */
+    fake_destroy(f);
+    fake_destroy(g);
+    until(peer.unbinds == 1);
+    assert_int_equal(account_list()->set.window, 7);
+    assert_null(account_list()->next);
+    fake_destroy(h);
+}
+
 static void test_cut_and_sent_again_on_demand(void **state)
 {
     (void)state;
@@ -552,6 +588,8 @@ int main(void)
         T(test_bad_items),
         T(test_no_response),
         T(test_cut),
+        T(test_an_earlier_life),
+        T(test_a_changed_credential),
         T(test_cut_and_sent_again_on_demand),
         T(test_time_over_without_a_bind),
         T(test_nobody_there),
