@@ -126,7 +126,7 @@ static size_t plain_text(const struct model_text *t, char *out)
         if (end > size)
             end = size;
         if (at < end)
-            text_zero_digits(out + len, t->text + at, end - at);
+            text_replace(out + len, t->text + at, end - at, '0', '9', '0');
         len += at < end ? end - at : 0;
         if (i < t->n_urls && end < size) {
             out[len++] = 'U';
@@ -243,8 +243,8 @@ static uint64_t shape_marks(const struct shape *s, size_t len, int has_url)
         { MARK_PER_MIN, s->premium > 0 },
         { MARK_PERCENT, s->percents > 0 },
         { MARK_BANG, s->bangs > 1 },
-        { MARK_DIGITS_10, s->digits * 10 > len },
-        { MARK_DIGITS_25, s->digits * 4 > len },
+        { MARK_DIGITS_10, s->digits > len / 10 },
+        { MARK_DIGITS_25, s->digits > len / 4 },
         { MARK_LONG_60, len > 60 },
         { MARK_LONG_100, len > 100 },
         { MARK_LONG_140, len > 140 },

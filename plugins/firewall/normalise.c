@@ -87,7 +87,9 @@ static void take_looks(struct fold *f, uint32_t start, uint32_t len)
             next++;
         const char *p = f->input + from;
         unsigned fold = (unsigned char)*p < 0x80 ? 0 : fold_of(wf_text_next(&p, input_end));
-        char look = fold >= FOLD_FIRST_ENTRY ? fold_entries[fold - FOLD_FIRST_ENTRY].look : 0;
+        char look = '\0';
+        if (fold >= FOLD_FIRST_ENTRY)
+            look = fold_entries[fold - FOLD_FIRST_ENTRY].look;
         if (look) {
             n->text[to] = look;
             n->from[to++] = (uint16_t)from;
@@ -152,7 +154,9 @@ static inline void put_mark(struct fold *f, char c, unsigned class, uint32_t fro
     unsigned last = f->history & 3;
     if (last == LETTER)
         end_word(f);
-    char before = n->len ? n->text[n->len - 1] : ' ';
+    char before = ' ';
+    if (n->len)
+        before = n->text[n->len - 1];
     if (class == SPACE) {
         if (before == ' ')
             return;

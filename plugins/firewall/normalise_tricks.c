@@ -129,7 +129,7 @@ static char spelled_digit(const struct norm *n, uint32_t i, uint32_t *end)
     for (size_t k = 0; k < sizeof digit_words / sizeof *digit_words; k++) {
         if (n->text[i] == *digit_words[k] && is_word_at(n, i, digit_words[k])) {
             *end = i + (uint32_t)strlen(digit_words[k]);
-            return k == 10 ? '0' : (char)('0' + k);
+            return (char)('0' + k % 10);
         }
     }
     return 0;
@@ -213,11 +213,11 @@ static char leet_letter(char c)
 {
     static const char signs[] = "013457@$!|8", letters[] = "oieastasilb";
     const char *at = c ? strchr(signs, c) : NULL;
-    return at ? letters[at - signs] : 0;
+    return (char)(at ? letters[at - signs] : 0);
 }
 
 /* What else it may stand for. */
-static char leet_other(char c) { return c == '1' || c == '!' ? 'l' : c == '|' ? 'i' : 0; }
+static char leet_other(char c) { return (char)(c == '1' || c == '!' ? 'l' : c == '|' ? 'i' : 0); }
 
 /* The end of what stands between spaces, and whether it is a link or an address. */
 static uint32_t chunk_end(const struct norm *n, uint32_t i, int *is_link)
@@ -316,7 +316,7 @@ static char plain_look(char c)
         return 'g';
     if (letter)
         c = letter;
-    return c == 'i' ? 'l' : c;
+    return (char)(c == 'i' ? 'l' : c);
 }
 
 size_t norm_skeleton(const char *text, size_t len, char *out, size_t size)
@@ -332,7 +332,7 @@ size_t norm_skeleton(const char *text, size_t len, char *out, size_t size)
     for (uint32_t i = 0; i < n.len; i++)
         has_letter |= norm_is_letter(n.text[i]);
     for (uint32_t i = 0; i < n.len && to + 1 < size; i++) {
-        char c = has_letter ? plain_look(n.text[i]) : n.text[i];
+        char c = (char)(has_letter ? plain_look(n.text[i]) : n.text[i]);
         if (!norm_is_word(c))
             continue;
         if (to && has_letter && c == 'n' && out[to - 1] == 'r')

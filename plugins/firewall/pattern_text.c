@@ -124,6 +124,12 @@ static size_t class_end(const char *s, size_t len, size_t i)
     return i;
 }
 
+/* The last byte of what one position is: a class, an escape, a character. */
+static size_t atom_end(const char *s, size_t len, size_t i)
+{
+    return s[i] == '[' ? class_end(s, len, i) : s[i] == '\\' ? i + 1 : i;
+}
+
 /* How many positions an automaton of it has, more or less: repeats within repeats multiply. */
 static unsigned long positions(const char *s, size_t len)
 {
@@ -143,7 +149,7 @@ static unsigned long positions(const char *s, size_t len)
             last *= times;
             i += more - 1;
         } else if (!strchr("|*+?^$", s[i])) {
-            i = s[i] == '[' ? class_end(s, len, i) : s[i] == '\\' ? i + 1 : i;
+            i = atom_end(s, len, i);
             last = 1;
             sum[depth]++;
         }

@@ -13,7 +13,7 @@ enum { GRAM = 4, PLANES = 13 }; /* counters up to 8191 votes, more than a text h
 static char look_of(char c)
 {
     static const char letters[] = "oi.east.b.";
-    return norm_is_digit(c) ? letters[c - '0'] : c == 'l' ? 'i' : c;
+    return (char)(norm_is_digit(c) ? letters[c - '0'] : c == 'l' ? 'i' : c);
 }
 
 /* One mark for many: 1,000.00 and $ 50 are the same. */

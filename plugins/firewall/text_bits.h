@@ -101,21 +101,22 @@ static inline void text_capitals(const char *text, size_t len, uint32_t *capital
     }
 }
 
-/* Copies with 0 for every digit. */
-static inline void text_zero_digits(char *restrict out, const char *restrict in, size_t len)
+/* Copies with `with` for every byte from first to last. */
+static inline void text_replace(char *restrict out, const char *restrict in, size_t len, char first,
+                                char last, char with)
 {
     size_t i = 0;
 #ifdef __SSE2__
     for (; i + 16 <= len; i += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(in + i));
-        __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
-                                      _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
-        v = _mm_or_si128(_mm_andnot_si128(digit, v), _mm_and_si128(digit, _mm_set1_epi8('0')));
+        __m128i hit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8((char)(first - 1))),
+                                    _mm_cmplt_epi8(v, _mm_set1_epi8((char)(last + 1))));
+        v = _mm_or_si128(_mm_andnot_si128(hit, v), _mm_and_si128(hit, _mm_set1_epi8(with)));
         _mm_storeu_si128((__m128i *)(void *)(out + i), v);
     }
 #endif
     for (; i < len; i++)
-        out[i] = norm_is_digit(in[i]) ? '0' : in[i];
+        out[i] = in[i] >= first && in[i] <= last ? with : in[i];
 }
 
 /* The first bit from i on that is set (flip 0) or not set (flip ~0), `end` at most. */

@@ -91,7 +91,7 @@ struct place {
     int has_scheme, has_www, has_path, is_mail;
 };
 
-static void look_around(const struct norm *n, uint32_t dot, struct place *p)
+static void find_host(const struct norm *n, uint32_t dot, struct place *p)
 {
     p->start = p->end = dot;
     while (p->start > 0 && (is_host_char(n->text[p->start - 1]) || n->text[p->start - 1] == '.'))
@@ -102,6 +102,11 @@ static void look_around(const struct norm *n, uint32_t dot, struct place *p)
         p->start++;
     while (p->end > dot && !norm_is_word(n->text[p->end - 1]))
         p->end--;
+}
+
+/* What stands before and behind the host. */
+static void look_about(const struct norm *n, struct place *p)
+{
     p->link = p->start;
     p->has_scheme = p->start >= 3 && memcmp(n->text + p->start - 3, "://", 3) == 0;
     for (p->link -= p->has_scheme ? 3 : 0; p->has_scheme && p->link > 0; p->link--)
@@ -210,7 +215,8 @@ uint32_t urls_find(struct url_cache *cache, const struct norm *n, const char *ra
         struct place p;
         struct url *u = &out[count];
         int is_obfuscated = 0;
-        look_around(n, i - 1, &p);
+        find_host(n, i - 1, &p);
+        look_about(n, &p);
         i = p.end + 1;
         *u = (struct url){ .start = p.link, .end = p.link_end, .host.ptr = room + *used };
         u->host.len = (uint32_t)write_host(n, raw, &p, room + *used, &is_obfuscated);

@@ -99,15 +99,22 @@ static void check(const struct content_result *r)
         must(r->hits[i - 1] < r->hits[i]);
 }
 
-static void fuzz_frames(const char *text, size_t len)
+/* One for all, as a worker has it while rules are reloaded. */
+static struct content_scratch *one_scratch(void)
 {
     static struct content_scratch *s;
+    if (!s)
+        s = content_scratch_create();
+    return s;
+}
+
+static void fuzz_frames(const char *text, size_t len)
+{
     static struct content_message messages[16];
     static struct content_result first[16], second[16];
     size_t n = 0, at = 0;
     const struct content *c = fixed_content();
-    if (!s)
-        s = content_scratch_create();
+    struct content_scratch *s = one_scratch();
     for (size_t i = 0; i <= len && n < 16; i++) {
         if (i < len && (unsigned char)text[i] < 0xfe)
             continue;
@@ -137,13 +144,12 @@ static void fuzz_pattern(const char *text, size_t len)
         struct content *c = content_compile(&p, 1, &options, &why);
         must(c || why.text[0]);
         if (c) {
-            struct content_scratch *s = content_scratch_create();
+            struct content_scratch *s = one_scratch();
             struct content_message m = { end + 1, (size_t)(text + len - end - 1), 1, 1 };
             struct content_result r;
             uint16_t which = 0;
             content_begin(s, &m, 1, &r);
             content_match(c, s, &which, 1);
-            content_scratch_free(s);
         }
         content_free(c);
     }

@@ -76,11 +76,11 @@ static void add_to_mean(struct learning *l)
 void learn(struct learned *out, const struct row *const *rows, size_t n, uint64_t seed)
 {
     struct learning l = { .seed = seed };
-    const struct row **order = zeroed((n + 1) * sizeof *order);
+    const struct row **order = zeroed((n + 1) * sizeof(const struct row *));
     l.now.weights = zeroed(MODEL_WEIGHTS * sizeof(float));
     l.sum.weights = zeroed(MODEL_WEIGHTS * sizeof(float));
     l.squares = zeroed(MODEL_WEIGHTS * sizeof(float));
-    memcpy(order, rows, n * sizeof *order);
+    memcpy(order, rows, n * sizeof(const struct row *));
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (size_t i = n; i > 1; i--) {
             size_t k = random_below(&l, i);

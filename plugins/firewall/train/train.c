@@ -108,7 +108,7 @@ static void add_templates(struct data *d, const char *const *list, size_t n, int
 /* Trains on the training rows, without one fold when `without` is one. */
 static void learn_part(struct learned *l, const struct data *d, unsigned without, uint64_t seed)
 {
-    const struct row **chosen = calloc(d->n + 1, sizeof *chosen);
+    const struct row **chosen = calloc(d->n + 1, sizeof(const struct row *));
     size_t n = 0;
     if (!chosen)
         abort();
@@ -286,6 +286,7 @@ int main(int argc, char **argv)
     }
     if (samples_read(&s) != 0) {
         fputs("firewall_train: the data is not where CATALYST_TEST_DATA says\n", stderr);
+        samples_free(&s);
         return 3;
     }
     add_public(&d, &s);
