@@ -23,7 +23,7 @@ enum {
     SINK_RULES = 64,
     SINK_CONNS = 1024,
     SINK_NAMES = 256,        /* system_ids that have bound */
-    SINK_WINDOW = 4096,      /* receipts of one connection that are not answered; a power of two */
+    SINK_WINDOW = 16384,     /* receipts of one connection that are not answered; a power of two */
     SINK_IN_BYTES = 262144,  /* read at a time */
     SINK_OUT_PAUSE = 1 << 22 /* a connection is not read while more than this waits to leave */
 };
@@ -82,9 +82,11 @@ void sink_options_parse(struct sink_options *o, int argc, char **argv);
     X(connections)                                                                                 \
     X(binds)                                                                                       \
     X(binds_refused)                                                                               \
-    X(unbinds) X(enquiries) X(malformed) X(submits) X(destinations) X(accepted) X(throttled)       \
-        X(refused) X(lost) X(dropped) X(receipts_due) X(receipts_sent) X(receipts_taken)           \
-            X(receipts_refused) X(receipts_again) X(bytes_in) X(bytes_out)
+    X(unbinds)                                                                                     \
+    X(enquiries)                                                                                   \
+    X(malformed) X(submits) X(destinations) X(accepted) X(throttled) X(refused) X(lost) X(dropped) \
+        X(receipts_due) X(receipts_sent) X(receipts_taken) X(receipts_refused) X(receipts_again)   \
+            X(bytes_in) X(bytes_out)
 
 struct sink_counters {
 #define X(name) uint64_t name;

@@ -8,7 +8,7 @@
 #include "sink.h"
 #include <inttypes.h>
 
-enum { AGAIN_MS = 500, BUSY_MS = 2, TRIES = 100, RECEIPT_ROOM = 512, ESM_RECEIPT = 0x04 };
+enum { AGAIN_MS = 500, BUSY_MS = 10, TRIES = 100, RECEIPT_ROOM = 512, ESM_RECEIPT = 0x04 };
 
 void sink_receipt_later(struct sink *s, uint32_t index, const struct sink_receipt *r,
                         int64_t delay_ms)
