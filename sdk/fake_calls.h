@@ -181,8 +181,8 @@ struct fake {
     int64_t metrics[64];
     struct fake_wakeup *wakes;
     atomic_flag wakes_lock;
-    void *sql;                     /* fake_sql.h */
-    struct wf_source *trigger;     /* fake_trigger.h */
+    void *sql;                 /* fake_sql.h */
+    struct wf_source *trigger; /* fake_trigger.h */
     void (*before_close)(struct fake *);
     int (*pump)(struct fake *);    /* answers one thing that waits; 0: nothing does */
     void (*at_end)(struct fake *); /* after close() */

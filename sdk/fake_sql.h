@@ -140,7 +140,7 @@ static inline int fake_sql_rows(struct fake *f, sqlite3_stmt *q, wf_rows *rows)
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
         if ((rows->n_rows + 1) * columns > size) {
             wf_str *larger = fake_alloc(&f->heap, (size = 2 * size + columns) * sizeof *larger);
-            if (rows->n_rows)
+            if (cells)
                 memcpy(larger, cells, rows->n_rows * columns * sizeof *larger);
             cells = larger;
         }

@@ -63,8 +63,9 @@ void sql_node_closed(wf_inst *inst)
         .size = sizeof closed, .error = "the node was closed", .maybe_done = 1, .missed = -1
     };
     struct engine *en = inst->ep->en;
-    while (!list_empty(&inst->sql)) {
-        struct sql_ask *ask = LIST_FIRST(&inst->sql, struct sql_ask, link);
+    struct sql_ask *ask;
+    LIST_EACH(ask, &inst->sql, struct sql_ask, link)
+    {
         list_remove(&ask->link);
         list_append(&en->sql_left, &ask->link);
         ask->inst = NULL;
@@ -75,8 +76,8 @@ void sql_node_closed(wf_inst *inst)
 /* Their answers do not come any more. */
 void sql_forget_all(struct engine *en)
 {
-    while (!list_empty(&en->sql_left))
-        forget(LIST_FIRST(&en->sql_left, struct sql_ask, link));
+    struct sql_ask *ask;
+    LIST_EACH(ask, &en->sql_left, struct sql_ask, link) { forget(ask); }
 }
 
 const wf_sql sql_service = { sizeof sql_service, sql_run };

@@ -200,7 +200,7 @@ static bool put_texts(struct arena *a, enum column_kind kind, const struct pg_ro
 static bool put_ints(struct arena *a, const struct pg_rows *rows, const struct pg_group *group,
                      unsigned column, struct pg_params *p)
 {
-    struct pg_array to = pg_array(a, PG_INT8, group->n, group->n * 8);
+    struct pg_array to = pg_array(a, PG_INT8, group->n, (size_t)group->n * 8);
     for (uint32_t i = 0; i < group->n; i++) {
         const struct json *v = &rows->values[group->rows[i]].members[column].value;
         if (v->type == JSON_INT)

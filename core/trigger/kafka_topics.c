@@ -94,7 +94,7 @@ static int create(rd_kafka_t *rk, struct making *m, kafka_on_topic *each, void *
                   struct err *err)
 {
     char why[240];
-    m->wishes = xcalloc(m->n, sizeof *m->wishes);
+    m->wishes = xcalloc(m->n, sizeof(rd_kafka_NewTopic_t *));
     for (size_t i = 0; i < m->n; i++)
         m->wishes[i] = rd_kafka_NewTopic_new(m->topics[i]->name, m->topics[i]->partitions,
                                              m->replication, why, sizeof why);
@@ -119,7 +119,7 @@ static int make(rd_kafka_t *rk, const struct rd_kafka_metadata *found,
                 const struct kafka_topic *topics, size_t n, const struct kafka_topics_how *how,
                 kafka_on_topic *each, void *ctx, struct err *err)
 {
-    struct making m = { .topics = xcalloc(n ? n : 1, sizeof *m.topics),
+    struct making m = { .topics = xcalloc(n ? n : 1, sizeof(const struct kafka_topic *)),
                         .replication = how->replication };
     if (!m.replication)
         m.replication = found->broker_cnt < REPLICATION ? found->broker_cnt : REPLICATION;

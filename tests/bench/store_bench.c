@@ -3,10 +3,12 @@
  * as its input and the same with two fields more as its output, committed one after the other by
  * one session and by two, each with one commit in flight.
  *
- *     store_bench [URL ...] [--batch N] [--seconds N] [--parked] [--rows] [--ledger]
+ *     store_bench [URL ...] [--batch N] [--seconds N] [--parked] [--rows] [--ledger] [--sql]
  *
  * --rows gives each execution a row in a table; --ledger one with nine columns in a table of 16
  * hash partitions with a unique index, made by a migration, and nothing else in the block.
+ *
+ * --sql asks statements of plugins instead: a look-up by key, --batch of them under way at once.
  *
  * Without a URL: memory, SQLite in a private file, and PostgreSQL when CATALYST_TEST_POSTGRES names
  * a server on this machine (fsync as it is set there). Prints one JSON line per figure; CPU of ours
@@ -29,7 +31,7 @@ enum { BATCH_MAX = 8192, SAMPLES = 8, SESSIONS_MAX = 4 };
 
 struct options {
     unsigned batch, seconds;
-    bool parked, rows, ledger;
+    bool parked, rows, ledger, sql;
 };
 
 /* --- CPU -------------------------------------------------------------------------------------- */
@@ -105,8 +107,14 @@ static const wf_migration ledger_steps[] = {
       "CREATE TABLE bench_ledger (tenant_id INTEGER NOT NULL, idem TEXT NOT NULL, op TEXT, "
       "msg_id TEXT, units INTEGER, price_micro INTEGER, ccy TEXT, card INTEGER, prefix TEXT, "
       "at TEXT DEFAULT CURRENT_TIMESTAMP, UNIQUE (tenant_id, idem))" },
+    { 2, 0, "accounts",
+      "CREATE TABLE bench_account (id bigint PRIMARY KEY, balance bigint NOT NULL);"
+      "INSERT INTO bench_account SELECT i, i * 10 FROM generate_series(0, 299) i",
+      "CREATE TABLE bench_account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);"
+      "INSERT INTO bench_account WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s "
+      "WHERE i < 299) SELECT i, i * 10 FROM s" },
 };
-static const struct store_tables ledger_tables = { "bench", ledger_steps, 1 };
+static const struct store_tables ledger_tables = { "bench", ledger_steps, 2 };
 
 static double postgres_cpu_us(int postmaster)
 {
@@ -297,6 +305,70 @@ static void run_worker(void *arg)
     w->cpu_us = thread_cpu_us() - cpu_us;
 }
 
+/* --- statements ------------------------------------------------------------------------------- */
+
+struct asking {
+    struct store_session *ss;
+    struct loop *loop;
+    uint64_t answers;
+    unsigned open;
+    int64_t end_us;
+};
+
+static void ask(struct asking *a);
+
+static void on_rows(void *ctx, void *arg, const wf_rows *rows)
+{
+    struct asking *a = arg;
+    (void)ctx;
+    if (rows->error) {
+        fprintf(stderr, "store_bench: %s\n", rows->error);
+        exit(1);
+    }
+    a->answers++;
+    a->open--;
+    if (clock_mono_us() < a->end_us)
+        ask(a);
+    else if (!a->open)
+        loop_stop(a->loop);
+}
+
+static void ask(struct asking *a)
+{
+    char key[24];
+    int len = snprintf(key, sizeof key, "%llu", (unsigned long long)(a->answers * 7919 % 300));
+    wf_str param = { key, (size_t)len };
+    wf_statement s = { .pg = "SELECT balance FROM bench_account WHERE id = $1",
+                       .params = &param,
+                       .n_params = 1 };
+    a->open++;
+    store_sql(a->ss, &s, 1, on_rows, a);
+}
+
+static void bench_sql(struct store *store, const struct options *o)
+{
+    struct err err;
+    uint32_t instance = 0;
+    store_instance(store, STR("bench"), &instance, &err);
+    struct asking a = { .loop = loop_create(&err) };
+    struct store_session_config config = { .loop = a.loop, .instance = instance };
+    a.ss = store_session_open(store, &config);
+    double cpu_us = thread_cpu_us();
+    a.end_us = clock_mono_us() + (int64_t)o->seconds * 1000000;
+    for (unsigned i = 0; i < o->batch; i++)
+        ask(&a);
+    loop_run(a.loop);
+    const struct store_sql_stats *stats = store_sql_stats(a.ss);
+    printf("{\"bench\":\"store\",\"kind\":\"%s\",\"what\":\"sql\",\"under_way\":%u,"
+           "\"calls_s\":%.0f,\"call_ms\":%.3f,\"thread_cpu_us\":%.3f}\n",
+           store_kind(store), o->batch, (double)a.answers / o->seconds,
+           (double)stats->us_sum / (double)stats->calls / 1000,
+           (thread_cpu_us() - cpu_us) / (double)a.answers);
+    fflush(stdout);
+    store_session_close(a.ss);
+    loop_destroy(a.loop);
+}
+
 /* --- one figure ------------------------------------------------------------------------------- */
 
 static double lz4_us_per_execution(const struct sample *samples, const struct options *o)
@@ -376,7 +448,7 @@ static void bench_url(const char *url, const struct options *o)
 {
     struct err err;
     struct store_config config = {
-        .url = url, .save_inputs = true, .tables = &ledger_tables, .n_tables = o->ledger
+        .url = url, .save_inputs = true, .tables = &ledger_tables, .n_tables = o->ledger || o->sql
     };
     struct store *store = store_open(&config, true, &err);
     if (!store) {
@@ -386,6 +458,11 @@ static void bench_url(const char *url, const struct options *o)
     int postmaster = !strncmp(url, "postgres", 8) ? find_postmaster(url) : 0;
     if (postmaster && o->rows)
         make_table(url);
+    if (o->sql) {
+        bench_sql(store, o);
+        store_close(store);
+        return;
+    }
     bench(store, o, 1, postmaster);
     bench(store, o, 2, postmaster);
     store_close(store);
@@ -407,6 +484,8 @@ int main(int argc, char **argv)
             o.rows = true;
         else if (!strcmp(argv[i], "--ledger"))
             o.ledger = true;
+        else if (!strcmp(argv[i], "--sql"))
+            o.sql = true;
         else if (n_urls < 8)
             urls[n_urls++] = argv[i];
     }
