@@ -48,19 +48,26 @@ struct row {
 
 static const struct row rows[] = {
     { 1, 2, TRANSIENT },
+    { 3, 3, ACCOUNT },
     { 4, 4, LIMIT(WA_SCOPE_ACCOUNT) },
+    { 10, 10, ACCOUNT },
     { 100, 100, CONTENT },
     { 190, 190, ACCOUNT },
     { 200, 299, ACCOUNT },
     { 368, 368, HOLD },
     { 80007, 80007, LIMIT(WA_SCOPE_ACCOUNT) },
     { 130429, 130429, LIMIT(WA_SCOPE_ACCOUNT) },
+    { 130472, 130472, RECIPIENT },
     { 131000, 131000, TRANSIENT },
+    { 131005, 131005, ACCOUNT },
     { 131009, 131009, CONTENT },
     { 131016, 131016, TRANSIENT },
+    { 131021, 131021, RECIPIENT },
     { 131026, 131026, RECIPIENT },
     { 131031, 131031, ACCOUNT },
+    { 131037, 131037, ACCOUNT },
     { 131042, 131042, ACCOUNT },
+    { 131045, 131045, ACCOUNT },
     { 131047, 131047, WINDOW },
     { 131048, 131048, HOLD },
     { 131049, 131049, CAPPED },
@@ -69,6 +76,7 @@ static const struct row rows[] = {
     { 131057, 131057, TRANSIENT },
     { 132000, 132016, TEMPLATE },
     { 133004, 133004, TRANSIENT },
+    { 133010, 133010, ACCOUNT },
 };
 
 /* A proxy or a load balancer answered, or a code that came after this table. */

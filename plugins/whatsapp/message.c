@@ -65,18 +65,20 @@ static const wf_value *template_part(const wf_host *h, wf_item *it, struct wa_re
     return h->v->set(it, part, "components", components);
 }
 
-static const wf_value *media_part(const wf_host *h, wf_item *it, struct wa_refusal *no)
+static const wf_value *media_part(const wf_host *h, wf_item *it, wf_str uploaded,
+                                  struct wa_refusal *no)
 {
     const struct send_config *c = h->config(it);
-    if (!c->media_link.len == !c->media_id.len)
-        return refuse_input(no, "one of mediaLink and mediaId must be given");
+    wf_str id = uploaded.ptr ? uploaded : c->media_id;
+    if ((c->media_link.len > 0) + (c->media_id.len > 0) + (c->part.len > 0) != 1)
+        return refuse_input(no, "one of mediaLink, mediaId and binaryPropertyName must be given");
     if (c->media_link.len && strncmp(c->media_link.ptr, "https://", 8) != 0 &&
         strncmp(c->media_link.ptr, "http://", 7) != 0)
         return refuse_input(no, "mediaLink must begin with https:// or http://");
     if (is_too_long(h, it, "caption", c->caption, CAPTION_MAX, no))
         return NULL;
-    const wf_value *part = c->media_id.len ? h->build(it, "{s:S}", "id", c->media_id)
-                                           : h->build(it, "{s:S}", "link", c->media_link);
+    const wf_value *part = c->media_link.len ? h->build(it, "{s:S}", "link", c->media_link)
+                                             : h->build(it, "{s:S}", "id", id);
     if (c->caption.len)
         part = h->v->set(it, part, "caption", h->v->of_str(it, c->caption.ptr, c->caption.len));
     if (c->file_name.len)
@@ -108,7 +110,8 @@ static int check_recipient(const struct send_config *c, struct wa_refusal *no)
     return -1;
 }
 
-static const wf_value *part_of(const wf_host *h, wf_item *it, struct wa_refusal *no)
+static const wf_value *part_of(const wf_host *h, wf_item *it, wf_str media_id,
+                               struct wa_refusal *no)
 {
     const struct send_config *c = h->config(it);
     switch (c->kind) {
@@ -119,11 +122,11 @@ static const wf_value *part_of(const wf_host *h, wf_item *it, struct wa_refusal 
     case KIND_INTERACTIVE:
         return interactive_part(h, it, no);
     default:
-        return media_part(h, it, no);
+        return media_part(h, it, media_id, no);
     }
 }
 
-const wf_value *wa_message(const wf_host *h, wf_item *it, struct wa_refusal *no)
+const wf_value *wa_message(const wf_host *h, wf_item *it, wf_str media_id, struct wa_refusal *no)
 {
     const struct send_config *c = h->config(it);
     const char *key = c->message_id.len ? c->message_id.ptr : h->key(it);
@@ -133,7 +136,7 @@ const wf_value *wa_message(const wf_host *h, wf_item *it, struct wa_refusal *no)
     if (check_recipient(c, no) != 0 ||
         is_too_long(h, it, "messageId", (wf_str){ key, strlen(key) }, CALLBACK_MAX, no))
         return NULL;
-    const wf_value *part = part_of(h, it, no);
+    const wf_value *part = part_of(h, it, media_id, no);
     if (!part)
         return NULL;
     const char *kind = wa_kind_names[c->kind];

@@ -149,29 +149,63 @@ static void no_answer(const wf_host *h, wf_item *it, const wf_reply *r)
         "WhatsApp: %s", masked(h, it, why));
 }
 
-void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
+static int is_to_be_tried(const struct wa_verdict *v)
+{
+    return v->class == WF_CLASS_TRANSIENT || (v->class == WF_CLASS_THROTTLE && !v->is_deferred);
+}
+
+/* `error` of the answer's body, and its code, or 0. */
+static const wf_value *error_of(const wf_host *h, wf_item *it, const wf_reply *r,
+                                const wf_value **body, int64_t *code)
 {
     const char *why = NULL;
-    int64_t code = 0;
+    *body = r->body.len ? h->v->parse(it, r->body, &why) : NULL;
+    const wf_value *error = h->v->get(*body, "error", 5);
+    if (h->v->int64(h->v->get(error, "code", 4), code) != 0)
+        *code = 0;
+    return error;
+}
+
+void wa_upload_failed(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    const wf_value *body;
+    int64_t code;
+    const wf_value *error = error_of(h, it, r, &body, &code);
+    if (!r->status || (r->status < 300 && !error)) {
+        h->fail_with(
+            it, &(wf_error){ .size = sizeof(wf_error), .fault = WF_TRANSIENT, .code = "transport" },
+            "WhatsApp: the upload: %s",
+            masked(h, it, r->error ? r->error : "the answer holds no id of the file"));
+        return;
+    }
+    struct wa_verdict v = wa_classify(code, r->status);
+    const char *text = error_text(h, it, error, r->status);
+    if (is_to_be_tried(&v))
+        try_later(h, it, &v, r, code, text);
+    else
+        wa_reject(h, it, &v, code, text);
+}
+
+void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r)
+{
+    const wf_value *body;
+    int64_t code;
     if (r->status == 0) {
         no_answer(h, it, r);
         return;
     }
-    const wf_value *body = r->body.len ? h->v->parse(it, r->body, &why) : NULL;
-    const wf_value *error = h->v->get(body, "error", 5);
+    const wf_value *error = error_of(h, it, r, &body, &code);
     if (r->status >= 200 && r->status < 300 && !error) {
         accept(h, it, body);
         return;
     }
-    if (h->v->int64(h->v->get(error, "code", 4), &code) != 0)
-        code = 0;
     if (r->status == 504 && !code) {
         end_unknown(h, it, "HTTP 504: a gateway waited in vain");
         return;
     }
     struct wa_verdict v = wa_classify(code, r->status);
     const char *text = error_text(h, it, error, r->status);
-    if (v.class == WF_CLASS_TRANSIENT || (v.class == WF_CLASS_THROTTLE && !v.is_deferred))
+    if (is_to_be_tried(&v))
         try_later(h, it, &v, r, code, text);
     else
         wa_reject(h, it, &v, code, text);

@@ -44,6 +44,9 @@ const wf_param send_params[] = {
       .show_if = MEDIA, .help = "URL of the file; or mediaId" },
     { WF_NAMED("mediaId"), WF_F_STR(struct send_config, media_id), .flags = WF_EXPR,
       .show_if = MEDIA, .help = "Id of an uploaded file; or mediaLink" },
+    { WF_NAMED("binaryPropertyName"), WF_F_STR(struct send_config, part), .flags = WF_EXPR,
+      .show_if = MEDIA,
+      .help = "Name of a binary part of the item, which is uploaded and sent; or mediaLink" },
     { WF_P_STR(struct send_config, caption), .flags = WF_EXPR | WF_MULTILINE,
       .show_if = "messageType=image|document|video",
       .help = "Text below it, at most 1024 characters" },
@@ -117,15 +120,20 @@ const char send_docs[] =
     "| 131049 | rejected: outcome deferred, class throttle, reason capped: not soon over this "
     "channel "
     "|\n"
-    "| 131026 | rejected: permanent-recipient |\n"
+    "| 131026, 131021, 130472 | rejected: permanent-recipient |\n"
     "| 131047 | rejected: window-closed, send a template instead |\n"
     "| 131051, 131009, 100, others | rejected: permanent-content |\n"
     "| 132000 to 132016 | rejected: permanent-content, reason template |\n"
-    "| 131031, 131042, 190, 200 to 299 | rejected: permanent-account; stop this sender |\n"
+    "| 131031, 131042, 190, 200 to 299, 3, 10, 131005, 131037, 131045, 133010 | rejected: "
+    "permanent-account; stop this sender |\n"
     "\n"
     "Retry-After of an answer is kept to. Text above 4096 characters, captions above 1024 and\n"
     "recipients that are no number are rejected without a request, with reason `limit` or "
     "`input`.\n"
+    "\n"
+    "**Files**: a URL that the API fetches, the id of an uploaded file, or a binary part of the "
+    "item, which is\nuploaded first. Nobody gets anything by an upload, so one whose answer was "
+    "lost is made again.\n"
     "\n"
     "**Pace.** `options.rate` for the number and `options.pairInterval` for each recipient: what "
     "is "
@@ -144,8 +152,9 @@ int send_check(const wf_host *h, const void *config, char *why, size_t why_size)
 {
     const struct send_config *c = config;
     (void)h;
-    if (c->media_link.len && c->media_id.len) {
-        snprintf(why, why_size, "mediaLink and mediaId are both given; one of them is sent");
+    if ((c->media_link.len > 0) + (c->media_id.len > 0) + (c->part.len > 0) > 1) {
+        snprintf(why, why_size,
+                 "mediaLink, mediaId, binaryPropertyName: more than one is given; one is sent");
         return -1;
     }
     return 0;
@@ -161,7 +170,7 @@ static void refuse_credential(const wf_host *h, wf_item *it, const char *why)
 }
 
 /* "" when the credential is none that can be used; the item is failed then. */
-static const char *make_url(const wf_host *h, wf_item *it)
+static const char *make_url(const wf_host *h, wf_item *it, const char *what)
 {
     const struct send_config *c = h->config(it);
     wf_str base = h->secret(c->credential, "baseUrl"),
@@ -179,8 +188,8 @@ static const char *make_url(const wf_host *h, wf_item *it)
         refuse_credential(h, it, "apiVersion is no version such as v21.0");
     else
         return h
-            ->fmt(it, "%.*s/%s%s/%s/messages", (int)base.len, base.ptr,
-                  version.ptr[0] == 'v' ? "" : "v", version.ptr, c->phone_number_id.ptr)
+            ->fmt(it, "%.*s/%s%s/%s/%s", (int)base.len, base.ptr, version.ptr[0] == 'v' ? "" : "v",
+                  version.ptr, c->phone_number_id.ptr, what)
             .ptr;
     return "";
 }
@@ -196,23 +205,25 @@ static const char *authorization(const wf_host *h, wf_item *it)
     return "";
 }
 
-void wa_send(const wf_host *h, wf_item *it)
+void wa_send_message(const wf_host *h, wf_item *it, wf_str media_id)
 {
     const struct send_config *c = h->config(it);
-    if (wf_maybe_sent(h, it)) {
-        wa_end_begun(h, it);
-        return;
-    }
     struct wa_refusal no = { 0 };
-    const wf_value *message = wa_message(h, it, &no);
+    const wf_value *message = wa_message(h, it, media_id, &no);
     if (!message) {
         wa_reject(h, it, &(struct wa_verdict){ .class = no.class, .reason = no.reason }, 0,
                   no.text);
         return;
     }
-    const char *url = make_url(h, it), *auth = *url ? authorization(h, it) : "";
+    int is_upload = wa_has_part(c) && !media_id.ptr;
+    const char *url = make_url(h, it, is_upload ? "media" : "messages"),
+               *auth = *url ? authorization(h, it) : "";
     if (!*auth)
         return;
+    if (is_upload) { /* the message would be sound, but for its id */
+        wa_upload(h, it, url, auth);
+        return;
+    }
     const wf_pair headers[] = { { "authorization", auth },
                                 { "content-type", "application/json" },
                                 { NULL, NULL } };
@@ -224,4 +235,12 @@ void wa_send(const wf_host *h, wf_item *it)
                               .headers = headers,
                               .max_bytes = 1 << 20 },
                wa_on_reply);
+}
+
+void wa_send(const wf_host *h, wf_item *it)
+{
+    if (wf_maybe_sent(h, it))
+        wa_end_begun(h, it);
+    else
+        wa_send_message(h, it, (wf_str){ NULL, 0 });
 }

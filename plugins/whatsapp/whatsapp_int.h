@@ -42,7 +42,7 @@ enum wa_kind {
 struct send_config {
     const wf_cred *credential;
     wf_str phone_number_id, to, text, template_name, language, media_link, media_id, caption;
-    wf_str file_name, reply_to, message_id;
+    wf_str file_name, reply_to, message_id, part;
     const wf_value *components, *interactive;
     int kind, preview_url;
     int64_t timeout_ms, hold_ms, rate, pair_interval_ms, max_wait_ms;
@@ -56,8 +56,18 @@ struct wa_refusal {
     const char *reason, *text;
 };
 
-/* The body of the request; NULL: `no` says why. */
-const wf_value *wa_message(const wf_host *h, wf_item *it, struct wa_refusal *no);
+/* The body of the request; NULL: `no` says why. `media_id`: of the item's binary part, which was
+ * uploaded; ptr NULL: none. */
+const wf_value *wa_message(const wf_host *h, wf_item *it, wf_str media_id, struct wa_refusal *no);
+/* Whether it is sent with a binary part of the item, which must be uploaded first. */
+static inline int wa_has_part(const struct send_config *c)
+{
+    return c->part.len && c->kind >= KIND_IMAGE && c->kind <= KIND_VIDEO;
+}
+/* Uploads it and goes on with wa_send_message (upload.c). */
+void wa_upload(const wf_host *h, wf_item *it, const char *url, const char *auth);
+void wa_upload_failed(const wf_host *h, wf_item *it, const wf_reply *r);
+void wa_send_message(const wf_host *h, wf_item *it, wf_str media_id);
 /* Ends the item on port rejected. `code` 0: the message never left. */
 void wa_reject(const wf_host *h, wf_item *it, const struct wa_verdict *v, int64_t code,
                const char *text);

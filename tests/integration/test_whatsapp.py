@@ -43,7 +43,9 @@ class CloudApiHandler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.rfile.read(int(self.headers["content-length"]))
+        is_media = self.path.endswith("/media")
+        body = body if is_media else json.loads(body)
         self.server.requests.append((self.path, self.headers["authorization"], body))
         status, code = self.server.answers.pop(0) if self.server.answers else (200, 0)
         if status == 0:  # taken, and never answered
@@ -51,7 +53,9 @@ class CloudApiHandler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         reply = {"error": {"message": f"refused: {self.headers['authorization']}", "code": code}}
-        if status == 200:
+        if status == 200 and is_media:
+            reply = {"id": f"media{len(self.server.requests)}"}
+        elif status == 200:
             reply = {"messaging_product": "whatsapp",
                      "contacts": [{"input": body["to"], "wa_id": body["to"]}],
                      "messages": [{"id": f"wamid.{len(self.server.requests)}"}]}
@@ -122,6 +126,17 @@ def sending():
     return workflow("send", nodes, wires)
 
 
+def picturing():
+    """The body of the call is the picture."""
+    nodes = [hook("In", "POST", "picture", "lastNode"),
+             {"name": "Send", "type": "catalyst.whatsapp", "parameters": {
+                 "phoneNumberId": "106", "to": "={{ $json.query.to }}", "messageType": "image",
+                 "binaryPropertyName": "data", "caption": "look"},
+              "retryOnFail": True, "maxTries": 3, "waitBetweenTries": 50,
+              "credentials": {"whatsAppApi": {"name": "api"}}}]
+    return workflow("picture", nodes, [("In", 0, "Send")])
+
+
 @pytest.fixture
 def engine(catalyst, tmp_path, api):
     keys = {"APP": ("hmac", {"secret": APP_SECRET}),
@@ -131,7 +146,7 @@ def engine(catalyst, tmp_path, api):
     env = {f"CATALYST_CREDENTIAL_{name}": json.dumps({"type": kind, "data": data})
            for name, (kind, data) in keys.items()}
     one = Engine(catalyst, tmp_path, "--store", f"sqlite:{tmp_path}/store.db", "--workers", "1",
-                 workflows=[receiving(), sending()], env=env).start()
+                 workflows=[receiving(), sending(), picturing()], env=env).start()
     yield one
     one.kill() if one.stop() is None else None
     for secret in (APP_SECRET, TOKEN, VERIFY):
@@ -232,3 +247,29 @@ def test_unknown_is_sent_once(engine, api):
     assert answer["port"] == "Unknown" and answer["send"]["outcome"] == "unknown"
     time.sleep(0.3)
     assert len(api.requests) == 1
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+PICTURE = bytes(range(256)) * 4000
+
+
+def test_a_picture_is_uploaded_and_sent(engine, api):
+    """An upload sends nothing, so it is made again; the message names the file's id."""
+    api.answers = [(500, 131000)]
+    answer = engine.call("POST", "/webhook/picture?to=491511234567", PICTURE,
+                         {"content-type": "image/png"})
+    assert answer.status == 200, answer.body
+    (first, _, _), (second, auth, form), (third, _, message) = api.requests
+    assert (first, second, third) == ("/v21.0/106/media", "/v21.0/106/media", "/v21.0/106/messages")
+    assert auth == f"Bearer {TOKEN}"
+    assert form.count(PICTURE) == 1 and b'name="messaging_product"\r\n\r\nwhatsapp\r\n' in form
+    assert message["image"] == {"id": "media2", "caption": "look"}
+
+
+def test_a_refused_picture_is_not_sent(engine, api):
+    api.answers = [(400, 131053)]
+    answer = engine.call("POST", "/webhook/picture?to=491511234567", b"no picture",
+                         {"content-type": "image/png"})
+    assert answer.json()["send"]["class"] == "permanent-content"
+    assert [path for path, _, _ in api.requests] == ["/v21.0/106/media"]

@@ -9,6 +9,7 @@
 #include "../pace.c"
 #include "../reply.c"
 #include "../send.c"
+#include "../upload.c"
 #include "../whatsapp.c"
 #include "fake_cases.h"
 

@@ -9,6 +9,7 @@
 #include "../pace.c"
 #include "../reply.c"
 #include "../send.c"
+#include "../upload.c"
 #include "../whatsapp.c"
 #include "fake_cases.h"
 
@@ -168,7 +169,8 @@ static void test_bad_input(void **state)
           "permanent-recipient", "to is no number" },
         { "{\"phoneNumberId\":\"1/../2\",\"to\":\"491511234567\",\"text\":\"x\"}",
           "permanent-content", "phoneNumberId is no number" },
-        { NODE("\"messageType\":\"image\""), "permanent-content", "one of mediaLink and mediaId" },
+        { NODE("\"messageType\":\"image\""), "permanent-content",
+          "one of mediaLink, mediaId and binaryPropertyName" },
         { NODE("\"messageType\":\"image\",\"mediaLink\":\"file:///etc/passwd\""),
           "permanent-content", "must begin with https" },
         { NODE("\"messageType\":\"interactive\",\"interactive\":\"{\""), "permanent-content",
@@ -210,7 +212,7 @@ static void test_refused_parameters(void **state)
         { "{\"phoneNumberId\":\"1\",\"text\":\"x\"}", "to" },
         { NODE("\"messageType\":\"fax\""), "messageType" },
         { NODE("\"messageType\":\"image\",\"mediaId\":\"1\",\"mediaLink\":\"https://x\""),
-          "both given" },
+          "more than one is given" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct fake *f = fake_create(&wf_plugin_entry, "catalyst.whatsapp");
@@ -258,6 +260,14 @@ static const struct {
     CASE("132017", "permanent-content", "content"),
     CASE("131031", "permanent-account", "account"),
     CASE("131042", "permanent-account", "account"),
+    CASE("3", "permanent-account", "account"),
+    CASE("10", "permanent-account", "account"),
+    CASE("131005", "permanent-account", "account"),
+    CASE("131037", "permanent-account", "account"),
+    CASE("131045", "permanent-account", "account"),
+    CASE("133010", "permanent-account", "account"),
+    CASE("131021", "permanent-recipient", "recipient"),
+    CASE("130472", "permanent-recipient", "recipient"),
     CASE("190", "permanent-account", "account"),
     CASE("200", "permanent-account", "account"),
     CASE("299", "permanent-account", "account"),
@@ -406,15 +416,114 @@ static void test_maybe_begun(void **state)
     end(f, it);
 }
 
+/* --- uploads ---------------------------------------------------------------------------------- */
+
+#define FILE_PART                                                                                  \
+    NODE("\"messageType\":\"image\",\"binaryPropertyName\":\"pic\",\"caption\":\"c\","             \
+         "\"options\":{\"messageId\":\"m-1\"}")
+
+static void test_uploads_first(void **state)
+{
+    (void)state;
+    struct fake *f = begin_as(FILE_PART, CRED);
+    wf_item *it = fake_item(f, "{}");
+    fake_part(it, "pic", "\0bytes", 6, "image/png", "a\"\r\nb.png");
+    fake_reply_to(f, "/media", &(wf_reply){ .status = 200, .body = { "{\"id\":\"4490\"}", 13 } });
+    fake_reply(f, 200, OK);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 2);
+    assert_string_equal(fake_request(f, 0)->url, "http://h:1/v21.0/106/media");
+    wf_str body = fake_sent(fake_request(f, 0));
+    const char *type = fake_header(fake_request(f, 0)->headers, "content-type");
+    assert_memory_equal(type, "multipart/form-data; boundary=", 30);
+    char head[600];
+    int len = snprintf(head, sizeof head,
+                       "--%s\r\ncontent-disposition: form-data; name=\"messaging_product\"\r\n\r\n"
+                       "whatsapp\r\n--%s\r\ncontent-disposition: form-data; name=\"type\"\r\n\r\n"
+                       "image/png\r\n--%s\r\ncontent-disposition: form-data; name=\"file\"; "
+                       "filename=\"a___b.png\"\r\ncontent-type: image/png\r\n\r\n",
+                       type + 30, type + 30, type + 30);
+    assert_true(body.len > (size_t)len + 6);
+    assert_memory_equal(body.ptr, head, len);
+    assert_memory_equal(body.ptr + len, "\0bytes\r\n--", 10);
+    assert_string_equal(fake_request(f, 1)->url, "http://h:1/v21.0/106/messages");
+    assert_non_null(
+        strstr(fake_request(f, 1)->body.ptr, "\"image\":{\"id\":\"4490\",\"caption\":\"c\"}"));
+    assert_int_equal(fake_outputs(f, PORT_ACCEPTED), 1);
+    end(f, it);
+}
+
+/* Nobody got anything: it is tried again, or refused, and never "unknown". */
+static void test_failed_uploads(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+        uint32_t flags;
+        enum fake_end end;
+        const char *words;
+    } cases[] = {
+        { 0, "connection lost", WF_REPLY_MAYBE_SENT, FAKE_FAILED, "the upload: connection lost" },
+        { 200, "{}", 0, FAKE_FAILED, "the answer holds no id" },
+        { 504, "", 0, FAKE_FAILED, "HTTP 504" },
+        { 429, "{\"error\":{\"code\":130429,\"message\":\"slow\"}}", 0, FAKE_FAILED, "slow" },
+        { 400, "{\"error\":{\"code\":131053,\"message\":\"bad file\"}}", 0, FAKE_EMITTED,
+          "bad file" },
+        { 401, "{\"error\":{\"code\":190,\"message\":\"expired\"}}", 0, FAKE_EMITTED,
+          "permanent-account" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fake *f = begin_as(FILE_PART, CRED);
+        wf_item *it = fake_item(f, "{}");
+        fake_part(it, "pic", "x", 1, "image/png", "a.png");
+        wf_reply r = { .status = cases[i].status, .flags = cases[i].flags };
+        if (r.status)
+            r.body = (wf_str){ cases[i].body, strlen(cases[i].body) };
+        else
+            r.error = cases[i].body;
+        fake_reply_to(f, "/media", &r);
+        fake_run(f);
+        assert_int_equal(fake_requests(f), 1);
+        assert_int_equal(fake_ended(it), cases[i].end);
+        assert_int_equal(fake_outputs(f, PORT_UNKNOWN), 0);
+        const char *said =
+            cases[i].end == FAKE_FAILED ? fake_why(it) : fake_output_json(f, PORT_REJECTED, 0);
+        if (!strstr(said, cases[i].words))
+            fail_msg("%zu: %s", i, said);
+        end(f, it);
+    }
+}
+
+static void test_missing_part(void **state)
+{
+    (void)state;
+    struct fake *f = begin_as(FILE_PART, CRED);
+    wf_item *it = fake_item(f, "{}");
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 0);
+    assert_non_null(strstr(fake_output_json(f, PORT_REJECTED, 0), "no binary part 'pic'"));
+    end(f, it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),        cmocka_unit_test(test_defaults_of_the_account),
-        cmocka_unit_test(test_limits),          cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_bad_credentials), cmocka_unit_test(test_refused_parameters),
-        cmocka_unit_test(test_ports),           cmocka_unit_test(test_tried_again),
-        cmocka_unit_test(test_unknown),         cmocka_unit_test(test_odd_token),
-        cmocka_unit_test(test_long_text),       cmocka_unit_test(test_maybe_begun),
+        cmocka_unit_test(test_uploads_first),
+        cmocka_unit_test(test_failed_uploads),
+        cmocka_unit_test(test_missing_part),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_defaults_of_the_account),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_bad_credentials),
+        cmocka_unit_test(test_refused_parameters),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_tried_again),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_odd_token),
+        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_maybe_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
