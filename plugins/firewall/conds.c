@@ -143,10 +143,8 @@ static int is_prefixed(const struct cond *c, uint64_t number, unsigned digits)
 
 static int is_sender(const struct cond *c, const struct message *m)
 {
-    char lower[64];
-    size_t n = m->from_len < sizeof lower ? m->from_len : sizeof lower;
-    for (size_t i = 0; i < n; i++)
-        lower[i] = m->from[i] >= 'A' && m->from[i] <= 'Z' ? (char)(m->from[i] | 0x20) : m->from[i];
+    char lower[SENDER_BYTES];
+    size_t n = words_lower(m->from, m->from_len, lower);
     for (uint32_t i = 0; i < c->n; i++) {
         const struct word *w = &c->words[i];
         if ((w->is_open ? n >= w->len : n == w->len) && !memcmp(lower, w->text, w->len))

@@ -103,7 +103,7 @@ static const char plugin_docs[] =
     "\n"
     "**Lists** of up to hundreds of millions of numbers are exact, 4.3 bytes each (8.3 with expiry), once\n"
     "per process. A file has one number in a line, perhaps with `,` and the second since 1970 at which it\n"
-    "ends. In Redis a list is a sorted set with scores as `scores` says; changes are seen within a second\n"
+    "ends, or is what `firewall_list make LINES LIST` made of it, which is mapped and there at once. In Redis a list is a sorted set with scores as `scores` says; changes are seen within a second\n"
     "from the stream `<key>:changes` (`XADD <key>:changes * op add|remove number N score S`, beside the\n"
     "ZADD or ZREM), from members with scores above all others, and from a changed number of members,\n"
     "which has the set scanned again. With `savedFile` the engine starts with the set as it was. While\n"

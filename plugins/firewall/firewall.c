@@ -30,7 +30,7 @@ static const wf_pair score_kinds[] = {
     {                                                                                              \
         WF_NAMED("fields." json), .type = WF_STRING,                                               \
                                   .offset = WF_AT(struct config, fields[FIELD_##field], wf_str),   \
-                                  .def = name, .help = "Member with the message's " json           \
+                                  .def = (name), .help = "Member with the message's " json         \
     }
 
 static const wf_param params[] = {

@@ -187,7 +187,7 @@ void keeper_say(struct keeper *k, int is_rules, int failed, const char *source, 
     snprintf(e->text, sizeof e->text, "%s", text);
     if (k->snapshot)
         memcpy(e->version, k->snapshot->version, sizeof e->version);
-    if (is_rules && !failed)
+    if (is_rules && !failed && k->snapshot)
         e->rules = rules_ref(k->snapshot->rules);
     if (failed || is_rules)
         snprintf(k->trouble, sizeof k->trouble, "%s%s%s", failed ? source : "", failed ? ": " : "",

@@ -8,7 +8,6 @@
 #include "keeper_int.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,70 +101,6 @@ static void look_at_rules(struct keeper *k, struct watched *w)
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
-static int read_line(struct numbers_builder *b, const char *line, size_t len)
-{
-    const char *comma = memchr(line, ',', len);
-    size_t n = comma ? (size_t)(comma - line) : len;
-    uint64_t expires = 0;
-    while (n && (line[n - 1] == ' ' || line[n - 1] == '\r'))
-        n--;
-    if (!n || *line == '#')
-        return 0;
-    uint64_t number = number_parse(line, n);
-    for (const char *p = comma ? comma + 1 : line + len; p < line + len && *p >= '0' && *p <= '9';
-         p++)
-        expires = expires * 10 + (uint64_t)(*p - '0');
-    if (!number || expires > UINT32_MAX || numbers_builder_count(b) >= LIST_NUMBERS_MAX)
-        return -1;
-    numbers_builder_add(b, number, (uint32_t)expires);
-    return 0;
-}
-
-static struct numbers *read_lines(const char *text, size_t len, const _Atomic int *stop, char *why,
-                                  size_t why_size)
-{
-    struct numbers_builder *b = numbers_builder_create();
-    size_t line = 1;
-    for (const char *at = text, *end = text + len; at < end; line++) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        const char *line_end = newline ? newline : end;
-        int stopped = line % 65536 == 0 && stop && atomic_load(stop);
-        if (stopped || read_line(b, at, (size_t)(line_end - at)) != 0) {
-            snprintf(why, why_size, "line %zu: '%.*s' is no number, or number,expiry", line,
-                     (int)(line_end - at < 40 ? line_end - at : 40), at);
-            numbers_builder_free(b);
-            return NULL;
-        }
-        at = line_end + 1;
-    }
-    return numbers_builder_finish(b);
-}
-
-struct numbers *list_load(const char *file, const _Atomic int *stop, char *why, size_t why_size)
-{
-    struct stat st;
-    if (numbers_is_map(file))
-        return numbers_map(file, why, why_size);
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        snprintf(why, why_size, "%s", strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return NULL;
-    }
-    size_t len = (size_t)st.st_size;
-    char *map = len ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    close(fd);
-    if (map == MAP_FAILED) {
-        snprintf(why, why_size, "%s", strerror(errno));
-        return NULL;
-    }
-    struct numbers *s = read_lines(map, len, stop, why, why_size);
-    if (map)
-        munmap(map, len);
-    return s;
-}
-
 static void look_at_list(struct keeper *k, struct watched *w, enum list_name list)
 {
     const char *file = k->config.list_file[list];
@@ -175,7 +110,7 @@ static void look_at_list(struct keeper *k, struct watched *w, enum list_name lis
         atomic_store(&k->fresh_ms[list], wall_ms());
     if (changed == 0)
         return;
-    struct numbers *numbers = list_load(file, &k->stop, why, sizeof why);
+    struct numbers *numbers = numbers_load(file, &k->stop, why, sizeof why);
     int said = w->has_failed && changed < 0;
     w->has_failed = !numbers;
     if (changed < 0)

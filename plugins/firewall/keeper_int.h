@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { EVENTS = 64, LIST_NUMBERS_MAX = 1000000000 };
+enum { EVENTS = 64 };
 
 struct keeper {
     struct keeper *next;
@@ -45,8 +45,4 @@ int keeper_sleep(struct keeper *k, int64_t ms);
 
 void *keeper_files_main(void *keeper);
 void *keeper_redis_main(void *keeper);
-/* A list of numbers in text, one in a line, perhaps with its expiry behind a comma; or one that
- * numbers_save() wrote. NULL with why. */
-struct numbers *list_load(const char *file, const _Atomic int *stop, char *why, size_t why_size);
-
 #endif

@@ -212,7 +212,7 @@ static int take_slice(struct follow *f, const redisReply *slice, struct numbers_
         uint64_t number = number_parse(pairs->element[i]->str, pairs->element[i]->len);
         if (isfinite(score) && score > f->highest)
             f->highest = score;
-        if (number && numbers_builder_count(b) < LIST_NUMBERS_MAX)
+        if (number && numbers_builder_count(b) < NUMBERS_MAX)
             numbers_builder_add(b, number, expiry_of(f, score));
     }
     return 0;

@@ -263,17 +263,16 @@ static int has(const struct numbers *s, uint64_t x, uint32_t now_s)
 static void look_base(const struct numbers *s, uint32_t now_s, const uint64_t *numbers, size_t n,
                       uint8_t *hits)
 {
-    uint64_t x[2 * AHEAD];
-    for (size_t i = 0; i < n + 2 * AHEAD; i++) {
-        if (i >= 2 * AHEAD) {
-            size_t k = i - 2 * AHEAD;
-            hits[k] = numbers[k] && has(s, x[k % (2 * AHEAD)], now_s);
-        }
+    const size_t far = (size_t)AHEAD * 2;
+    uint64_t x[AHEAD * 2];
+    for (size_t i = 0; i < n + far; i++) {
+        if (i >= far)
+            hits[i - far] = numbers[i - far] && has(s, x[i % far], now_s);
         if (i >= AHEAD && i - AHEAD < n)
-            __builtin_prefetch(&s->rests[s->starts[x[(i - AHEAD) % (2 * AHEAD)] >> s->rest_bits]]);
+            __builtin_prefetch(&s->rests[s->starts[x[(i - AHEAD) % far] >> s->rest_bits]]);
         if (i < n) {
-            x[i % (2 * AHEAD)] = spread(numbers[i] & MASK_50);
-            __builtin_prefetch(&s->starts[x[i % (2 * AHEAD)] >> s->rest_bits]);
+            x[i % far] = spread(numbers[i] & MASK_50);
+            __builtin_prefetch(&s->starts[x[i % far] >> s->rest_bits]);
         }
     }
 }

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NUMBERS_BITS = 50, NUMBERS_NEVER = 0 /* expiry: does not end */ };
+enum { NUMBERS_BITS = 50, NUMBERS_MAX = 1000000000, NUMBERS_NEVER = 0 /* expiry: does not end */ };
 
 /* Digits of a number in any usual notation ("+49 151-234", "0049.."): 0 when it is none (a name,
  * more than 15 digits, fewer than 3). */
@@ -49,6 +49,8 @@ void numbers_each(const struct numbers *s,
 int numbers_save(const struct numbers *s, const char *file, char *why, size_t why_size);
 /* NULL with why. The file must not be changed in place while it is used; renaming is fine. */
 struct numbers *numbers_map(const char *file, char *why, size_t why_size);
+/* A file of lines, or one of numbers_save(). `stop` not 0, or NULL: given up. NULL with why. */
+struct numbers *numbers_load(const char *file, const _Atomic int *stop, char *why, size_t why_size);
 /* Whether the file begins as numbers_save() writes it. */
 int numbers_is_map(const char *file);
 

@@ -26,3 +26,8 @@ add_executable(firewall_train ${folder}/train/train.c ${folder}/train/learn.c)
 target_link_libraries(firewall_train PRIVATE catalyst_content)
 add_test(NAME unit.plugin.firewall.train_help COMMAND firewall_train --help)
 set_tests_properties(unit.plugin.firewall.train_help PROPERTIES LABELS unit)
+
+# Lists of numbers in the form that is mapped at once.
+add_executable(firewall_list ${folder}/list/list.c ${folder}/hash.c ${folder}/numbers.c
+               ${folder}/numbers_delta.c ${folder}/numbers_file.c ${folder}/numbers_text.c)
+install(TARGETS firewall_list RUNTIME DESTINATION bin)

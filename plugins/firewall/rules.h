@@ -33,8 +33,9 @@ enum stage {
 
 #define VERDICTS(X)                                                                                \
     X(PASS, "pass")                                                                                \
-    X(TAG, "tag") X(THROTTLE, "throttle") X(QUARANTINE, "quarantine") X(DROP, "drop")              \
-        X(REJECT, "reject") X(REROUTE, "reroute")
+    X(TAG, "tag")                                                                                  \
+    X(THROTTLE, "throttle") X(QUARANTINE, "quarantine") X(DROP, "drop") X(REJECT, "reject")        \
+        X(REROUTE, "reroute")
 enum verdict {
     VERDICT_NONE = 0,
 #define X(name, text) VERDICT_##name,
@@ -84,6 +85,9 @@ enum reason reason_of(const char *name); /* REASON_NONE: there is no such */
 
 /* "500ms", "10s", "5m", "2h", "1d", or a number of milliseconds; 0 or -1. */
 int words_duration(const struct tree *t, int64_t *ms);
+/* A sender in lower case, cut to SENDER_BYTES; returns its length. */
+enum { SENDER_BYTES = 64 };
+size_t words_lower(const char *text, size_t len, char out[SENDER_BYTES]);
 /* Letters to be changed, at most `max` + 1. */
 unsigned words_distance(const char *a, size_t a_len, const char *b, size_t b_len, unsigned max);
 /* The word of a list (ends with NULL) that `word` may have been meant for, or NULL. */

@@ -133,7 +133,7 @@ static void read_action(struct reading *r, const struct tree *t, struct rule *ru
     rule->route = read_string(r, t, "route");
     if (rule->verdict == VERDICT_REROUTE && !rule->route)
         mistake(r, t->line, "reroute needs 'route'");
-    rule->hold_ms = 30 * 60000;
+    rule->hold_ms = INT64_C(30) * 60000;
     read_duration(r, t, "hold", &rule->hold_ms);
 }
 
@@ -290,7 +290,7 @@ static void sort_stages(struct rules *rules, struct pool *pool)
     for (uint32_t i = 0; i < rules->n; i++)
         rules->n_stage[rules->rules[i].stage]++;
     for (int s = 0; s < STAGES; s++) {
-        rules->stage[s] = pool_alloc(pool, (rules->n_stage[s] + 1) * sizeof *rules->stage[s]);
+        rules->stage[s] = pool_alloc(pool, (rules->n_stage[s] + 1) * sizeof(void *));
         rules->n_stage[s] = 0;
     }
     for (uint32_t i = 0; i < rules->n; i++) {

@@ -10,7 +10,7 @@ int mistake(struct reading *r, unsigned line, const char *f, ...)
     if (r->n_mistakes++ >= MISTAKES_MAX)
         return -1;
     va_start(args, f);
-    vsnprintf(text, sizeof text, f, args);
+    vsnprintf(text, sizeof text, f, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
     va_end(args);
     size_t room = strlen(text) + (r->rule_id ? strlen(r->rule_id) : 0) + 64;
     r->mistakes = must(realloc(r->mistakes, r->mistakes_len + room));

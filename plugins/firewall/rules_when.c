@@ -143,7 +143,7 @@ static int fill_pattern(struct reading *r, const struct tree *t, void *arg)
     if (r->n_patterns == r->size_patterns) {
         r->size_patterns = r->size_patterns ? r->size_patterns * 2 : 256;
         r->patterns = must(realloc(r->patterns, r->size_patterns * sizeof *r->patterns));
-        r->pattern_of = must(realloc(r->pattern_of, r->size_patterns * sizeof *r->pattern_of));
+        r->pattern_of = must(realloc(r->pattern_of, r->size_patterns * sizeof(void *)));
     }
     r->pattern_of[r->n_patterns] = t;
     r->patterns[r->n_patterns++] =

@@ -127,35 +127,50 @@ int64_t slots_gcra(struct slots *s, uint64_t tenant, uint64_t key, int64_t now_m
     return 0;
 }
 
-static uint64_t window_word(uint64_t tag, uint64_t period, uint64_t before, uint64_t now)
+struct window {
+    uint64_t period, before, now;
+};
+
+static struct window read_window(uint64_t word, uint64_t period)
 {
-    return tag | (period & 0xfff) << 28 | before << 14 | now;
+    uint64_t age = (period - (word >> 28)) & 0xfff;
+    struct window w = { .period = period };
+    w.now = age == 0 ? word & COUNT_MAX : 0;
+    w.before = age == 0 ? word >> 14 & COUNT_MAX : age == 1 ? word & COUNT_MAX : 0;
+    return w;
+}
+
+static uint64_t window_word(uint64_t tag, const struct window *w)
+{
+    return tag | (w->period & 0xfff) << 28 | w->before << 14 | w->now;
+}
+
+/* When enough of the window before has slid out, and never beyond the window's end. */
+static int64_t wait_in_window(const struct window *w, int64_t left_ms, int64_t limit,
+                              int64_t window_ms)
+{
+    double spare = (double)limit - 1 - (double)w->now;
+    if (spare < 0 || !w->before)
+        return left_ms + 1;
+    return left_ms - (int64_t)(spare / (double)w->before * (double)window_ms) + 1;
 }
 
 int64_t slots_window(struct slots *s, uint64_t tenant, uint64_t key, int64_t now_ms, int64_t limit,
                      int64_t window_ms)
 {
     uint64_t tag = tag_of(key), period = (uint64_t)(now_ms / window_ms);
-    int64_t into_ms = now_ms % window_ms;
+    int64_t left_ms = window_ms - now_ms % window_ms;
     for (int tries = 0; tries < 16; tries++) {
         uint64_t was;
         _Atomic uint64_t *cell = find_cell(s, tenant, key, &was);
-        uint64_t before = 0, now = 0;
-        if ((was & ~NUMBER_MASK) == tag) {
-            uint64_t age = (period - (was >> 28)) & 0xfff;
-            now = age == 0 ? was & COUNT_MAX : 0;
-            before = age == 0 ? was >> 14 & COUNT_MAX : age == 1 ? was & COUNT_MAX : 0;
-        }
-        double counted =
-            (double)now + (double)before * (double)(window_ms - into_ms) / (double)window_ms;
-        if (counted + 1 > (double)limit + 1e-9) {
-            /* When enough of the window before has slid out; never beyond the window's end. */
-            double spare = (double)limit - 1 - (double)now;
-            if (spare < 0 || !before)
-                return window_ms - into_ms + 1;
-            return window_ms - into_ms - (int64_t)(spare / (double)before * (double)window_ms) + 1;
-        }
-        if (swap(cell, &was, window_word(tag, period, before, now < COUNT_MAX ? now + 1 : now)))
+        struct window w = { .period = period };
+        if ((was & ~NUMBER_MASK) == tag)
+            w = read_window(was, period);
+        double counted = (double)w.now + (double)w.before * (double)left_ms / (double)window_ms;
+        if (counted + 1 > (double)limit + 1e-9)
+            return wait_in_window(&w, left_ms, limit, window_ms);
+        w.now += w.now < COUNT_MAX;
+        if (swap(cell, &was, window_word(tag, &w)))
             return 0;
     }
     return 0;

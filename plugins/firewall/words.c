@@ -106,13 +106,20 @@ const char *words_suggest(const char *word, const char *const *list)
 
 uint64_t name_hash(const char *text, size_t len) { return hash_bytes(hash_seed(), text, len); }
 
+size_t words_lower(const char *text, size_t len, char out[SENDER_BYTES])
+{
+    size_t n = len < SENDER_BYTES ? len : SENDER_BYTES;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        out[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20u : c);
+    }
+    return n;
+}
+
 uint64_t sender_hash(const char *text, size_t len)
 {
-    char lower[64];
-    size_t n = len < sizeof lower ? len : sizeof lower;
-    for (size_t i = 0; i < n; i++)
-        lower[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
-    return hash_bytes(hash_seed(), lower, n);
+    char lower[SENDER_BYTES];
+    return hash_bytes(hash_seed(), lower, words_lower(text, len, lower));
 }
 
 unsigned digits_of(uint64_t number)

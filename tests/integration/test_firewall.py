@@ -3,6 +3,7 @@
 are replaced under load, Redis that goes away, messages that are held and released."""
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -249,6 +250,26 @@ def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
         time.sleep(2.2)
         gate.ask("expire")
         assert gate.ask("list")["answer"] == "none"
+
+
+def test_a_list_is_made_and_mapped(catalyst, tmp_path):
+    tool = catalyst.parent.parent / "plugins" / "firewall_list"
+    if not tool.exists():
+        pytest.skip(f"firewall_list: {tool} is not built")
+    lines, made = tmp_path / "lines", tmp_path / "deny.list"
+    lines.write_text("".join(f"49160{i:07}\n" for i in range(100000)))
+    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("100000 numbers"), done.stderr
+    for number, code in (("491600000000", 0), ("491700000000", 1)):
+        assert subprocess.run([tool, "has", made, number], capture_output=True,
+                              timeout=60).returncode == code
+    lines.write_text("nobody\n")
+    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "line 1: 'nobody'" in done.stderr
+    with Gate(catalyst, tmp_path, deny={"file": str(made)}) as gate:
+        assert gate.verdict("491600099999") == DENIED
+        assert gate.verdict("491600100000") == PASSED
+        assert gate.metric("denied_numbers") == 100000
 
 
 def test_codes_are_limited(catalyst, tmp_path):

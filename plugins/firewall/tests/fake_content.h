@@ -145,6 +145,7 @@ size_t content_skeleton(const char *text, size_t len, char *out, size_t size)
 #include "../numbers.c"
 #include "../numbers_delta.c"
 #include "../numbers_file.c"
+#include "../numbers_text.c"
 #include "../slots.c"
 #include "../sketch.c"
 #include "../ranges.c"

@@ -6,6 +6,7 @@
 #include "../numbers.c"
 #include "../numbers_delta.c"
 #include "../numbers_file.c"
+#include "../numbers_text.c"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -193,13 +194,57 @@ static void files_come_back(void **state)
     unlink(file);
 }
 
+static void lines_are_read(void **state)
+{
+    static const struct {
+        const char *text, *says;
+        size_t n;
+    } cases[] = {
+        { "", NULL, 0 },
+        { "491511234567", NULL, 1 },
+        { "# none\n\n491511234567 \r\n+49 151 1234568,1700000000\n", NULL, 2 },
+        { "491511234567\nACME\n", "line 2: 'ACME'", 0 },
+        { "491511234567,99999999999\n", "line 1", 0 },
+    };
+    char file[] = "/tmp/firewall-lines-XXXXXX", why[300];
+    const _Atomic int stopped = 1;
+    int fd = mkstemp(file);
+    (void)state;
+    close(fd);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        FILE *f = fopen(file, "w");
+        fputs(cases[i].text, f);
+        fclose(f);
+        struct numbers *s = numbers_load(file, NULL, why, sizeof why);
+        assert_int_equal(!s, cases[i].says != NULL);
+        if (cases[i].says)
+            assert_non_null(strstr(why, cases[i].says));
+        assert_int_equal(numbers_count(s), cases[i].n);
+        numbers_unref(s);
+    }
+    FILE *f = fopen(file, "w");
+    for (int i = 0; i < 70000; i++)
+        fprintf(f, "4915%07d\n", i);
+    fclose(f);
+    assert_null(numbers_load(file, &stopped, why, sizeof why)); /* given up */
+    struct numbers *s = numbers_load(file, NULL, why, sizeof why);
+    assert_int_equal(numbers_count(s), 70000);
+    assert_int_equal(numbers_save(s, file, why, sizeof why), 0);
+    numbers_unref(s);
+    s = numbers_load(file, NULL, why, sizeof why);
+    assert_int_equal(numbers_count(s), 70000);
+    numbers_unref(s);
+    unlink(file);
+    assert_null(numbers_load(file, NULL, why, sizeof why));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_parsed),  cmocka_unit_test(the_bijection_goes_back),
         cmocka_unit_test(what_is_in_is_found), cmocka_unit_test(expiry_and_doubles),
         cmocka_unit_test(changes_lie_on_top),  cmocka_unit_test(many_changes_grow),
-        cmocka_unit_test(files_come_back),
+        cmocka_unit_test(files_come_back),     cmocka_unit_test(lines_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
