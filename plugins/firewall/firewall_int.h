@@ -23,8 +23,9 @@ enum { THROTTLE_RETRY, THROTTLE_BLOCK };
 #define FIELDS(X)                                                                                  \
     X(TENANT, "tenant_id")                                                                         \
     X(FROM, "from")                                                                                \
-    X(TO, "to") X(TEXT, "text") X(CLASS, "class") X(ROUTE, "route_hint") X(DIRECTION, "direction") \
-        X(ID, "id") X(PRICE, "price_micro") X(SIGNAL, "signal")
+    X(TO, "to")                                                                                    \
+    X(TEXT, "text") X(CLASS, "class") X(ROUTE, "route_hint") X(DIRECTION, "direction") X(ID, "id") \
+        X(PRICE, "price_micro") X(SIGNAL, "signal")
 enum field {
 #define X(name, text) FIELD_##name,
     FIELDS(X)
