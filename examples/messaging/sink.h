@@ -78,15 +78,13 @@ void sink_options_parse(struct sink_options *o, int argc, char **argv);
 
 /* --- counters --------------------------------------------------------------------------------- */
 
-#define SINK_COUNTERS(X)                                                                           \
-    X(connections)                                                                                 \
-    X(binds)                                                                                       \
-    X(binds_refused)                                                                               \
-    X(unbinds)                                                                                     \
-    X(enquiries)                                                                                   \
-    X(malformed) X(submits) X(destinations) X(accepted) X(throttled) X(refused) X(lost) X(dropped) \
-        X(receipts_due) X(receipts_sent) X(receipts_taken) X(receipts_refused) X(receipts_again)   \
-            X(bytes_in) X(bytes_out)
+/* clang-format off */
+#define SINK_COUNTERS(X) \
+    X(connections) X(binds) X(binds_refused) X(unbinds) X(enquiries) X(malformed) \
+    X(submits) X(destinations) X(accepted) X(throttled) X(refused) X(lost) X(dropped) \
+    X(receipts_due) X(receipts_sent) X(receipts_taken) X(receipts_refused) X(receipts_again) \
+    X(bytes_in) X(bytes_out)
+/* clang-format on */
 
 struct sink_counters {
 #define X(name) uint64_t name;

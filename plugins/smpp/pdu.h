@@ -175,6 +175,19 @@ int smpp_command_known(uint32_t command);
  * shown unless `with_text`. Returns its length. */
 size_t smpp_pdu_print(const struct smpp_pdu *pdu, int with_text, char *to, size_t room);
 
+/* --- times ------------------------------------------------------------------------------------ */
+
+enum { SMPP_TIME_BYTES = 17 };
+
+/* When validity_period, schedule_delivery_time or final_date is: "YYMMDDhhmmsstnn+" with quarters
+ * of an hour before ("+") or behind ("-") UTC, or "YYMMDDhhmmss000R" from now on, a year of 365 and
+ * a month of 30 days. 1 with microseconds since 1970, 0 when the field is empty, -1 when it is no
+ * time. */
+int smpp_time_read(const struct smpp_str *text, int64_t now_us, int64_t *at_us);
+
+/* The relative form of so many seconds, at most a hundred years; returns 16, its length. */
+size_t smpp_time_write(int64_t seconds, char to[SMPP_TIME_BYTES]);
+
 /* --- lists and optional parameters are made in a buffer of the caller --------------------------
  */
 

@@ -81,6 +81,9 @@ static inline int pdu_fault(struct smpp_error *err, uint32_t status, const char 
     return -1;
 }
 
+/* Days from 1970 to a date of the Gregorian calendar. */
+int64_t pdu_days(int year, int month, int day);
+
 /* The octets of a list of `count` destinations (or failed ones) that begins at `p`, or -1. */
 int pdu_dests_bytes(const uint8_t *p, size_t left, unsigned count);
 int pdu_unsuccess_bytes(const uint8_t *p, size_t left, unsigned count);

@@ -12,18 +12,11 @@
  * Thread: any. Nothing allocates, nothing blocks.
  */
 #include "receipt.h"
+#include "pdu_int.h"
 #include <stdio.h>
 #include <string.h>
 
 /* --- times ------------------------------------------------------------------------------------ */
-
-/* Days from 1970 to a date of the Gregorian calendar, counted from March. */
-static int64_t days_of(int year, int month, int day)
-{
-    int64_t y = month <= 2 ? year - 1 : year;
-    int64_t m = (month + 9) % 12;
-    return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
-}
 
 static int two(const char *p) { return (p[0] - '0') * 10 + p[1] - '0'; }
 
@@ -47,7 +40,7 @@ static int64_t time_of(const char *p, size_t len, int utc_minutes)
     if (part[1] < 1 || part[1] > 12 || part[2] < 1 || part[2] > 31 || part[3] > 23 ||
         part[4] > 59 || part[5] > 60)
         return 0;
-    int64_t seconds = days_of(2000 + part[0], part[1], part[2]) * 86400 + part[3] * INT64_C(3600) +
+    int64_t seconds = pdu_days(2000 + part[0], part[1], part[2]) * 86400 + part[3] * INT64_C(3600) +
                       part[4] * INT64_C(60) + part[5] - utc_minutes * INT64_C(60);
     return seconds * 1000000;
 }

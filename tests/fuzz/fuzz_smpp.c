@@ -52,6 +52,9 @@ static void look_at_all(const struct smpp_pdu *pdu)
     size_t n = smpp_pdu_print(pdu, (int)(pdu->sequence % 2), line, sizeof line);
     must(n < sizeof line && line[n] == 0 && strlen(line) == n && !strchr(line, '\n'));
     smpp_tlv_check(&pdu->tlvs, &err);
+    int64_t at_us = -1;
+    if (pdu->command == SMPP_SUBMIT_SM && smpp_time_read(&pdu->sm.validity, 0, &at_us) == 1)
+        must(at_us >= -(INT64_C(12) * 3600 * 1000000) && at_us < INT64_C(5000000000) * 1000000);
     if (pdu->command != SMPP_SUBMIT_SM && pdu->command != SMPP_DELIVER_SM &&
         pdu->command != SMPP_DATA_SM)
         return;

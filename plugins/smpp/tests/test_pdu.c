@@ -516,6 +516,44 @@ static void every_cut_is_seen(void **state)
     }
 }
 
+static void time_is(const char *text, int wanted, int64_t wanted_us)
+{
+    int64_t at_us = -1;
+    struct smpp_str field = { text, (uint32_t)strlen(text) };
+    assert_int_equal(smpp_time_read(&field, INT64_C(1000000000), &at_us), wanted);
+    assert_int_equal(at_us, wanted_us);
+}
+
+static void times_of_validity(void **state)
+{
+    (void)state;
+    char to[SMPP_TIME_BYTES];
+    time_is("", 0, -1);
+    time_is("261123120100000+", 1, INT64_C(1795435260000000));
+    time_is("261123140100308+", 1, INT64_C(1795435260300000)); /* two hours east of UTC */
+    time_is("261123070100020-", 1, INT64_C(1795435260000000)); /* five hours west */
+    time_is("000000010000000R", 1, INT64_C(4600000000));
+    time_is("000002000000000R", 1, INT64_C(1000000000) + INT64_C(172800000000));
+    time_is("261323120100000+", -1, -1);
+    time_is("261100120100000+", -1, -1);
+    time_is("261123240100000+", -1, -1);
+    time_is("261123120100049+", -1, -1);
+    time_is("26112312010000+", -1, -1);
+    time_is("26112312010000x+", -1, -1);
+    time_is("261123120100000Z", -1, -1);
+    const int64_t lengths[] = {
+        0, 1, 59, 3600, 86399, 86400, 2592000, 31535999, 31536000, 99999999
+    };
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        assert_int_equal(smpp_time_write(lengths[i], to), 16);
+        time_is(to, 1, INT64_C(1000000000) + lengths[i] * 1000000);
+    }
+    smpp_time_write(INT64_MAX, to);
+    time_is(to, 1, INT64_C(1000000000) + INT64_C(99) * 365 * 86400 * 1000000);
+    smpp_time_write(-5, to);
+    assert_string_equal(to, "000000000000000R");
+}
+
 static void statuses_and_their_class(void **state)
 {
     (void)state;
@@ -566,6 +604,7 @@ int main(void)
         cmocka_unit_test(tlvs_and_their_table),
         cmocka_unit_test(one_line_without_secrets),
         cmocka_unit_test(every_cut_is_seen),
+        cmocka_unit_test(times_of_validity),
         cmocka_unit_test(statuses_and_their_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
