@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What an execution of catalyst.notifyTrigger does first: it claims its notification. Of two
+ * catalyst.notifyDispatch, what an execution of catalyst.notifyTrigger does first: it claims its
+ * notification, which then leaves by the port of its kind. Of two
  * executions for the same one, after a crash, the first goes on and the second ends without an
  * item. The claim knows an execution by key(), so one that is run again keeps its own.
  * Thread: the worker's.
@@ -7,7 +8,7 @@
 #include "notify_int.h"
 #include "router.h"
 
-enum { CLAIM_MS = 60000 };
+enum { CLAIM_MS = 60000, DISPATCH_REPEATED = KINDS };
 
 struct claim {
     wf_ticket ticket;
@@ -22,6 +23,12 @@ static unsigned claim_port(const wf_host *h, wf_item *it)
            (strlen(kind_names[port]) != kind.len || memcmp(kind_names[port], kind.ptr, kind.len)))
         port++;
     return port;
+}
+
+static void claim_pass(const wf_host *h, wf_item *it, unsigned port)
+{
+    h->count(h->inst(it), port, 1);
+    h->pass(it, port);
 }
 
 static void claim_answered(const wf_host *h, void *arg, const wf_rows *rows)
@@ -39,10 +46,10 @@ static void claim_answered(const wf_host *h, void *arg, const wf_rows *rows)
     const char *key = h->key(it);
     if (rows->n_rows && rows->cells[0].ptr && rows->cells[0].len == strlen(key) &&
         !memcmp(rows->cells[0].ptr, key, rows->cells[0].len)) {
-        h->pass(it, claim.port);
+        claim_pass(h, it, claim.port);
         return;
     }
-    h->count(h->inst(it), ROUTER_COUNTS + 2, 1);
+    h->count(h->inst(it), DISPATCH_REPEATED, 1);
     h->done(it);
 }
 
@@ -66,7 +73,7 @@ static void claim_item(const wf_host *h, wf_item *it)
           .n_params = 2 },
     };
     if (!sql || !id.len || !engine.len) {
-        h->pass(it, port); /* made by hand */
+        claim_pass(h, it, port); /* made by hand */
         return;
     }
     struct claim *claim = memory_get(sizeof *claim);
@@ -76,13 +83,19 @@ static void claim_item(const wf_host *h, wf_item *it)
     it = h->resume(h, claim->ticket);
     free(claim);
     if (it)
-        h->pass(it, port);
+        claim_pass(h, it, port);
+}
+
+void dispatch_process(const wf_host *h, wf_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        claim_item(h, items[i]);
 }
 
 void trigger_process(const wf_host *h, wf_item *const *items, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        claim_item(h, items[i]);
+        h->pass(items[i], 0);
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -111,15 +124,41 @@ const wf_metric trigger_metrics[] = {
     { WF_COUNTER, "notify_escalations_total", NULL, "Steps of escalation" },
     { WF_GAUGE, "notify_groups", NULL, "Groups there are" },
     { WF_GAUGE, "notify_active_alerts", NULL, "Alerts that are known" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+
+const wf_metric dispatch_metrics[] = {
+    { WF_COUNTER, "notify_slack_total", NULL, "Notifications for Slack" },
+    { WF_COUNTER, "notify_pagerduty_total", NULL, "Notifications for PagerDuty" },
+    { WF_COUNTER, "notify_email_total", NULL, "Notifications for mail" },
+    { WF_COUNTER, "notify_sms_total", NULL, "Notifications for SMS" },
+    { WF_COUNTER, "notify_webhook_total", NULL, "Notifications for webhooks" },
+    { WF_COUNTER, "notify_other_total", NULL, "Notifications for other receivers" },
     { WF_COUNTER, "notify_repeated_total", NULL, "Executions for a notification that was taken" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 
+const char dispatch_docs[] =
+    "Stands behind `catalyst.notifyTrigger`: the item leaves by the port of its `kind`, to which "
+    "the sender is\nconnected. Before that the execution claims the notification in "
+    "`notify_claims` and takes it off the\noutbox: of two executions for the same one, which an "
+    "engine that died at the wrong instant may leave,\nthe second ends here without an item. An "
+    "item without `id` is let through.\n"
+    "\n"
+    "```json\n"
+    "{\"nodes\": [{\"name\": \"Due\", \"type\": \"catalyst.notifyTrigger\"},\n"
+    "  {\"name\": \"By kind\", \"type\": \"catalyst.notifyDispatch\"}, {\"name\": \"Slack\", "
+    "\"type\": \"catalyst.slack\"}],\n"
+    " \"connections\": {\"Due\": {\"main\": [[{\"node\": \"By kind\"}]]},\n"
+    "  \"By kind\": {\"main\": [[{\"node\": \"Slack\"}]]}}}\n"
+    "```\n";
+
 const char trigger_docs[] =
     "Routes what `catalyst.notify` takes, as Alertmanager 0.25 does: alerts are grouped, wait\n"
     "`group_wait`, are told, and again after `group_interval` when something changed or\n"
-    "`repeat_interval` is over. Each notification starts an execution, whose item leaves by the "
-    "port of\nits kind: connect the senders there. One worker of all engines does this; groups, "
+    "`repeat_interval` is over. Each notification starts an execution; "
+    "connect\n`catalyst.notifyDispatch`, and the senders to that. One worker of all engines does "
+    "this; groups, "
     "the\n"
     "notification log, silences and acknowledgements are kept in the store, and a restart tells\n"
     "nothing twice and forgets nothing.\n"

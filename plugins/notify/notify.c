@@ -13,6 +13,7 @@
 static const char *const take_ports[] = { "accepted", "rejected", NULL };
 static const char *const control_ports[] = { "done", "rejected", NULL };
 
+static const char *const trigger_ports[] = { "main", NULL };
 static const char *const send_ports[] = { "accepted", "rejected", "unknown", NULL };
 
 static const wf_cred_type creds[] = {
@@ -34,7 +35,7 @@ static const wf_node nodes[] = {
       .docs = take_docs },
     { .type = "catalyst.notifyTrigger",
       .help = "Route alerts, and start an execution for each notification that is due",
-      .ports = kind_names,
+      .ports = trigger_ports,
       .params = trigger_params,
       .config_size = sizeof(struct trigger_config),
       .process = trigger_process,
@@ -46,6 +47,13 @@ static const wf_node nodes[] = {
       .group = "notify",
       .docs = trigger_docs,
       .trigger = &notify_trigger },
+    { .type = "catalyst.notifyDispatch",
+      .help = "Claim a notification that is due; it leaves by the port of its kind",
+      .ports = kind_names,
+      .process = dispatch_process,
+      .metrics = dispatch_metrics,
+      .group = "notify",
+      .docs = dispatch_docs },
     { .type = "catalyst.notifySilence",
       .help = "Make, end and list silences",
       .ports = control_ports,

@@ -71,6 +71,12 @@ void *trigger_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void trigger_close(const wf_host *h, void *state);
 void trigger_process(const wf_host *h, wf_item *const *items, size_t n);
 
+/* --- catalyst.notifyDispatch ------------------------------------------------------------------ */
+
+extern const wf_metric dispatch_metrics[];
+extern const char dispatch_docs[];
+void dispatch_process(const wf_host *h, wf_item *const *items, size_t n);
+
 /* --- senders ---------------------------------------------------------------------------------- */
 
 enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };

@@ -4,7 +4,7 @@
  *   start --> owning --> loading --> working: each poll interval, and whenever something is due
  *
  *   inbox rows --> core --> one transaction {rows done, state, outbox} --> accept() as events
- *   event --> process(): the execution claims the notification, which takes it off the outbox
+ *   event --> catalyst.notifyDispatch: the execution claims it, which takes it off the outbox
  *
  * A crash between that transaction and the claim offers the notification once more after the
  * restart; the claim belongs to the execution that made it first, and a second one ends without an

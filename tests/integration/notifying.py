@@ -116,8 +116,9 @@ class Routing:
                 "credentials": {"webhookSigning": {"name": "hook"}}}
         due = definition({"id": "due", "name": "due", "nodes": [
             {"name": "Due", "type": "catalyst.notifyTrigger", "parameters": {
-                "configuration": configuration, "pollInterval": "50ms"}}, send],
-            "wires": [f"Due:{port} -> Send" for port in range(6)]})
+                "configuration": configuration, "pollInterval": "50ms"}},
+            {"name": "By kind", "type": "catalyst.notifyDispatch"}, send],
+            "wires": ["Due -> By kind"] + [f"By kind:{port} -> Send" for port in range(6)]})
         workflows = [due, hook("alerts", {"type": "catalyst.notify", "parameters": {
             "alerts": "={{ $json.body }}"}}),
             hook("silence", {"type": "catalyst.notifySilence", "parameters": {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """catalyst.notify and its trigger, run by the binary: alerts come by webhook, notifications leave as
 signed webhooks, which the receiver verifies with an implementation of its own."""
+import contextlib
+import sqlite3
 import time
 
 import pytest
@@ -83,7 +85,7 @@ def test_silences_and_acknowledgements(routing, receiver):
 
 
 @pytest.mark.parametrize("kill_after_s", [0.1, 0.7, 1.1, 1.4])
-def test_a_killed_engine_tells_once(routing, receiver, kill_after_s):
+def test_a_killed_engine_tells_once(routing, receiver, tmp_path, kill_after_s):
     """In the middle of group_wait, as the group is told, and behind it."""
     one = routing(fast(route={"group_wait": "1s", "group_interval": "3s"}))
     one.alert(alertname="Down", host="a")
@@ -94,6 +96,9 @@ def test_a_killed_engine_tells_once(routing, receiver, kill_after_s):
     time.sleep(4)
     ids = {i["id"] for i in receiver.items()}
     assert len(ids) == 1, told(receiver)  # a repetition of the webhook has the same id
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as store:
+        assert store.execute("SELECT id FROM notify_claims").fetchall() == [(i,) for i in ids]
+        assert not store.execute("SELECT id FROM notify_outbox").fetchall()
 
 
 def test_prometheus_talks_to_it(routing, receiver):
@@ -107,3 +112,19 @@ def test_prometheus_talks_to_it(routing, receiver):
     until(lambda: len(receiver.got) == 2)
     assert {(i["commonLabels"]["alertname"], i["severity"]) for i in receiver.items()} == {
         ("A", "info"), ("B", "critical")}
+
+
+def test_on_postgresql(routing, receiver, postgres, unique):
+    one = routing(store=postgres.create_database(unique("notify")))
+    one.alert(alertname="Down", host="a")
+    time.sleep(0.5)
+    one.engine.kill()
+    one.start()
+    until(lambda: receiver.got)
+    made = one.post("silence", {"matchers": ['host="b"'], "duration": "1h"})["silence"]
+    until(lambda: [s["id"] for s in one.post("list", {})["silences"]] == [made["id"]])
+    one.alert(alertname="Down", host="b")
+    one.alert(over=True, alertname="Down", host="a")
+    until(lambda: len(receiver.got) >= 2)
+    time.sleep(1)
+    assert told(receiver) == [("team", "firing", 1, 0), ("team", "resolved", 0, 1)]

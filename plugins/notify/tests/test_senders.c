@@ -323,15 +323,27 @@ static void test_silence_list(void **state)
 static void test_claims(void **state)
 {
     (void)state;
-    struct fake *f = fake_create(&wf_plugin_entry, "catalyst.notifyAck"); /* for its database */
-    fake_sql(f);
-    assert_int_equal(fake_start(f, "{\"what\":\"x\"}"), 0);
-    fake_sql_exec(f, "INSERT INTO notify_outbox VALUES ('e', 'n1', '{}', 1)");
+    struct fake *f = begin("catalyst.notifyDispatch", NULL, NULL, "{}");
+    fake_sql_exec(f, "INSERT INTO notify_outbox VALUES ('e', 'n1', '{}', 1), ('e', 'n2', '{}', 1)");
+    fake_sql_exec(f, "INSERT INTO notify_claims VALUES ('e', 'n2', 'another execution', 1)");
     wf_item *first = fake_item(f, "{\"engine\":\"e\",\"id\":\"n1\",\"kind\":\"email\"}");
-    wf_item *byhand = fake_item(f, "{\"kind\":\"sms\"}");
-    assert_int_equal(claim_port(&f->host, first), KIND_EMAIL);
-    assert_int_equal(claim_port(&f->host, byhand), KIND_SMS);
+    wf_item *second = fake_item(f, "{\"engine\":\"e\",\"id\":\"n2\",\"kind\":\"email\"}");
+    wf_item *by_hand = fake_item(f, "{\"kind\":\"sms\"}");
+    wf_item *strange = fake_item(f, "{\"kind\":\"pigeon\"}");
     fake_run(f);
+    assert_int_equal(fake_ended(first), FAKE_PASSED);
+    assert_int_equal(fake_ended(second), FAKE_DONE); /* its notification is another one's */
+    assert_int_equal(fake_ended(by_hand), FAKE_PASSED);
+    assert_int_equal(fake_ended(strange), FAKE_PASSED);
+    assert_int_equal(fake_outputs(f, KIND_EMAIL), 1);
+    assert_int_equal(fake_outputs(f, KIND_SMS), 1);
+    assert_int_equal(fake_outputs(f, KIND_OTHER), 1);
+    assert_string_equal(fake_sql_text(f, "SELECT count(*) FROM notify_outbox"), "0");
+    assert_int_equal(fake_metric(f, DISPATCH_REPEATED), 1);
+    fake_item(f, "{\"engine\":\"e\",\"id\":\"n3\",\"kind\":\"sms\"}");
+    fake_sql_fail(f, "the store is away", 1, 0);
+    fake_run(f);
+    assert_int_equal(fake_outputs(f, KIND_SMS), 1);
     fake_destroy(f);
 }
 
