@@ -39,6 +39,9 @@ static struct {
     struct strbuf log;
     wf_ticket requests[MAX_REQUESTS];
     unsigned n_requests, n_canceled;
+    void *asks[MAX_REQUESTS]; /* statements of plugins */
+    unsigned n_asks;
+    int no_store;
     unsigned freed; /* trigger events handed back */
     uint64_t last_seq;
     char error[512]; /* of the execution that failed last */
@@ -133,6 +136,17 @@ static void rig_ended(void *ctx, struct exec *e, enum store_status status)
     snprintf(rig.error_node, sizeof rig.error_node, "%s", exec_error_node(e));
 }
 
+static int rig_sql(void *ctx, void *handle, const wf_statement *statements, size_t n)
+{
+    (void)ctx;
+    (void)statements;
+    (void)n;
+    if (rig.no_store)
+        return -1;
+    rig.asks[rig.n_asks++] = handle;
+    return 0;
+}
+
 static void rig_log(void *ctx, int level, const char *event, const char *text)
 {
     (void)ctx;
@@ -156,7 +170,8 @@ static inline void rig_engine(void)
                                             .cancel = rig_cancel,
                                             .lane_lost = rig_lane_lost,
                                             .ended = rig_ended,
-                                            .start = rig_start },
+                                            .start = rig_start,
+                                            .sql = rig_sql },
                                     .limits = rig.limits,
                                     .lua = rig.lua,
                                     .save_inputs = true,
