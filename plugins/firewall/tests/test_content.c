@@ -123,6 +123,22 @@ static void test_rules_are_replaced(void **state)
         assert_int_equal(r->hits[0], i);
         content_free(c);
     }
+    /* many that need more room to match than one word did */
+    struct content_pattern many[100];
+    char texts[100][60];
+    struct content_options options = { 0 };
+    struct content_problem why;
+    for (uint32_t i = 0; i < 100; i++) {
+        snprintf(texts[i], sizeof texts[i], "[st]he.{%u,200}prize[a-g]{2,%u}.*to[dx]ay", i % 3,
+                 10 + i);
+        many[i] = (struct content_pattern){ texts[i], strlen(texts[i]), CONTENT_REGEX, i };
+    }
+    struct content *c = content_compile(many, 100, &options, &why);
+    assert_non_null(c);
+    const struct content_result *r = run(c, "the old, old prizeabcdefg of today");
+    assert_int_equal(r->n_hits, CONTENT_HITS_MAX);
+    assert_int_equal(r->more_hits, 1);
+    content_free(c);
 }
 
 static void test_some_leave_on_the_way(void **state)
