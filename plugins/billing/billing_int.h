@@ -78,7 +78,7 @@ struct tenant {
 /* What became of a message here: answers repetitions, and settles without asking the store. */
 enum hold_state { HOLD_RESERVED = 1, HOLD_COMMITTED, HOLD_RELEASED };
 struct hold {
-    uint64_t key, body;
+    uint64_t key, body, by; /* by: the item, the same when its execution begins again */
     int64_t amount_micro, unit_micro, slice;
     uint32_t units, stamp;
     uint8_t state;

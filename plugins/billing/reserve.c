@@ -350,8 +350,10 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         reserve_deny(node, it, "no_rate", "no card of the tenant has a price for it");
         return;
     }
+    const char *name = w->h->key(it);
+    uint64_t by = body_mix(0xcbf29ce484222325u, name, strlen(name));
     if (hold) {
-        emit_reserved(node, it, c, m, t, &hit, hold, 1);
+        emit_reserved(node, it, c, m, t, &hit, hold, hold->by != by);
         return;
     }
     struct usage *usage = usage_of(t, &hit, m->at_us);
@@ -369,6 +371,7 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         usage->delta += m->units;
     hold = hold_add(w, key);
     hold->body = m->body;
+    hold->by = by;
     hold->amount_micro = amount;
     hold->unit_micro = unit;
     hold->slice = t->slice;
@@ -436,7 +439,9 @@ const char reserve_docs[] =
     "waits for one\ntransaction, which serves all tenants that wait. `avail + credit limit` never "
     "falls below 0.\n"
     "\n"
-    "**Twice.** The same id with the same message answers as the first time, with `repeated`; with "
+    "**Twice.** The same id with the same message answers as the first time, with `repeated` where "
+    "it "
+    "came by\nanother event and not by the same execution beginning again; with "
     "another\nnumber, class or number of units it is denied as `conflict`, or, when the first was "
     "long ago or on\nanother engine, the store refuses the row (`row_refused`).\n"
     "\n"

@@ -344,6 +344,19 @@ static void ask_store(struct node *node, struct ask *ask, struct text *list)
     }
 }
 
+/* A receipt whose message brings along that it was settled just so: nothing is to be asked or
+ * written. */
+static int settle_known(struct node *node, wf_item *it, const struct settle *s)
+{
+    const wf_host *h = node->worker->h;
+    const wf_value *known = settle_get(h, settle_get(h, h->value(it), "message"), "settle");
+    if (s->is_own || s->op == OP_REFUND || !settle_is(settle_text(h, known, "op"), op_name(s->op)))
+        return 0;
+    h->count(node->inst, SETTLE_COUNT_AGAIN, 1);
+    settle_leave(node, it, PORT_REPEATED, known);
+    return 1;
+}
+
 static void settle_item(struct node *node, wf_item *it, struct ask **ask, struct text *list)
 {
     const wf_host *h = node->worker->h;
@@ -361,7 +374,7 @@ static void settle_item(struct node *node, wf_item *it, struct ask **ask, struct
                      h->build(it, "{s:s,s:i}", "op", "hold", "amount_micro", s.charge.hold_micro));
         return;
     }
-    if (settle_at_once(node, it, c, &s))
+    if (settle_known(node, it, &s) || settle_at_once(node, it, c, &s))
         return;
     if (!*ask) {
         *ask = calloc(1, sizeof **ask);
@@ -414,6 +427,9 @@ const char settle_docs[] =
     "| state `accepted`, `sent` | commit | hold |\n"
     "| state `delivered`, `read` | commit | commit |\n"
     "| state `failed`, `expired` | commit | release |\n"
+    "\n"
+    "A receipt whose `message.settle` says that it was settled so already is `repeated` at once;\n"
+    "catalyst.messageRecord behind this node keeps that.\n"
     "\n"
     "What stays held is settled by a receipt, or given back by `expireHolds` of "
     "catalyst.billingAccount\nafter the tenant's `hold_ttl_s`.\n"

@@ -59,6 +59,8 @@ static struct {
     size_t n_calls;
 } bench;
 
+static wf_item items[MESSAGES];
+
 /* --- a host that costs what the engine's does, and no more ------------------------------------ */
 
 static struct arena *bench_arena(wf_item *it)
@@ -89,6 +91,11 @@ static void bench_emit(wf_item *it, unsigned port, const wf_value *v)
     bench.emitted[port]++;
     if (bench.kept && bench.n_kept < MESSAGES)
         bench.kept[bench.n_kept++] = v;
+}
+static const char *bench_key(wf_item *it)
+{
+    return arena_printf(&bench.arena, "%u-%u-%td:%s:%u:%u", 1u, 0u, it - items, "reserve", 0u, 0u)
+        .ptr;
 }
 static wf_ticket bench_park(wf_item *it, int64_t ms)
 {
@@ -251,8 +258,6 @@ static struct rates *make_rates(void)
     rate_builder_free(&b);
     return r;
 }
-
-static wf_item items[MESSAGES];
 
 static void make_messages(struct arena *keep)
 {
@@ -480,6 +485,7 @@ int main(int argc, char **argv)
                             .alloc = bench_alloc,
                             .emit = bench_emit,
                             .park = bench_park,
+                            .key = bench_key,
                             .resume = bench_resume,
                             .count = bench_count,
                             .log = bench_log,

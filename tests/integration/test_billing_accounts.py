@@ -541,3 +541,82 @@ def test_same_id_and_numbers(office):
     o.fresh()
     assert o.items("reserve", [o.message(to="+1242")])[0]["billing"]["reason"] == "suspended"
     o.check()
+
+
+# --- the cache and the store go away -------------------------------------------------------------
+
+def test_the_cache_follows_and_may_be_lost(catalyst, tmp_path, postgres, redis, unique):
+    """The shipped workflow writes balances to Redis; an emptied or edited cache is right again, and
+    nothing but the ledger decides what may be spent (invariants 2, 10 and 11)."""
+    import redis_ask
+    name = unique("upkeep")
+    url = postgres.create_database(name)
+    definition = json.loads((Path(__file__).parents[2] / "workflows" / "billing-upkeep.json").read_text())
+    tenant = unique("acme")
+    secrets = tmp_path / "credentials.json"
+    secrets.write_text(json.dumps({"cache": {"type": "redis", "data": {
+        "host": "127.0.0.1", "port": str(redis.port)}}}))
+    o = Office.__new__(Office)
+    o.n, o.sql = 0, lambda text: postgres.psql(text, database=name).stdout.strip()
+    o.engine = Engine(catalyst, tmp_path, "--store", url, "--workers", 1, "--credentials", secrets,
+                      workflows=[*WORKFLOWS, definition])
+    with o.engine:
+        o.rates([{"prefix": "49", "price_micro": 100}])
+        o.tenant(tenant, 5000)
+        o.fresh()
+        items = o.items("reserve", [o.message(tenant) for _ in range(5)])
+        o.items("commit", items[:3])
+        wanted = {"avail": "4500", "held": "200", "limit": "0", "ccy": "EUR"}
+
+        def until_cached():
+            end = time.monotonic() + 20
+            while True:
+                have = redis_ask.hgetall(redis.port, f"tenant:{tenant}:balance")
+                if have | wanted == have and "as_of" in have:
+                    return have
+                assert time.monotonic() < end, (have, o.engine.log()[-2000:])
+                time.sleep(0.2)
+
+        have = until_cached()
+        redis_ask.command(redis.port, "DEL", f"tenant:{tenant}:balance")
+        assert until_cached() == have
+        # A stale writer loses; a wrong cache neither stops nor allows a message.
+        redis_ask.command(redis.port, "HSET", f"tenant:{tenant}:balance", "version", "999999999",
+                          "avail", "0")
+        assert o.items("reserve", [o.message(tenant)])[0]["billing"]["op"] == "reserve"
+        found = o.do("reconcile", cache=[{"tenant_id": tenant, "avail": "0", "held": "200",
+                                          "version": 999999999}])
+        assert found["heal"][0]["avail"] == 4400 and found["drift"][0]["where"] == "cache"
+
+
+@pytest.mark.parametrize("policy", ["queue", "deny"])
+def test_the_database_dies(catalyst, tmp_path, new_server, policy):
+    """Invariant 10: what was accepted is neither lost nor charged twice."""
+    server = new_server("postgres")
+    o = Office.__new__(Office)
+    o.n, o.sql = 0, lambda text: server.psql(text).stdout.strip()
+    flows = [each("reserve", "billingReserve", {"onOutage": policy, "timeout": "30s"}, 2)
+             if w["id"] == "reserve" else w for w in WORKFLOWS]
+    o.engine = Engine(catalyst, tmp_path, "--store", server.url(), "--workers", 2, workflows=flows)
+    with o.engine:
+        o.rates([{"prefix": "49", "price_micro": 100}])
+        o.tenant("acme", 100_000)
+        o.tenant("other", 100_000)
+        o.fresh()
+        o.items("commit", o.items("reserve", [o.message() for _ in range(50)]))
+        server.kill()
+        time.sleep(0.5)
+        server.start()
+        end = time.monotonic() + 30
+        while o.engine.get("/readyz")[0] != 200:
+            assert time.monotonic() < end, o.engine.log()[-2000:]
+            time.sleep(0.1)
+        given = o.items("reserve", [o.message("other") for _ in range(50)])
+        kinds = {item["billing"].get("reason", "reserved") for item in given}
+        assert kinds <= {"reserved", "unavailable"}
+        o.items("commit", [item for item in given if item["billing"]["op"] == "reserve"])
+        o.check()
+        charged = sum(item["billing"]["op"] == "reserve" for item in given)
+        assert o.do("balance", tenant="acme")["spent"] == 5000
+        assert o.do("balance", tenant="other")["spent"] == charged * 100
+        assert policy == "deny" or charged == 50
