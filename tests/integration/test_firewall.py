@@ -17,6 +17,9 @@ sys.path.insert(0, str(ROOT / "tests" / "scenario"))
 from engines import Engine  # noqa: E402
 from test_cases import definition  # noqa: E402
 
+import kcat  # noqa: E402
+from test_connections import certificates, tls_server  # noqa: E402, F401
+
 RULES = {
     "outage": {"closedRoutes": ["premium"], "maxAge": "2s", "action": "reject"},
     "rules": [
@@ -61,15 +64,16 @@ def review(operation, **parameters):
 
 
 class Gate:
-    def __init__(self, catalyst, folder, redis=None, store=None, rules=None, **parameters):
+    def __init__(self, catalyst, folder, redis=None, store=None, rules=None, flags=(), login=None,
+                 **parameters):
         self.folder = folder
         self.rules_file = folder / "rules.json"
         self.put_rules(rules or RULES)
-        flags = ["--store", store or f"sqlite:{folder}/store.db", "--workers", "2"]
+        flags = ["--store", store or f"sqlite:{folder}/store.db", "--workers", "2", *flags]
         if redis:
             credentials = folder / "credentials.json"
             credentials.write_text(json.dumps({"lists": {"type": "redis", "data": {
-                "host": "127.0.0.1", "port": str(redis.port)}}}))
+                "host": "127.0.0.1", "port": str(redis.port), **(login or {})}}}))
             flags += ["--credentials", credentials]
         parameters = {"rules": str(self.rules_file), "throttle": "block",
                       "options": {"poll": 100}, **parameters}
@@ -250,6 +254,47 @@ def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
         time.sleep(2.2)
         gate.ask("expire")
         assert gate.ask("list")["answer"] == "none"
+
+
+def test_lists_come_by_tls_and_login(catalyst, tmp_path, tls_server, certificates):  # noqa: F811
+    redis = tls_server
+    redis.ask("ACL", "SETUSER", "lists", "on", ">se cret", "~*", "+@all")
+    redis.ask("ZADD", "firewall:blacklist", "0", "491600000001")
+    login = {"port": str(redis.settings["tls-port"]), "ssl": "true", "user": "lists",
+             "password": "se cret"}
+    deny = {"key": "firewall:blacklist"}
+    with Gate(catalyst, tmp_path, redis, deny=deny,
+              login={**login, "caFile": str(certificates / "ca.pem")}) as gate:
+        assert gate.verdict("491600000001") == DENIED
+        redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "add", "number", "491600000002")
+        assert gate.until(DENIED, "491600000002") < 5
+    for wrong, says in (({"caFile": str(certificates / "other-ca.pem")}, "certificate verify failed"),
+                        ({"caFile": str(certificates / "ca.pem"), "password": "x"}, "WRONGPASS")):
+        with Gate(catalyst, tmp_path, redis, deny=deny, login={**login, **wrong},
+                  options={"wait": 500, "poll": 100}) as gate:
+            assert gate.verdict("491600000001") == PASSED  # no list, and it says so
+            gate.engine.wait_log(f"firewall.refused.*{says}")
+            assert "se cret" not in gate.engine.log()
+
+
+def test_alerts_go_to_kafka(catalyst, tmp_path):
+    kcat.need()
+    with Gate(catalyst, tmp_path, flags=["--kafka", "embedded"], events="firewall.alerts",
+              hashKey="pepper") as gate:
+        assert gate.verdict(text="you have won 491511234567") == ("quarantine", "lottery", "content")
+        assert gate.verdict() == PASSED
+        broker, start = gate.engine.addresses["kafka"], time.monotonic()
+        while not (found := kcat.consume(broker, "firewall.alerts")):
+            assert time.monotonic() - start < 30, gate.engine.log()
+            time.sleep(0.1)
+        assert len(found) == 1 and found[0]["key"] == "acme"
+        alert = json.loads(found[0]["payload"])
+        assert {**alert, "ts_us": 0, "ver": "", "evidence_hash": "", "msisdn_hash": ""} == {
+            "v": 1, "id": "m1", "ts_us": 0, "tenant_id": "acme", "rule": "lottery", "ver": "",
+            "verdict": "quarantine", "mode": "enforce", "score": 0, "reason": "content",
+            "evidence_hash": "", "msisdn_hash": ""}
+        assert len(alert["evidence_hash"]) == len(alert["msisdn_hash"]) == 16
+        assert "won" not in found[0]["payload"] and "4915" not in found[0]["payload"]
 
 
 def test_a_list_is_made_and_mapped(catalyst, tmp_path):
