@@ -54,7 +54,7 @@ int smpp_time_read(const struct smpp_str *text, int64_t now_us, int64_t *at_us)
         return -1;
     int64_t seconds = pdu_days(2000 + part[0], part[1], part[2]) * DAY + part[3] * INT64_C(3600) +
                       part[4] * INT64_C(60) + part[5];
-    seconds += (p[15] == '+' ? -1 : 1) * quarters * INT64_C(900);
+    seconds += (p[15] == '+' ? INT64_C(-900) : INT64_C(900)) * quarters;
     *at_us = seconds * 1000000 + (p[12] - '0') * INT64_C(100000);
     return 1;
 }
