@@ -125,6 +125,9 @@ static void tables_only_grow(void **state)
     ask(SET_TENANT, "{}", ACCOUNT_DONE);
     ask(TOP_UP("500"), "{}", ACCOUNT_DONE);
     ask(CARD("[{\"prefix\":\"49\",\"price_micro\":5}]"), "{}", ACCOUNT_DONE);
+    fake_sql_exec(books, "INSERT INTO billing_slices (slice_id, tenant_id, owner, lease_us, "
+                         "granted_micro) VALUES (5, 'acme', 'o', 0, 10);"
+                         "UPDATE billing_accounts SET cash_micro = cash_micro - 10");
     static const char *const wrong[] = {
         "UPDATE billing_transactions SET amount_micro = 1",
         "DELETE FROM billing_transactions",
@@ -135,6 +138,8 @@ static void tables_only_grow(void **state)
         "INSERT INTO rate_card_versions VALUES ('default', 9, 0, 'EUR', '')",
         "UPDATE tenant_billing_config SET currency = 'USD'",
         "UPDATE billing_accounts SET cash_micro = -1",
+        "UPDATE billing_slices SET held_micro = 11",
+        "UPDATE billing_slices SET held_micro = -1",
         "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, amount_micro, "
         "hold_micro, currency, slice_id) VALUES ('acme', 'x:res', 1, 'reserve', 1, 1, 'EUR', 77)",
         "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, amount_micro, "
