@@ -177,11 +177,22 @@ static int count_names(const char *const *names, const char *what, uint16_t *n, 
     return 0;
 }
 
-static int check_calls(const wf_node *node, struct err *err)
+static int check_flags(const wf_node *node, struct err *err)
 {
     if (node->flags & ~(uint32_t)NODE_FLAGS)
         return err_set(err, ERR_INVALID, "flags 0x%x are unknown: it needs a newer engine",
                        node->flags & ~(uint32_t)NODE_FLAGS);
+    if (node->trigger && !(node->flags & WF_NODE_TRIGGER))
+        return err_set(err, ERR_INVALID, "has a trigger and not WF_NODE_TRIGGER in its flags");
+    if (node->flags & WF_NODE_ONCE && !(node->flags & WF_NODE_EFFECT))
+        return err_set(err, ERR_INVALID, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
+    return 0;
+}
+
+static int check_calls(const wf_node *node, struct err *err)
+{
+    if (check_flags(node, err) != 0)
+        return -1;
     bool segment = node->flags & WF_NODE_SEGMENT;
     if (segment && node->flags & WF_NODE_TRIGGER)
         return err_set(err, ERR_INVALID, "a trigger cannot work over segments");
@@ -195,10 +206,6 @@ static int check_calls(const wf_node *node, struct err *err)
         return err_set(err, ERR_INVALID,
                        "has a %s() that is never called: its flags %s WF_NODE_SEGMENT",
                        segment ? "process" : "process_segments", segment ? "hold" : "do not hold");
-    if (node->trigger && !(node->flags & WF_NODE_TRIGGER))
-        return err_set(err, ERR_INVALID, "has a trigger and not WF_NODE_TRIGGER in its flags");
-    if (node->flags & WF_NODE_ONCE && !(node->flags & WF_NODE_EFFECT))
-        return err_set(err, ERR_INVALID, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
     if (node->close && !node->open)
         return err_set(err, ERR_INVALID, "has close() without open()");
     if (node->config_size > CONFIG_MAX)

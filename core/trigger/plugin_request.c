@@ -57,10 +57,11 @@ int plugin_request(struct wf_source *s, const wf_request *request, wf_source_fn 
 
 void plugin_request_cancel(struct wf_source *s)
 {
-    while (!list_empty(&s->requests)) {
-        struct asked *a = CONTAINER_OF(s->requests.next, struct asked, link);
-        engine_ask_cancel(s->trigger.host->engine, a->ticket);
+    struct asked *a;
+    LIST_EACH(a, &s->requests, struct asked, link)
+    {
         list_remove(&a->link);
+        engine_ask_cancel(s->trigger.host->engine, a->ticket);
         free(a);
     }
 }

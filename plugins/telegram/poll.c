@@ -95,7 +95,7 @@ static int add_kind(const char *name, size_t len, char *to, size_t size)
 static int list_kinds(const wf_host *h, const wf_value *updates, char *to, size_t size)
 {
     size_t n = h->v->count(updates);
-    strcpy(to, "[");
+    snprintf(to, size, "[");
     for (size_t i = 0; i < n; i++) {
         const char *name;
         size_t len;
@@ -106,7 +106,8 @@ static int list_kinds(const wf_host *h, const wf_value *updates, char *to, size_
         if (add_kind(name, len, to, size) != 0)
             return -1;
     }
-    strcat(to, "]");
+    size_t used = strlen(to);
+    snprintf(to + used, size - used, "]");
     return 0;
 }
 
@@ -306,7 +307,7 @@ static void count_taken(struct poll *p, const wf_inbound *events, size_t n)
 static void give(struct poll *p)
 {
     wf_inbound events[UPDATES_MAX];
-    size_t ends[UPDATES_MAX];
+    size_t ends[UPDATES_MAX] = { 0 };
     while (p->source && p->answer) {
         size_t n = read_updates(p, events, ends);
         size_t taken = n ? p->engine->accept(p->source, events, n) : 0;

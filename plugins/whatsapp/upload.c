@@ -23,7 +23,9 @@ static const char *header_text(const wf_host *h, wf_item *it, wf_str s, const ch
     char *copy = h->alloc(it, s.len + 1);
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        copy[i] = (unsigned char)c < ' ' || c == '"' || c == '\\' || c == 0x7f ? '_' : c;
+        copy[i] = c;
+        if ((unsigned char)c < ' ' || c == '"' || c == '\\' || c == 0x7f)
+            copy[i] = '_';
     }
     return copy;
 }
