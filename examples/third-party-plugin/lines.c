@@ -30,6 +30,7 @@ struct client {
     uint32_t id;      /* upper half of the tags of its lines */
     uint32_t n_lines; /* taken: lower half */
     int fd;
+    int is_held; /* not read until room() */
     wf_watch *watch;
     size_t n_in, n_out; /* bytes in the buffers */
     char *out;
@@ -72,6 +73,12 @@ static struct client *client_of(struct lines *l, uint64_t tag)
     return c; /* NULL: it has gone */
 }
 
+static void watch(struct client *c)
+{
+    int reads = c->l->source && !c->is_held ? WF_READABLE : 0;
+    c->l->loop->watch_set(c->watch, reads | (c->n_out ? WF_WRITABLE : 0));
+}
+
 static void send_some(struct client *c)
 {
     ssize_t n = send(c->fd, c->out, c->n_out, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -79,7 +86,7 @@ static void send_some(struct client *c)
         c->n_out -= (size_t)n;
         memmove(c->out, c->out + n, c->n_out);
     }
-    c->l->loop->watch_set(c->watch, c->n_out ? WF_READABLE | WF_WRITABLE : WF_READABLE);
+    watch(c);
 }
 
 static void answer(struct client *c, uint64_t tag, const char *word, wf_str text)
@@ -171,8 +178,8 @@ static void give_all(struct client *c)
         memmove(c->in, c->in + taken, c->n_in);
     }
     free(json);
-    if (taken < 0) /* not read until there is room */
-        c->l->loop->watch_set(c->watch, c->n_out ? WF_WRITABLE : 0);
+    c->is_held = taken < 0;
+    watch(c);
 }
 
 static void on_client(void *arg, int events)
@@ -197,10 +204,8 @@ static void room(const wf_host *h, void *state)
 {
     struct lines *l = state;
     (void)h;
-    for (struct client *c = l->clients; c; c = c->next) {
-        send_some(c); /* watches for reading again */
+    for (struct client *c = l->clients; c; c = c->next)
         give_all(c);
-    }
 }
 
 static void on_connect(void *arg, int events)
@@ -217,7 +222,7 @@ static void on_connect(void *arg, int events)
     c->watch = l->loop->watch(l->inst, fd, on_client, c);
     c->next = l->clients;
     l->clients = c;
-    l->loop->watch_set(c->watch, WF_READABLE);
+    watch(c);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -278,7 +283,7 @@ static void stop(const wf_host *h, void *state)
     l->loop->watch_stop(l->watch);
     close(l->fd);
     for (struct client *c = l->clients; c; c = c->next)
-        l->loop->watch_set(c->watch, c->n_out ? WF_WRITABLE : 0);
+        watch(c);
 }
 
 static void pass_all(const wf_host *h, wf_item *const *items, size_t n)

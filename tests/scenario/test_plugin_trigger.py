@@ -195,6 +195,16 @@ def test_more_than_the_engine_has_room_for(engine, port, sink):
     assert sorted(sink.got) == sorted(f"line {i}" for i in range(200))
 
 
+def test_a_flood_is_taken_as_fast_as_it_can_be(engine, port):
+    """Far more than buffers hold: sockets are not read meanwhile, and no client is lost."""
+    engine(lines(port), flags=["--workers", 1])
+    client, n = Client(port), 50000
+    flood = "".join(f"line {i} with a few words more\n" for i in range(n)).encode()
+    threading.Thread(target=client.socket.sendall, args=(flood,), daemon=True).start()
+    for i in range(n):
+        assert client.answer() == f"stored {i + 1}"
+
+
 # --- life ---------------------------------------------------------------------------------------
 
 def test_start_is_tried_again(engine, port):
