@@ -18,6 +18,8 @@ set(content confusables model model_shipped normalise normalise_ascii normalise_
     pattern_cache pattern_text patterns punycode simhash urls content)
 list(TRANSFORM content PREPEND ${folder}/)
 list(TRANSFORM content APPEND .c)
+# Loops over bytes are what these are: -O3 takes a tenth to a fifth off their time.
+set_source_files_properties(${content} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
 add_library(catalyst_content STATIC EXCLUDE_FROM_ALL ${content})
 target_compile_definitions(catalyst_content PRIVATE FIREWALL_MODEL="${model}")
 target_include_directories(catalyst_content PUBLIC ${folder})
