@@ -10,6 +10,7 @@ enum {
     ROUTER_CLEAN_MS = 30000,    /* empty groups are dropped so often */
     ROUTER_GC_MS = 900000,      /* and what is over */
     ROUTER_KEEP_MS = 432000000, /* silences and log entries, five days */
+    ROUTER_FLUSHES_MAX = 100,   /* of one tick */
     ROUTER_GROUPS_MAX = 100000,
     ROUTER_ALERTS_MAX = 1000000,
     FLAP_CHANGES_MAX = 32

@@ -236,6 +236,8 @@ static void trigger_rest(struct trigger *t)
     int64_t until_due = router_next_ms(t->router) - trigger_now_ms();
     t->is_busy = 0;
     trigger_offer(t);
+    if (t->has_more)
+        until_due = 0;
     trigger_wait(t, until_due < 1 ? 1 : until_due < t->poll_ms ? until_due : t->poll_ms);
 }
 
@@ -300,6 +302,7 @@ static void trigger_on_inbox(struct trigger *t, const wf_rows *rows)
     if (trigger_failed(t, rows, "reading the inbox"))
         return;
     t->batch = batch_create();
+    t->has_more = rows->n_rows == INBOX_ROWS;
     for (size_t i = 0; i < rows->n_rows; i++) {
         const wf_str *row = rows->cells + i * rows->n_columns;
         int64_t at = strtoll(row[3].ptr ? row[3].ptr : "0", NULL, 10);

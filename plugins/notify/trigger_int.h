@@ -54,6 +54,7 @@ struct trigger {
     uint64_t tags;
     unsigned n_calls; /* under way */
     int is_closed, is_busy;
+    int has_more; /* the inbox gave as many rows as were asked for */
     struct pending_list due;
     struct batch *batch;
     int64_t cleaned_ms;

@@ -114,6 +114,31 @@ def test_prometheus_talks_to_it(routing, receiver):
         ("A", "info"), ("B", "critical")}
 
 
+def test_an_engine_that_lost_the_routing_writes_nothing(routing, receiver, tmp_path):
+    """Another one took over meanwhile; it finds the alert where it was."""
+    one = routing()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=20)) as store:
+        store.execute("UPDATE notify_owner SET epoch = epoch + 1")
+        store.commit()
+        one.alert(alertname="Down")
+        one.engine.wait_log("notify.lost")
+        assert "another engine" in one.engine.get("/readyz")[1]
+        time.sleep(1.5)
+        assert not receiver.got
+        assert len(store.execute("SELECT id FROM notify_inbox").fetchall()) == 1
+    one.engine.kill()
+    one.start()
+    until(lambda: receiver.got)
+
+
+def test_a_flood_comes_through(routing, receiver):
+    one = routing(fast(route={"group_by": ["n"]}, **{"global": {"storm": {"max": 5, "per": "5s"}}}))
+    for part in range(4):
+        one.post("alerts", [{"labels": {"alertname": "A", "n": f"{part}-{i}"}} for i in range(500)])
+    until(lambda: sum(i.get("held", 1) for i in receiver.items()) == 2000, 60)
+    assert len(receiver.got) <= 10
+
+
 def test_on_postgresql(routing, receiver, postgres, unique):
     one = routing(store=postgres.create_database(unique("notify")))
     one.alert(alertname="Down", host="a")
