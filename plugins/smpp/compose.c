@@ -3,9 +3,10 @@
  * it comes; what is sent again is the same bytes with another sequence number. Thread: the
  * worker's. Nothing allocates beside the item's arena and the message's own room.
  */
+#include "json_out.h"
 #include "send.h"
 
-enum { TEXT_MAX = 40000, PDU_ROOM = 1024, TLV_ROOM = 700, VALIDITY_BYTES = 17 };
+enum { TEXT_MAX = 40000, PDU_ROOM = 1024, TLV_ROOM = 700 };
 
 struct draft {
     struct account *account;
@@ -17,7 +18,7 @@ struct draft {
     struct send_refusal *no;
     struct smpp_pdu pdu;
     wf_str id;
-    char from_room[ADDRESS_MAX], to_room[ADDRESS_MAX], validity[VALIDITY_BYTES];
+    char from_room[ADDRESS_MAX], to_room[ADDRESS_MAX], validity[SMPP_TIME_BYTES];
 };
 
 static int refuse(struct draft *d, enum wf_class error_class, const char *code, const char *text)
@@ -67,18 +68,6 @@ static int set_addresses(struct draft *d)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-/* "YYMMDDhhmmss" from now on, with "000R" for relative; at most 99 days. */
-static void write_validity(char to[VALIDITY_BYTES], int64_t seconds)
-{
-    int64_t days = seconds / 86400 < 99 ? seconds / 86400 : 99;
-    const int64_t pairs[] = { 0, 0, days, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60 };
-    for (int i = 0; i < 6; i++) {
-        to[i * 2] = (char)('0' + pairs[i] / 10);
-        to[i * 2 + 1] = (char)('0' + pairs[i] % 10);
-    }
-    memcpy(to + 12, "000R", 5);
-}
-
 /* ttl_s counts from ts_us, where the message has it: its age is not given to it again. */
 static int set_times(struct draft *d)
 {
@@ -96,32 +85,12 @@ static int set_times(struct draft *d)
     d->m->deadline_ms = d->m->begun_ms + left_ms;
     if (!has_ttl || d->c->operation != OP_SEND)
         return 0;
-    write_validity(d->validity, (left_ms + 999) / 1000);
-    d->pdu.sm.validity = (struct smpp_str){ d->validity, VALIDITY_BYTES - 1 };
+    size_t len = smpp_time_write((left_ms + 999) / 1000, d->validity);
+    d->pdu.sm.validity = (struct smpp_str){ d->validity, (uint32_t)len };
     return 0;
 }
 
 /* --- text ------------------------------------------------------------------------------------- */
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'                 ? c - '0'
-           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                : -1;
-}
-
-static ssize_t read_hex(wf_str text, uint8_t *to)
-{
-    if (text.len % 2)
-        return -1;
-    for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_digit(text.ptr[i]), low = hex_digit(text.ptr[i + 1]);
-        if (high < 0 || low < 0)
-            return -1;
-        to[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return (ssize_t)(text.len / 2);
-}
 
 /* Which alphabet, and which data_coding when the item names one: -1 when it does not. */
 static int choose(struct draft *d, wf_str *text, struct gsm_coding *coding, int *dcs)
@@ -234,7 +203,7 @@ static int add_text(struct draft *d)
     if (room > sizeof few)
         coded = d->h->alloc(d->it, room);
     ssize_t len = coding.alphabet == GSM_BINARY
-                      ? read_hex(text, coded)
+                      ? json_hex_read(text.ptr, text.len, coded)
                       : gsm_encode(text.ptr, text.len, &coding, coded, room, &at);
     if (len < 0 && coding.alphabet == GSM_BINARY)
         return refuse(d, WF_CLASS_PERMANENT_CONTENT, "text", "binary text is not hexadecimal");

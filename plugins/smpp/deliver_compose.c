@@ -4,6 +4,7 @@
  */
 #include "deliver.h"
 #include "address.h"
+#include "json_out.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@ struct draft {
     const wf_value *json;
     const char **code, **why;
     char from_room[ADDRESS_MAX], to_room[ADDRESS_MAX];
+    char text[RECEIPT_TEXT_BYTES];
+    uint8_t tlv_bytes[160];
     struct smpp_pdu pdu;
 };
 
@@ -78,8 +81,6 @@ static enum wf_state state_of(const struct draft *d)
 
 static struct delivery *compose_receipt(struct draft *d)
 {
-    char text[RECEIPT_TEXT_BYTES];
-    uint8_t tlv_bytes[160];
     struct smpp_error error;
     enum wf_state state = state_of(d);
     wf_str id = d->c->message_id.len ? d->c->message_id : text_at(d, "message.id", "id");
@@ -95,17 +96,17 @@ static struct delivery *compose_receipt(struct draft *d)
         .state = (uint8_t)receipt_state_from(state),
         .has_state = 1,
         .sub = 1,
-        .dlvrd = state == WF_STATE_DELIVERED || state == WF_STATE_READ,
+        .dlvrd = (int16_t)(state == WF_STATE_DELIVERED || state == WF_STATE_READ),
         .submit_us = number_at(d, "message.ts_us", "ts_us", now_us),
         .done_us = number_at(d, "ts_provider_us", NULL, now_us),
         .error = { code.len && code.len <= 3 ? code.ptr : "000",
                    code.len && code.len <= 3 ? (uint32_t)code.len : 3 },
     };
-    size_t len = receipt_text_write(&receipt, 0, text);
-    struct smpp_out tlvs = smpp_out_of(tlv_bytes, sizeof tlv_bytes);
+    size_t len = receipt_text_write(&receipt, 0, d->text);
+    struct smpp_out tlvs = smpp_out_of(d->tlv_bytes, sizeof d->tlv_bytes);
     receipt_tlvs_write(&receipt, &tlvs);
     d->pdu.sm.esm_class = 0x04;
-    d->pdu.sm.text = (struct smpp_str){ text, (uint32_t)len };
+    d->pdu.sm.text = (struct smpp_str){ d->text, (uint32_t)len };
     d->pdu.tlvs = smpp_tlvs_of(&tlvs);
     struct delivery *out = new_delivery(PDU_ROOM);
     int n = smpp_pdu_write(&d->pdu, out->bytes, PDU_ROOM, &error);
@@ -122,19 +123,6 @@ static struct delivery *compose_receipt(struct draft *d)
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
-
-static ssize_t read_hex(wf_str text, uint8_t *to)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    for (size_t i = 0; i + 1 < text.len; i += 2) {
-        const char *high = memchr(digits, text.ptr[i], 32),
-                   *low = memchr(digits, text.ptr[i + 1], 32);
-        if (!high || !low)
-            return -1;
-        to[i / 2] = (uint8_t)((high - digits) % 16 << 4 | (low - digits) % 16);
-    }
-    return text.len % 2 ? -1 : (ssize_t)(text.len / 2);
-}
 
 static struct delivery *write_parts(struct draft *d, const uint8_t *coded, size_t len,
                                     const struct gsm_coding *coding)
@@ -172,7 +160,7 @@ static struct delivery *compose_message(struct draft *d)
     uint8_t *coded = d->h->alloc(d->it, text.len * 2 + raw.len + 2);
     if (raw.len) {
         struct gsm_coding binary = { .alphabet = GSM_BINARY };
-        ssize_t n = read_hex(raw, coded);
+        ssize_t n = json_hex_read(raw.ptr, raw.len, coded);
         return n < 0 ? refuse(d, "text", "raw is not hexadecimal")
                      : write_parts(d, coded, (size_t)n, &binary);
     }

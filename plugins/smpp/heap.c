@@ -43,7 +43,7 @@ void heap_add(struct outbox *o, struct message *m)
 {
     if (o->n_heap == o->size_heap) {
         o->size_heap = o->size_heap ? o->size_heap * 2 : 64;
-        o->heap = realloc(o->heap, o->size_heap * sizeof *o->heap);
+        o->heap = realloc(o->heap, o->size_heap * sizeof(struct message *));
         if (!o->heap)
             abort();
     }

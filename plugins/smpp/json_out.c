@@ -47,8 +47,8 @@ static void put_key(struct json_out *j, const char *key)
     *to = ',';
     char *at = to + j->has_members;
     *at++ = '"';
-    memcpy(at, key, len);
-    at += len;
+    while (*key)
+        *at++ = *key++;
     *at++ = '"';
     *at++ = ':';
     j->len += (size_t)(at - to);
@@ -66,10 +66,10 @@ static void put_string(struct json_out *j, const char *text, size_t len, int is_
             *to++ = '\\';
             *to++ = (char)c;
         } else if (c < 0x20 || c == 0x7f || (is_latin1 && c >= 0x80)) {
-            memcpy(to, "\\u00", 4);
-            to[4] = hex[c >> 4];
-            to[5] = hex[c & 15];
-            to += 6;
+            for (const char *p = "\\u00"; *p;)
+                *to++ = *p++;
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
         } else {
             *to++ = (char)c;
         }
@@ -106,6 +106,25 @@ void json_out_hex(struct json_out *j, const char *key, const uint8_t *octets, si
     }
     *to = '"';
     j->len += len * 2 + 2;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+ssize_t json_hex_read(const char *text, size_t len, uint8_t *to)
+{
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        to[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return len % 2 ? -1 : (ssize_t)(len / 2);
 }
 
 void json_out_int(struct json_out *j, const char *key, int64_t n)

@@ -7,6 +7,7 @@
 #define PLUGIN_SMPP_JSON_OUT_H
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "pdu.h"
 
 struct json_out {
@@ -25,6 +26,8 @@ void json_out_word(struct json_out *j, const char *key, const char *text);
 /* Octets that may be anything: those beyond ASCII are taken as Latin-1. */
 void json_out_octets(struct json_out *j, const char *key, struct smpp_str s);
 void json_out_hex(struct json_out *j, const char *key, const uint8_t *octets, size_t len);
+/* Hexadecimal to octets, half as many; -1: it is none. */
+ssize_t json_hex_read(const char *text, size_t len, uint8_t *to);
 void json_out_int(struct json_out *j, const char *key, int64_t n);
 void json_out_bool(struct json_out *j, const char *key, int is_true);
 /* Room for `len` bytes at the end; to be added to j->len by the caller. */

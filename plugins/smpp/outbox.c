@@ -38,7 +38,7 @@ static struct message *new_message(struct outbox *o)
     struct message *m = calloc(1, sizeof *m);
     if (o->n_all == o->size_all) {
         o->size_all = o->size_all ? o->size_all * 2 : 1024;
-        o->all = realloc(o->all, o->size_all * sizeof *o->all);
+        o->all = realloc(o->all, o->size_all * sizeof(struct message *));
     }
     if (!m || !o->all)
         abort();
@@ -418,12 +418,10 @@ static int take_no(struct link *l, struct message *m, unsigned part, uint32_t st
         account_count(l->account, COUNT_THROTTLED, 1);
         set_to_do(m, part);
         enqueue(o, m);
-    } else if (retry == SMPP_RETRY_AGAIN || retry == SMPP_RETRY_LIMITED) {
-        try_later(o, m, part);
-    } else if (retry == SMPP_RETRY_RECONNECT) {
-        try_later(o, m, part);
-    } else {
+    } else if (retry == SMPP_RETRY_NEVER) {
         m->failed = 1;
+    } else {
+        try_later(o, m, part);
     }
     return retry == SMPP_RETRY_RECONNECT;
 }

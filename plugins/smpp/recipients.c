@@ -17,9 +17,9 @@ struct recipients {
     struct recipient *table;
 };
 
-static struct recipient *new_table(uint32_t size)
+static struct recipient *new_table(size_t size)
 {
-    struct recipient *table = calloc(size, sizeof *table);
+    struct recipient *table = calloc(size ? size : 1, sizeof *table);
     if (!table)
         abort();
     return table;
@@ -62,7 +62,7 @@ static void rebuild(struct recipients *r, int64_t now_ms)
         r->mask = size * 2 - 1;
     else if (live > size / 2)
         live = 0; /* more than anybody needs: begin again */
-    r->table = new_table(r->mask + 1);
+    r->table = new_table((size_t)r->mask + 1);
     r->used = live;
     for (uint32_t i = 0; live && i < size; i++)
         if (old[i].free_ms > now_ms)

@@ -187,7 +187,7 @@ static void on_connection(void *arg, int events)
     struct server *s = arg;
     (void)events;
     for (int round = 0; round < 64; round++) {
-        struct sockaddr_storage from;
+        struct sockaddr_storage from = { 0 };
         socklen_t len = sizeof from;
         char address[64];
         int fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

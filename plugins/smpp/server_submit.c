@@ -16,39 +16,15 @@ struct submission {
     unsigned parts, parts_missing;
 };
 
-/* --- times ------------------------------------------------------------------------------------ */
-
-static int two_digits(const char *p)
+/* Seconds that a message may live; 0: for ever; -1: its time is over, or no time at all. */
+static int64_t seconds_of(const struct smpp_str *validity, int64_t now_us)
 {
-    return p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9' ? -1
-                                                                : (p[0] - '0') * 10 + p[1] - '0';
-}
-
-/* Seconds from now of "YYMMDDhhmmsstnnp", relative or absolute; 0: none; -1: no time at all. */
-static int64_t seconds_of(struct smpp_str validity, int64_t now_s)
-{
-    int n[7];
-    if (!validity.len)
+    int64_t at_us;
+    if (!validity->len)
         return 0;
-    if (validity.len != 16)
+    if (smpp_time_read(validity, now_us, &at_us) != 1 || at_us <= now_us)
         return -1;
-    for (int i = 0; i < 6; i++)
-        if ((n[i] = two_digits(validity.ptr + i * 2)) < 0)
-            return -1;
-    char way = validity.ptr[15];
-    if (way == 'R')
-        return (((n[0] * 365LL + n[1] * 30LL + n[2]) * 24 + n[3]) * 60 + n[4]) * 60 + n[5];
-    n[6] = two_digits(validity.ptr + 13);
-    if ((way != '+' && way != '-') || n[6] < 0)
-        return -1;
-    struct tm tm = { .tm_year = 100 + n[0],
-                     .tm_mon = n[1] - 1,
-                     .tm_mday = n[2],
-                     .tm_hour = n[3],
-                     .tm_min = n[4],
-                     .tm_sec = n[5] };
-    int64_t at_s = timegm(&tm) - (way == '+' ? 1 : -1) * n[6] * 900LL;
-    return at_s > now_s ? at_s - now_s : -1;
+    return (at_us - now_us + 999999) / 1000000;
 }
 
 /* --- envelopes -------------------------------------------------------------------------------- */
@@ -83,7 +59,7 @@ static void put_text(struct json_out *j, const struct submission *s)
 static void put_options(struct json_out *j, const struct smpp_pdu *pdu, int64_t now_us)
 {
     const struct smpp_sm *sm = &pdu->sm;
-    int64_t ttl_s = seconds_of(sm->validity, now_us / 1000000);
+    int64_t ttl_s = seconds_of(&sm->validity, now_us);
     uint32_t reference;
     if (ttl_s > 0)
         json_out_int(j, "ttl_s", ttl_s);
@@ -215,9 +191,10 @@ void submit_expired(struct server *s, int64_t now_ms)
 /* To many: an event for each, one answer for all. The first has the id of the answer, the others
  * that id with a dot and a number. */
 static void take_multi(struct peer_link *p, const struct session_pdu *raw,
-                       const struct smpp_pdu *pdu, struct submission *s,
+                       const struct smpp_pdu *pdu, const struct submission *s,
                        const struct inbox_answer *answer)
 {
+    struct submission one = *s;
     struct inbox_group *group = calloc(1, sizeof *group);
     struct inbox_answer of = *answer;
     struct smpp_dest dest;
@@ -238,11 +215,11 @@ static void take_multi(struct peer_link *p, const struct session_pdu *raw,
             continue;
         }
         snprintf(id, sizeof id, n ? "%s.%u" : "%s", answer->id, (unsigned)n);
-        s->to = &dest.address;
-        s->id = id;
+        one.to = &dest.address;
+        one.id = id;
         group->left++;
         n++;
-        add_event(s, &of);
+        add_event(&one, &of);
     }
     group->unsuccess_len = failed.used;
     if (n)
@@ -270,7 +247,7 @@ static void take_message(struct peer_link *p, const struct session_pdu *raw,
         refuse(p, raw, SMPP_RINVDSTADR);
         return;
     }
-    if (seconds_of(pdu->sm.validity, inbox_wall_us() / 1000000) < 0) {
+    if (seconds_of(&pdu->sm.validity, inbox_wall_us()) < 0) {
         refuse(p, raw, SMPP_RINVEXPIRY);
         return;
     }

@@ -96,7 +96,8 @@ static int may_ask(const struct session *s, uint32_t command)
     case SMPP_DELIVER_SM:
         return s->set.role == SESSION_ESME && s->mode & SESSION_RECEIVER;
     case SMPP_DATA_SM:
-        return s->mode & (s->set.role == SESSION_ESME ? SESSION_RECEIVER : SESSION_TRANSMITTER);
+        return (s->mode & (s->set.role == SESSION_ESME ? SESSION_RECEIVER : SESSION_TRANSMITTER)) !=
+               0;
     case SMPP_SUBMIT_SM:
     case SMPP_SUBMIT_MULTI:
     case SMPP_QUERY_SM:

@@ -19,19 +19,19 @@ const wf_metric smpp_metrics[] = { SMPP_METRICS(SMPP_METRIC_ROW){ (wf_metric_kin
 
 #define TEXT(n, h)                                                                                 \
     {                                                                                              \
-        .name = n, .type = WF_STRING, .help = h                                                    \
+        .name = (n), .type = WF_STRING, .help = (h)                                                \
     }
 #define TEXT_OR(n, d, h)                                                                           \
     {                                                                                              \
-        .name = n, .type = WF_STRING, .def = d, .help = h                                          \
+        .name = (n), .type = WF_STRING, .def = (d), .help = (h)                                    \
     }
 #define FLAG(n, h)                                                                                 \
     {                                                                                              \
-        .name = n, .type = WF_BOOL, .def = "false", .help = h                                      \
+        .name = (n), .type = WF_BOOL, .def = "false", .help = (h)                                  \
     }
 #define NUMBER(n, d, lo, hi, h)                                                                    \
     {                                                                                              \
-        .name = n, .type = WF_INT, .def = d, .min = lo, .max = hi, .help = h                       \
+        .name = (n), .type = WF_INT, .def = (d), .min = (lo), .max = (hi), .help = (h)             \
     }
 
 const wf_param smpp_account_fields[] = {

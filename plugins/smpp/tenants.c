@@ -115,45 +115,52 @@ static int is_known(const struct tenants *t, const char *system_id)
     return 0;
 }
 
+/* What is wrong with a line, or NULL: it is added, or empty. */
+static const char *take_line(struct tenants *t, size_t *size, char *line)
+{
+    struct tenant one;
+    line += strspn(line, " \t\r");
+    if (!*line || *line == '#')
+        return NULL;
+    if (parse_line(line, &one) != 0)
+        return "is not understood";
+    if (is_known(t, one.system_id))
+        return "has a system_id that is there already";
+    if (t->n == TENANTS_MAX)
+        return "is one too many";
+    if (t->n == *size) {
+        *size = *size ? *size * 2 : 16;
+        t->list = realloc(t->list, *size * sizeof *t->list);
+        if (!t->list)
+            abort();
+    }
+    t->list[t->n++] = one;
+    return NULL;
+}
+
 int tenants_parse(struct tenants *t, const char *text, char *why, size_t why_size)
 {
     char *copy = strdup(text), *state = NULL;
+    const char *wrong = NULL;
     size_t number = 0, size = 0;
     *t = (struct tenants){ 0 };
     if (!copy)
         abort();
-    for (char *line = strtok_r(copy, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
-        struct tenant one;
+    for (char *line = strtok_r(copy, "\n", &state); line && !wrong;
+         line = strtok_r(NULL, "\n", &state)) {
         number++;
-        line += strspn(line, " \t\r");
-        if (!*line || *line == '#')
-            continue;
-        const char *wrong = parse_line(line, &one) != 0  ? "is not understood"
-                            : is_known(t, one.system_id) ? "has a system_id that is there already"
-                            : t->n == TENANTS_MAX        ? "is one too many"
-                                                         : NULL;
-        if (wrong) {
-            snprintf(
-                why, why_size,
-                "entry %zu of the tenants %s; it is: system_id password tenant_id, and perhaps "
-                "binds=4 rate=100 window=50 mode=transceiver from=10.0.0.0/8,192.0.2.7",
-                number, wrong);
-            explicit_bzero(copy, strlen(text));
-            free(copy);
-            tenants_fini(t);
-            return -1;
-        }
-        if (t->n == size) {
-            size = size ? size * 2 : 16;
-            t->list = realloc(t->list, size * sizeof *t->list);
-            if (!t->list)
-                abort();
-        }
-        t->list[t->n++] = one;
+        wrong = take_line(t, &size, line);
     }
     explicit_bzero(copy, strlen(text));
     free(copy);
-    return 0;
+    if (!wrong)
+        return 0;
+    snprintf(why, why_size,
+             "entry %zu of the tenants %s; it is: system_id password tenant_id, and perhaps "
+             "binds=4 rate=100 window=50 mode=transceiver from=10.0.0.0/8,192.0.2.7",
+             number, wrong);
+    tenants_fini(t);
+    return -1;
 }
 
 /* --- checking --------------------------------------------------------------------------------- */
