@@ -33,3 +33,11 @@ set_tests_properties(unit.plugin.firewall.train_help PROPERTIES LABELS unit)
 add_executable(firewall_list ${folder}/list/list.c ${folder}/hash.c ${folder}/numbers.c
                ${folder}/numbers_delta.c ${folder}/numbers_file.c ${folder}/numbers_text.c)
 install(TARGETS firewall_list RUNTIME DESTINATION bin)
+
+# What is wrong with a rules file, before it is put in place.
+set(rules rules_load rules_read rules_when registry words tree hash sketch numbers numbers_delta)
+list(TRANSFORM rules PREPEND ${folder}/)
+list(TRANSFORM rules APPEND .c)
+add_executable(firewall_check ${folder}/check/check.c ${rules})
+target_link_libraries(firewall_check PRIVATE catalyst_content)
+install(TARGETS firewall_check RUNTIME DESTINATION bin)

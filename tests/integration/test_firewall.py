@@ -297,6 +297,29 @@ def test_alerts_go_to_kafka(catalyst, tmp_path):
         assert "won" not in found[0]["payload"] and "4915" not in found[0]["payload"]
 
 
+def test_rules_of_the_manual_are_taken(catalyst, tmp_path):
+    page = (ROOT / "plugins" / "firewall" / "README.md").read_text()
+    text = next(block for block in page.split("```json")[1:] if '"rules": [' in block).split("```")[0].strip()
+    tool = catalyst.parent.parent / "plugins" / "firewall_check"
+    if tool.exists():
+        file = tmp_path / "manual.json"
+        file.write_text(text)
+        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "17 rules" in done.stdout, done.stderr
+        file.write_text(text.replace('"action": "drop"', '"action": "dropp"'))
+        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "line 10: rule 'bad-hosts': 'action' knows no 'dropp'; did " \
+            "you mean 'drop'?" in done.stderr, done.stderr
+    with Gate(catalyst, tmp_path, rules=text) as gate:
+        assert gate.verdict() == PASSED
+        assert gate.verdict(text="see http://evil.example/x") == ("drop", "bad-hosts", "host")
+        assert gate.verdict("431511234567", text="Double your BTC today") == ("reject", "crypto",
+                                                                             "content")
+        assert gate.verdict("431511234567", **{"from": "PayPa1"}) == ("quarantine", "brands",
+                                                                      "lookalike")
+        assert gate.verdict(**{"from": "Nobody"}) == ("reject", "registry", "unregistered")
+
+
 def test_a_list_is_made_and_mapped(catalyst, tmp_path):
     tool = catalyst.parent.parent / "plugins" / "firewall_list"
     if not tool.exists():
