@@ -174,6 +174,12 @@ void *engine_node_state(const struct engine_plan *ep, uint32_t node, const char 
     return ep->insts[node].state;
 }
 
+void engine_node_counts_for(struct engine_plan *ep, uint32_t node, struct engine_plan *to,
+                            uint32_t to_node)
+{
+    ep->insts[node].counts_for = to && to != ep ? &to->insts[to_node] : NULL;
+}
+
 const wf_host *engine_host_table(const struct engine *en) { return &en->host.h; }
 
 /* Retired plans go when nothing runs on them. */

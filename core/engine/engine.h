@@ -124,6 +124,10 @@ void engine_plan_pin(struct engine_plan *ep);
 void engine_plan_unpin(struct engine_plan *ep);
 /* What open() of a node returned; *broken: why it cannot work, or NULL. */
 void *engine_node_state(const struct engine_plan *ep, uint32_t node, const char **broken);
+/* What a node counts is told with another one's numbers: that of a newer version, which lives at
+ * least as long, has the same type and goes on with its state. `to` NULL: with its own again. */
+void engine_node_counts_for(struct engine_plan *ep, uint32_t node, struct engine_plan *to,
+                            uint32_t to_node);
 /* The table that this engine's plugins get. */
 const wf_host *engine_host_table(const struct engine *en);
 /* Every wf_source begins with this: the functions of service "trigger/1" go there. */

@@ -311,7 +311,8 @@ struct wf_inst {
     struct wf_item *lone, **lone_last; /* items that come back alone for another try */
     struct node_counters counters;
     struct metric_cell *metrics;
-    struct link sql; /* its statements that are not answered yet */
+    struct wf_inst *counts_for; /* whose metrics it moves; NULL: its own */
+    struct link sql;            /* its statements that are not answered yet */
     bool closing;
 };
 

@@ -584,6 +584,8 @@ static void host_count(wf_inst *inst, unsigned metric, int64_t by)
 {
     if (metric >= inst->node->type->n_metrics)
         return;
+    if (inst->counts_for)
+        inst = inst->counts_for;
     struct metric_cell *cell = &inst->metrics[metric];
     if (inst->node->type->node.metrics[metric].kind == WF_GAUGE)
         cell->value = by;

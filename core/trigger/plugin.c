@@ -82,17 +82,36 @@ static void on_retry(void *arg)
 
 /* --- the trigger ------------------------------------------------------------------------------ */
 
+/* What the plugin counts is told of this version, which stays as long. */
+static void count_as(struct wf_source *s, struct engine_plan *ep, uint32_t node)
+{
+    engine_plan_pin(ep);
+    if (s->counted)
+        engine_plan_unpin(s->counted);
+    s->counted = ep;
+    engine_node_counts_for(s->opened, s->opened_node, ep, node);
+}
+
+static void unpin_all(struct wf_source *s)
+{
+    engine_node_counts_for(s->opened, s->opened_node, NULL, 0);
+    engine_plan_unpin(s->counted);
+    engine_plan_unpin(s->opened);
+}
+
 /* The state of this version's node is the one to start. */
 static void adopt(struct wf_source *s, struct engine_plan *ep, uint32_t node)
 {
     const char *broken;
     engine_plan_pin(ep);
     if (s->opened)
-        engine_plan_unpin(s->opened);
+        unpin_all(s);
     s->opened = ep;
     s->opened_node = node;
     s->state = engine_node_state(ep, node, &broken);
     s->calls = engine_plan_get(ep)->nodes[node].type->node.trigger;
+    s->counted = NULL;
+    count_as(s, ep, node);
 }
 
 static struct trigger *start_kind(const struct trigger_kind *kind, struct trigger_host *host,
@@ -141,8 +160,10 @@ static void replace(struct trigger *t, struct engine_plan *ep, uint32_t node)
     t->node = node;
     if (s->lane)
         lane_set_plan(s->lane, ep, node);
-    if (s->is_started)
+    if (s->is_started) {
+        count_as(s, ep, node);
         return;
+    }
     adopt(s, ep, node); /* it did not start: what was wrong with it may be mended */
     s->is_refused = false;
     s->failures = 0;
@@ -161,7 +182,7 @@ void plugin_finish(struct wf_source *s)
     timer_stop(loop, &s->watch);
     void (*gone)(void *) = s->gone;
     void *ctx = s->gone_ctx;
-    engine_plan_unpin(s->opened);
+    unpin_all(s);
     plugin_events_free(s);
     free(s);
     gone(ctx);

@@ -35,6 +35,7 @@ struct wf_source {
     /* Whose state is running: the version that it was started with, which stays open. */
     struct engine_plan *opened;
     uint32_t opened_node;
+    struct engine_plan *counted; /* the latest version, whose numbers it moves */
     void *state;
     bool is_single;
     bool is_started; /* the plugin is between start() and stop() */

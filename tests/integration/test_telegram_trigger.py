@@ -185,6 +185,27 @@ def test_an_update_that_comes_twice_runs_once(engine, api):
                     metric="In/telegram_updates_repeated_total") == 2
 
 
+def test_a_new_version_goes_on_asking(engine, api):
+    """The same parameters: nothing is stopped, and what is counted is told of the new version."""
+    api.add(message(1))
+    e = engine(echo(), flags=["--workers", 1])
+    until(lambda: texts(api) == ["m1"])
+    newer = echo()
+    newer["nodes"][3]["parameters"]["text"] = "=again {{ $json.message.text }}"
+    (e.dir / "workflow0.json").write_text(json.dumps(newer))
+    e.signal(1)
+    for number in range(2, 60):
+        api.add(message(number))
+        until(lambda: len(api.sent) == number)
+        if "again" in texts(api)[-1]:
+            break
+        time.sleep(0.1)
+    api.add(message(100))
+    until(lambda: texts(api)[-1] == "again m100")
+    assert api.most_asking == 1
+    assert e.metric("catalyst_node_metric", metric="In/telegram_updates_total") == 2
+
+
 def test_trouble_is_in_the_ready_check(engine, api):
     api.script = [(200, {"ok": True, "result": []}),
                   (409, {"ok": False, "error_code": 409, "description": "Conflict: webhook is set"})]
