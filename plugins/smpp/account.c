@@ -104,6 +104,9 @@ static int read_settings(const wf_host *h, const wf_cred *cred, struct account_s
         .packed = is_on(h, cred, "packedSeptets"),
         .user_reference = is_on(h, cred, "userMessageReference"),
         .id_tag = (uint16_t)number(h, cred, "idTag", 0, 0, 0xffff),
+        .ussd_op_tag = (uint16_t)number(h, cred, "ussdOpTag", SMPP_TAG_USSD_SERVICE_OP, 1, 0xffff),
+        .ussd_session_tag =
+            (uint16_t)number(h, cred, "ussdSessionTag", SMPP_TAG_ITS_SESSION_INFO, 1, 0xffff),
         .interface_version = version_of[version],
         .alphabets = { .transliterate = is_on(h, cred, "transliterate"),
                        .latin1 = is_on(h, cred, "latin1"),

@@ -27,9 +27,15 @@ static int refuse(struct draft *d, enum wf_class error_class, const char *code, 
     return -1;
 }
 
+/* A name with dots is a path. */
+static const wf_value *value_of(const struct draft *d, const char *name, size_t len)
+{
+    return memchr(name, '.', len) ? d->h->v->path(d->json, name) : d->h->v->get(d->json, name, len);
+}
+
 static wf_str member(const struct draft *d, const char *name, size_t len)
 {
-    const wf_value *v = d->h->v->get(d->json, name, len);
+    const wf_value *v = value_of(d, name, len);
     wf_str text = { "", 0 };
     if (d->h->v->bytes(v, &text.ptr, &text.len) != 0 && d->h->v->type(v) == WF_JSON_NUMBER)
         return d->h->v->text(d->it, v);
@@ -127,6 +133,18 @@ static int choose(struct draft *d, wf_str *text, struct gsm_coding *coding, int 
     return 0;
 }
 
+/* The session's own info goes back as it came. */
+static void add_ussd(const struct draft *d, struct smpp_out *tlvs)
+{
+    const wf_values *v = d->h->v;
+    int64_t n;
+    const wf_value *op = v->path(d->json, "reply.ussd_service_op");
+    if (v->int64(op ? op : v->get(d->json, "ussd_service_op", 15), &n) == 0 && n >= 0 && n < 256)
+        smpp_tlv_put_number(tlvs, d->account->set.ussd_op_tag, (uint32_t)n, 1);
+    if (v->int64(v->get(d->json, "its_session_info", 16), &n) == 0 && n >= 0 && n < 65536)
+        smpp_tlv_put_number(tlvs, d->account->set.ussd_session_tag, (uint32_t)n, 2);
+}
+
 static void add_tlvs(const struct draft *d, struct smpp_out *tlvs)
 {
     const struct account_settings *set = &d->account->set;
@@ -135,6 +153,8 @@ static void add_tlvs(const struct draft *d, struct smpp_out *tlvs)
                             hash(2166136261u, d->id) & 0xffff, 2);
     if (set->id_tag && d->id.len && d->id.len <= 64)
         smpp_tlv_put_text(tlvs, set->id_tag, d->id.ptr, d->id.len);
+    if (d->c->ussd)
+        add_ussd(d, tlvs);
 }
 
 static int add_pdu(struct draft *d)
@@ -229,6 +249,8 @@ static int compose_message(struct draft *d)
     struct smpp_sm *sm = &d->pdu.sm;
     sm->service_type =
         (struct smpp_str){ d->c->service_type.ptr, (uint32_t)d->c->service_type.len };
+    if (d->c->ussd && !sm->service_type.len)
+        sm->service_type = (struct smpp_str){ "USSD", 4 };
     sm->registered = registered(d);
     sm->priority = (uint8_t)d->c->priority;
     sm->protocol_id = (uint8_t)d->c->protocol_id;

@@ -38,6 +38,7 @@ struct account_settings {
     enum segment_way way;
     int packed, user_reference;
     uint16_t id_tag; /* TLV that carries our id; 0: none */
+    uint16_t ussd_op_tag, ussd_session_tag;
     uint8_t interface_version;
     struct gsm_rules alphabets;
     struct address_rules addresses;

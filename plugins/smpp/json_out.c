@@ -145,3 +145,19 @@ void json_out_bool(struct json_out *j, const char *key, int is_true)
     put_key(j, key);
     put(j, is_true ? "true" : "false", is_true ? 4 : 5);
 }
+
+void json_out_extras(struct json_out *j, const struct smpp_pdu *pdu, uint16_t op_tag,
+                     uint16_t session_tag)
+{
+    uint32_t n;
+    if (pdu->sm.service_type.len)
+        json_out_octets(j, "service_type", pdu->sm.service_type);
+    if (!pdu->tlvs.bytes)
+        return;
+    if (smpp_tlv_number(&pdu->tlvs, op_tag, &n))
+        json_out_int(j, "ussd_service_op", n);
+    if (smpp_tlv_number(&pdu->tlvs, session_tag, &n))
+        json_out_int(j, "its_session_info", n);
+    if (smpp_tlv_number(&pdu->tlvs, SMPP_TAG_USER_MESSAGE_REFERENCE, &n))
+        json_out_int(j, "reference", n);
+}

@@ -30,6 +30,10 @@ void json_out_hex(struct json_out *j, const char *key, const uint8_t *octets, si
 ssize_t json_hex_read(const char *text, size_t len, uint8_t *to);
 void json_out_int(struct json_out *j, const char *key, int64_t n);
 void json_out_bool(struct json_out *j, const char *key, int is_true);
+/* What a message may carry beside its text: service_type, ussd_service_op, its_session_info and
+ * user_message_reference (as `reference`), under these names. */
+void json_out_extras(struct json_out *j, const struct smpp_pdu *pdu, uint16_t op_tag,
+                     uint16_t session_tag);
 /* Room for `len` bytes at the end; to be added to j->len by the caller. */
 char *json_out_room(struct json_out *j, size_t len);
 

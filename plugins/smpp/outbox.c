@@ -331,8 +331,14 @@ void outbox_tick(struct outbox *o, int64_t now_ms)
         uint32_t used = 0;
         o->scanned_ms = now_ms;
         scan_deadlines(o, now_ms);
-        for (uint32_t i = 0; i < o->account->n_links; i++)
-            used += o->account->links[i].has_session ? o->account->links[i].session.window.used : 0;
+        for (uint32_t i = 0; i < o->account->n_links; i++) {
+            struct link *l = &o->account->links[i];
+            if (!l->has_session)
+                continue;
+            used += l->session.window.used;
+            account_count(o->account, COUNT_LATE, (int64_t)l->session.late);
+            l->session.late = 0;
+        }
         account_count(o->account, COUNT_WINDOW, used);
         account_count(o->account, COUNT_QUEUED, o->n_queued + o->n_heap);
     }

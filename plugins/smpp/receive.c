@@ -232,7 +232,7 @@ const char receive_docs[] =
     "`smsc_state`, `from`, `to`, `ts_us` |\n"
     "| `message` | `channel`, `account`, `id`, `ts_us`, `from`, `to`, `text`, `encoding`, "
     "`data_coding`, `parts`; `raw` in hexadecimal for binary, `source_port` and `dest_port` of its "
-    "header |\n"
+    "header; of USSD `service_type`, `ussd_service_op`, `its_session_info` |\n"
     "\n"
     "`provider_id` is written as `send.provider_id` of smsSend is, whatever base the SMSC writes "
     "ids "

@@ -192,7 +192,9 @@ static int take_message(struct receiver *r, const struct smpp_pdu *pdu,
         memcpy(copy, part.octets, part.len);
         t.octets = copy;
     }
-    put_message(inbox_begin(&r->inbox), r, &pdu->sm.from, &pdu->sm.to, &t);
+    struct json_out *j = inbox_begin(&r->inbox);
+    put_message(j, r, &pdu->sm.from, &pdu->sm.to, &t);
+    json_out_extras(j, pdu, set->ussd_op_tag, set->ussd_session_tag);
     inbox_add(&r->inbox, answer);
     account_count(r->account, COUNT_MESSAGES, 1);
     free(copy);

@@ -74,6 +74,9 @@ const wf_param send_params[] = {
       .help = "Shown at once and not kept (message class 0)" },
     { WF_NAMED("options.serviceType"), WF_F_STR(struct send_config, service_type), .show_if = SENDS,
       .help = "service_type, at most 5 characters" },
+    { WF_NAMED("options.ussd"), WF_F_BOOL(struct send_config, ussd), .show_if = SENDS,
+      .help = "A reply over USSD: service_type USSD, and the item's ussd_service_op (or "
+              "reply.ussd_service_op) and its_session_info go along" },
     { WF_NAMED("options.priority"), WF_F_INT(struct send_config, priority), .def = "0", .min = 0,
       .max = 9, .show_if = SENDS, .help = "priority_flag" },
     { WF_NAMED("options.protocolId"), WF_F_INT(struct send_config, protocol_id), .def = "0",
@@ -195,6 +198,10 @@ const char send_docs[] =
     "With `durability` `exactly_once` and `each_step` the engine journals what this node may begin "
     "before it is called,\nso that after a restart just these messages are `unknown`; with "
     "`at_least_once` and `none` it is everything\nthat waited outside.\n"
+    "\n"
+    "**USSD** over SMPP: with `options.ussd` the answer to a session that `catalyst.smppReceive` "
+    "gave. `textMember` may\nbe a path such as `reply.text`. An item that came from a phone has "
+    "`from` and `to` the other way round: set\n`fromMember` to `to` and `toMember` to `from`.\n"
     "\n"
     "**Several parts.** `accepted` when the SMSC took all. As soon as one is refused or unknown, "
     "no more are sent;\n`parts_accepted` tells how many it has. Refused wins over unknown.\n"

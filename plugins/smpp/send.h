@@ -14,7 +14,7 @@ enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
 
 struct send_config {
     const wf_cred *credential;
-    int operation, repeated, encoding, receipts, flash;
+    int operation, repeated, encoding, receipts, flash, ussd;
     wf_str from_name, to_name, text_name, from, message_id, service_type;
     int64_t ttl_ms, attempts, priority, protocol_id;
 };

@@ -60,15 +60,11 @@ static void put_options(struct json_out *j, const struct smpp_pdu *pdu, int64_t 
 {
     const struct smpp_sm *sm = &pdu->sm;
     int64_t ttl_s = seconds_of(&sm->validity, now_us);
-    uint32_t reference;
     if (ttl_s > 0)
         json_out_int(j, "ttl_s", ttl_s);
-    if (sm->service_type.len)
-        json_out_octets(j, "service_type", sm->service_type);
     if (sm->priority)
         json_out_int(j, "priority", sm->priority);
-    if (smpp_tlv_number(&pdu->tlvs, SMPP_TAG_USER_MESSAGE_REFERENCE, &reference))
-        json_out_int(j, "reference", reference);
+    json_out_extras(j, pdu, SMPP_TAG_USSD_SERVICE_OP, SMPP_TAG_ITS_SESSION_INFO);
     json_out_bool(j, "dlr", (sm->registered & 3) != 0);
 }
 

@@ -75,6 +75,9 @@ const wf_param smpp_account_fields[] = {
     FLAG("userMessageReference", "A number of the item's id goes along as user_message_reference"),
     NUMBER("idTag", "0", 0, 65535,
            "Tag of an optional parameter that carries the item's id; 0: none"),
+    NUMBER("ussdOpTag", "1281", 1, 65535,
+           "Tag of ussd_service_op; others than 0x0501 for dialects"),
+    NUMBER("ussdSessionTag", "4995", 1, 65535, "Tag of its_session_info; others than 0x1383"),
     FLAG("ssl", "By TLS"),
     TEXT("caFile", "File with the authorities that sign the server's certificate, PEM; empty: the "
                    "system's"),

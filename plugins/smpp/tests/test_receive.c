@@ -131,6 +131,27 @@ static void test_message(void **state)
     fake_destroy(f);
 }
 
+static void test_ussd(void **state)
+{
+    (void)state;
+    uint8_t bytes[50];
+    struct smpp_out tlvs = smpp_out_of(bytes, sizeof bytes);
+    struct fake *f = start(NULL, NULL);
+    smpp_tlv_put_number(&tlvs, SMPP_TAG_USSD_SERVICE_OP, 1, 1);
+    smpp_tlv_put_number(&tlvs, SMPP_TAG_ITS_SESSION_INFO, 0x0302, 2);
+    peer_send(0, &(struct smpp_pdu){ .command = SMPP_DELIVER_SM,
+                                     .sequence = 9,
+                                     .tlvs = smpp_tlvs_of(&tlvs),
+                                     .sm = { .service_type = { "USSD", 4 },
+                                             .from = { 1, 1, { "4915112345678", 13 } },
+                                             .to = { 3, 0, { "123", 3 } },
+                                             .text = { "*123#", 5 } } });
+    until(n_taken == 1);
+    has(0, "\"service_type\":\"USSD\",\"ussd_service_op\":1,\"its_session_info\":770");
+    has(0, "\"text\":\"*123#\"");
+    fake_destroy(f);
+}
+
 static void test_not_stored(void **state)
 {
     (void)state;
@@ -328,6 +349,7 @@ int main(void)
         T(test_receipt),
         T(test_failed_receipt),
         T(test_message),
+        T(test_ussd),
         T(test_not_stored),
         T(test_engine_full),
         T(test_parts),

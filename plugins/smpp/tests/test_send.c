@@ -169,6 +169,27 @@ static void test_envelope(void **state)
     fake_destroy(f);
 }
 
+static void test_ussd(void **state)
+{
+    (void)state;
+    struct fake *f = start_bound("\"ussdSessionTag\":\"0x1400\"",
+                                 "{\"options\":{\"ussd\":true,\"fromMember\":\"to\",\"toMember\":"
+                                 "\"from\",\"textMember\":\"reply.text\"}}");
+    wf_item *it = say(f, "{\"from\":\"+4915112345678\",\"to\":\"123\",\"its_session_info\":770,"
+                         "\"reply\":{\"text\":\"1 Yes\",\"ussd_service_op\":2}}");
+    until(fake_ended(it));
+    assert_int_equal(fake_outputs(f, ACCEPTED), 1);
+    struct smpp_tlvs tlvs = { peer.got[0].tlvs, peer.got[0].tlv_bytes };
+    uint32_t n;
+    assert_int_equal(smpp_tlv_number(&tlvs, SMPP_TAG_USSD_SERVICE_OP, &n), 1);
+    assert_int_equal(n, 2);
+    assert_int_equal(smpp_tlv_number(&tlvs, 0x1400, &n), 1);
+    assert_int_equal(n, 770);
+    assert_string_equal(peer.got[0].text, "1 Yes");
+    assert_string_equal(peer.got[0].to, "4915112345678");
+    fake_destroy(f);
+}
+
 static void test_other_operations(void **state)
 {
     (void)state;
@@ -375,6 +396,7 @@ static void test_no_response(void **state)
     assert_int_equal(peer.n, 1);
     assert_int_equal(fake_outputs(f, ACCEPTED), 0);
     assert_int_equal(fake_metric(f, COUNT_UNKNOWN), 1);
+    assert_int_equal(fake_metric(f, COUNT_LATE), 1);
     fake_destroy(f);
 }
 
@@ -580,6 +602,7 @@ int main(void)
         T(test_a_frame),
         T(test_parts),
         T(test_envelope),
+        T(test_ussd),
         T(test_other_operations),
         T(test_throttled),
         T(test_tried_again),
