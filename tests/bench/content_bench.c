@@ -52,8 +52,8 @@ static void make_texts(struct bench *b, int is_plain)
         mutate(&m, text, is_spam ? MUTATE_FILL | MUTATE_LOOKS : MUTATE_FILL);
         b->messages[i] = (struct content_message){ b->texts[i], m.len, i % 50, 1700000000000 };
     }
-    for (uint16_t i = 0; i < FRAME; i++)
-        b->which[i] = i;
+    for (size_t i = 0; i < FRAME; i++)
+        b->which[i] = (uint16_t)i;
 }
 
 static void word(struct mutate *m, char *out)

@@ -19,18 +19,24 @@ static void must(int holds)
         abort();
 }
 
+/* The bytes of the character at s, 0 when it is none. */
+static size_t utf8_size(const char *s, size_t left)
+{
+    unsigned char c = (unsigned char)*s;
+    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > left)
+        return 0;
+    for (size_t k = 1; k < n; k++)
+        if (((unsigned char)s[k] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
 static int is_utf8(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        unsigned char c = (unsigned char)text[i];
-        size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 4;
-        if (c >= 0x80 && (c < 0xc2 || c > 0xf4))
+    for (size_t i = 0, n; i < len; i += n)
+        if ((n = utf8_size(text + i, len - i)) == 0)
             return 0;
-        for (size_t k = 1; k < n; k++)
-            if (i + k >= len || ((unsigned char)text[i + k] & 0xc0) != 0x80)
-                return 0;
-        i += n;
-    }
     return 1;
 }
 

@@ -60,7 +60,7 @@ static void test_unicode_is_folded(void **state)
     check("Crème brûlée", "creme brulee", 0);
     check("e\xcc\x81t\xcc\x81", "et", NORM_HIDDEN);
     check("pay\xe2\x80\x8bpal \xc2\xad"
-          "bank\xe2\x80\xae",
+          "bank\xe2\x81\xa0",
           "paypal bank", NORM_HIDDEN);
     check("“quoted” — it’s", "\"quoted\" - it's", 0);
     check("heart ❤️ 👍🏽", "heart ❤ 👍", 0);
@@ -104,8 +104,8 @@ static void test_second_readings(void **state)
     assert_int_equal(m.n.alts[0].at, 2);
     assert_int_equal(m.n.alts[0].byte, 'l');
     char many[400] = "";
-    for (int i = 0; i < 40; i++)
-        strcat(many, "pa1d ");
+    for (size_t i = 0; i < 40; i++)
+        memcpy(many + 5 * i, "pa1d ", 6);
     make(&m, many, strlen(many));
     assert_int_equal(m.n.n_alts, NORM_ALTS_MAX);
 }

@@ -92,7 +92,8 @@ static void test_campaigns_stay_together(void **state)
         }
         print_message("mutation %2u: recall %.1f%% at 3 bits, %.1f%% at 6, %.1f%% at 8\n", ways[w],
                       100.0 * near[3] / all, 100.0 * near[6] / all, 100.0 * near[8] / all);
-        assert_true(near[6] * 100 >= all * 85); /* a name without a sign of one costs its campaign */
+        /* a name without a sign of one costs its campaign */
+        assert_true(near[6] * 100 >= all * 85);
     }
 }
 
