@@ -4,28 +4,29 @@
 #include "alert.h"
 #include <catalyst/date.h>
 
+/* Of s, ms or us: what lies between 1973 and 5138 can be told apart. */
+static int alert_number(double n, int64_t *ms)
+{
+    if (!(n >= 0 && n < 9e15))
+        return -1;
+    *ms = (int64_t)(n > 1e14 ? n / 1000 : n > 1e11 ? n : n * 1000);
+    return 0;
+}
+
 int alert_time(const json_t *value, int64_t *ms)
 {
+    const char *text = json_string_value(value);
+    int result = 0;
     *ms = 0;
-    if (!value || json_is_null(value))
+    if (!value || json_is_null(value) || (text && !*text))
         return 0;
-    if (json_is_string(value)) {
-        const char *text = json_string_value(value);
-        if (!*text)
-            return 0;
-        if (wf_date_parse(text, strlen(text), ms) != 0)
-            return -1;
-    } else if (json_is_number(value)) {
-        double n = json_number_value(value);
-        if (!(n >= 0 && n < 9e15))
-            return -1;
-        *ms = (int64_t)(n > 1e14 ? n / 1000 : n > 1e11 ? n : n * 1000);
-    } else {
-        return -1;
-    }
+    if (text)
+        result = wf_date_parse(text, strlen(text), ms);
+    else
+        result = json_is_number(value) ? alert_number(json_number_value(value), ms) : -1;
     if (*ms < 0) /* Go's zero time is the year 1 */
         *ms = 0;
-    return 0;
+    return result;
 }
 
 static const json_t *alert_field(const json_t *json, const char *name, const char *other)

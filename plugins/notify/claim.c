@@ -19,8 +19,8 @@ static unsigned claim_port(const wf_host *h, wf_item *it)
 {
     wf_str kind = member(h, h->value(it), "kind");
     unsigned port = 0;
-    while (port < KIND_OTHER &&
-           (strlen(kind_names[port]) != kind.len || memcmp(kind_names[port], kind.ptr, kind.len)))
+    while (port < KIND_OTHER && (strlen(kind_names[port]) != kind.len ||
+                                 memcmp(kind_names[port], kind.ptr, kind.len) != 0))
         port++;
     return port;
 }

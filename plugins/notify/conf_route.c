@@ -177,7 +177,7 @@ static int route_intervals(const struct conf *c, const json_t *json, const char 
         if (!wanted || k == c->n_intervals)
             return why_set(why, "%s[%zu]: there is no time interval '%.60s'", name, i,
                            wanted ? wanted : "");
-        *to = memory_grow(*to, *n, sizeof **to);
+        *to = memory_grow(*to, *n, sizeof(void *));
         (*to)[(*n)++] = &c->intervals[k];
     }
     return 0;
@@ -280,7 +280,7 @@ static int route_read(struct conf *c, struct route *r, const json_t *json, unsig
         struct route *child = conf_route(c, json_array_get(routes, i), r, depth + 1, why);
         if (!child)
             return why_at(why, ".routes[%zu]", i);
-        r->routes = memory_grow(r->routes, r->n_routes, sizeof *r->routes);
+        r->routes = memory_grow(r->routes, r->n_routes, sizeof(void *));
         r->routes[r->n_routes++] = child;
     }
     return 0;

@@ -115,33 +115,37 @@ static int interval_field_of_json(const struct interval_kind *kind, const json_t
     return 0;
 }
 
-static int interval_of_json(struct interval *to, const json_t *object, struct why *why)
+static int interval_location(struct interval *to, const json_t *value, struct why *why)
+{
+    const char *name = json_string_value(value);
+    to->tz = name ? tz_open(name) : NULL;
+    return to->tz ? 0 : why_set(why, "location: there is no time zone '%.60s'", name ? name : "");
+}
+
+static int interval_member(struct interval *to, const char *key, const json_t *value,
+                           struct why *why)
 {
     struct interval_field *fields[] = { &to->weekdays, &to->days_of_month, &to->months,
                                         &to->years };
+    if (!strcmp(key, "times"))
+        return interval_times(value, &to->times, why);
+    if (!strcmp(key, "location"))
+        return interval_location(to, value, why);
+    for (size_t i = 0; i < 4; i++)
+        if (!strcmp(key, interval_kinds[i].field))
+            return interval_field_of_json(&interval_kinds[i], value, fields[i], why);
+    return why_set(why, "unknown field '%.60s'", key);
+}
+
+static int interval_of_json(struct interval *to, const json_t *object, struct why *why)
+{
     const char *key;
     json_t *value;
     if (!json_is_object(object))
         return why_set(why, "an object is expected");
     json_object_foreach((json_t *)object, key, value)
     {
-        size_t i = 0;
-        if (!strcmp(key, "times")) {
-            if (interval_times(value, &to->times, why) != 0)
-                return -1;
-            continue;
-        }
-        if (!strcmp(key, "location")) {
-            const char *name = json_string_value(value);
-            if (!name || !(to->tz = tz_open(name)))
-                return why_set(why, "location: there is no time zone '%.60s'", name ? name : "");
-            continue;
-        }
-        while (i < 4 && strcmp(key, interval_kinds[i].field) != 0)
-            i++;
-        if (i == 4)
-            return why_set(why, "unknown field '%.60s'", key);
-        if (interval_field_of_json(&interval_kinds[i], value, fields[i], why) != 0)
+        if (interval_member(to, key, value, why) != 0)
             return -1;
     }
     return 0;

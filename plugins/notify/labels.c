@@ -130,7 +130,10 @@ static char *labels_quote(char *to, const char *value)
     for (; *value; value++) {
         if (strchr("\"\\\n\t\r", *value)) {
             *to++ = '\\';
-            *to++ = *value == '\n' ? 'n' : *value == '\t' ? 't' : *value == '\r' ? 'r' : *value;
+            *to++ = (char)(*value == '\n'   ? 'n'
+                           : *value == '\t' ? 't'
+                           : *value == '\r' ? 'r'
+                                            : *value);
         } else {
             *to++ = *value;
         }

@@ -65,7 +65,7 @@ static char *matcher_value(const char **p, struct why *why)
     int is_quoted = *s == '"';
     for (s += is_quoted; *s && (is_quoted ? *s != '"' : *s != ','); s++) {
         if (*s == '\\' && s[1] && strchr("\\\"n", s[1]))
-            *to++ = *++s == 'n' ? '\n' : *s;
+            *to++ = (char)(*++s == 'n' ? '\n' : *s);
         else if (*s == '"' && !is_quoted)
             break;
         else
@@ -123,7 +123,7 @@ static int matchers_parse_one(struct matchers *m, const char **p, struct why *wh
 int matchers_parse(struct matchers *m, const char *text, struct why *why)
 {
     size_t len = strlen(text);
-    if (len > 16 * LABEL_BYTES_MAX)
+    if (len > (size_t)16 * LABEL_BYTES_MAX)
         return why_set(why, "the matchers are too long");
     char *copy = memory_text(text);
     const char *p = copy;
@@ -156,7 +156,7 @@ static int matchers_add_object(struct matchers *m, const json_t *o, struct why *
     int is_regex = json_is_true(json_object_get(o, "isRegex"));
     if (!name || !value)
         return why_set(why, "a matcher is a text, or an object with name and value");
-    if (equal && json_is_false(equal))
+    if (json_is_false(equal))
         return matchers_add(m, is_regex ? MATCHER_NOT_REGEX : MATCHER_NOT_EQUAL, name, value, why);
     return matchers_add(m, is_regex ? MATCHER_REGEX : MATCHER_EQUAL, name, value, why);
 }
@@ -222,7 +222,7 @@ char *matchers_text(const struct matchers *m)
         for (const char *p = m->at[i].value; *p; p++) {
             if (*p == '"' || *p == '\\' || *p == '\n')
                 *to++ = '\\';
-            *to++ = *p == '\n' ? 'n' : *p;
+            *to++ = (char)(*p == '\n' ? 'n' : *p);
         }
         *to++ = '"';
     }

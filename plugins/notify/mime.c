@@ -39,9 +39,10 @@ static void mime_base64(struct mime_text *t, const char *bytes, size_t len)
         uint32_t n = (uint32_t)(unsigned char)bytes[i] << 16;
         n |= left > 1 ? (uint32_t)(unsigned char)bytes[i + 1] << 8 : 0;
         n |= left > 2 ? (unsigned char)bytes[i + 2] : 0;
-        char four[4] = { digits[n >> 18], digits[n >> 12 & 63],
-                         left > 1 ? digits[n >> 6 & 63] : '=', left > 2 ? digits[n & 63] : '=' };
-        mime_put(t, four, 4);
+        const char four[4] = { digits[n >> 18], digits[n >> 12 & 63], digits[n >> 6 & 63],
+                               digits[n & 63] };
+        mime_put(t, four, left + 1);
+        mime_put(t, "==", 3 - left);
     }
 }
 
@@ -130,34 +131,48 @@ static int mime_address_is_valid(const char *a)
     return at[1] != '.' && at[1] != '-';
 }
 
-/* One of a list: its end, the name's and the address's place. */
-static const char *mime_one(const char *p, char *name, size_t name_size, char *address)
+/* Where one of a list ends; its angle brackets, NULL where there are none. */
+static const char *mime_end(const char *p, const char **open, const char **shut)
 {
     int is_quoted = 0;
-    const char *end = p, *open = NULL, *shut = NULL;
-    for (; *end && (is_quoted || *end != ','); end++) {
-        if (*end == '"')
+    *open = *shut = NULL;
+    for (; *p && (is_quoted || *p != ','); p++) {
+        if (*p == '"')
             is_quoted = !is_quoted;
-        if (*end == '<' && !is_quoted)
-            open = end;
-        if (*end == '>' && !is_quoted)
-            shut = end;
+        if (*p == '<' && !is_quoted)
+            *open = p;
+        if (*p == '>' && !is_quoted)
+            *shut = p;
     }
-    const char *from = open && shut > open ? open + 1 : p,
-               *until = open && shut > open ? shut : end;
+    if (!*open || *shut < *open)
+        *open = *shut = NULL;
+    return p;
+}
+
+static void mime_trim(const char **from, const char **until)
+{
+    while (*from < *until && **from == ' ')
+        ++*from;
+    while (*until > *from && (*until)[-1] == ' ')
+        --*until;
+}
+
+/* One of a list: its name and address; returns where the next begins. */
+static const char *mime_one(const char *p, char *name, size_t name_size, char *address)
+{
+    const char *open, *shut, *end = mime_end(p, &open, &shut);
+    const char *from = open ? open + 1 : p, *until = open ? shut : end;
     size_t n = 0;
-    while (from < until && *from == ' ')
-        from++;
-    while (until > from && until[-1] == ' ')
-        until--;
-    size_t len = (size_t)(until - from) < MIME_ADDRESS_MAX + 1 ? (size_t)(until - from) : 0;
+    mime_trim(&from, &until);
+    size_t len = (size_t)(until - from) <= MIME_ADDRESS_MAX ? (size_t)(until - from) : 0;
     memcpy(address, from, len);
     address[len] = 0;
-    for (const char *s = p; open && s < open && n + 1 < name_size; s++)
-        if (*s != '"' && *s != '\\' && !(n == 0 && *s == ' '))
-            name[n++] = *s;
-    while (n && name[n - 1] == ' ')
-        n--;
+    from = p;
+    until = open ? open : p;
+    mime_trim(&from, &until);
+    for (; from < until && n + 1 < name_size; from++)
+        if (*from != '"' && *from != '\\')
+            name[n++] = *from;
     name[n] = 0;
     return *end ? end + 1 : end;
 }
@@ -207,17 +222,29 @@ static void mime_address_header(struct mime_text *t, const char *field, const ch
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static const char *mime_entity(char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\n':
+        return "<br>\n";
+    }
+    return NULL;
+}
+
 char *mime_html(const char *text)
 {
     struct mime_text t = { 0 };
     mime_puts(&t, "<p>");
     for (; *text; text++) {
-        const char *as = *text == '&'    ? "&amp;"
-                         : *text == '<'  ? "&lt;"
-                         : *text == '>'  ? "&gt;"
-                         : *text == '"'  ? "&quot;"
-                         : *text == '\n' ? "<br>\n"
-                                         : NULL;
+        const char *as = mime_entity(*text);
         if (as)
             mime_puts(&t, as);
         else
@@ -242,7 +269,7 @@ static void mime_id(struct mime_text *t, const char *name, const char *id, const
 
 static void mime_part(struct mime_text *t, const char *boundary, const char *type, const char *body)
 {
-    size_t len = strlen(body), line = LINE_MAX_BYTES / 4 * 3;
+    size_t len = strlen(body), line = 57; /* 76 characters */
     mime_puts(t, "--");
     mime_puts(t, boundary);
     mime_puts(t, "\r\nContent-Type: ");
@@ -256,14 +283,15 @@ static void mime_part(struct mime_text *t, const char *boundary, const char *typ
 
 static void mime_date(struct mime_text *t, int64_t at_ms)
 {
-    static const char days[] = "SunMonTueWedThuFriSat",
-                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
     time_t s = (time_t)(at_ms / 1000);
     struct tm tm;
     gmtime_r(&s, &tm);
-    char *text = memory_print("Date: %.3s, %d %.3s %d %02d:%02d:%02d +0000\r\n",
-                              days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-                              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    char *text =
+        memory_print("Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday,
+                     months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     mime_puts(t, text);
     free(text);
 }

@@ -9,34 +9,38 @@ struct router *router_create(const struct conf *conf, router_emit_fn *emit, void
     r->conf = conf;
     r->emit = emit;
     r->arg = arg;
-    r->sources = memory_get(conf->n_rules * sizeof *r->sources);
+    r->sources = memory_get(conf->n_rules * sizeof(struct map));
     return r;
+}
+
+static void drop_group(void *value) { group_free(value); }
+static void drop_alert(void *value) { alert_unref(value); }
+static void drop_said(void *value) { said_free(value); }
+static void drop_silence(void *value) { silence_free(value); }
+static void drop_storm(void *value) { storm_free(value); }
+static void drop_list(void *value) { json_decref(value); }
+
+static void router_drop(struct map *m, void (*drop)(void *value))
+{
+    MAP_EACH(m, e)
+    drop(e->value);
+    map_fini(m);
 }
 
 void router_free(struct router *r)
 {
     if (!r)
         return;
-    MAP_EACH(&r->groups, group)
-    group_free(group->value);
-    MAP_EACH(&r->alerts, alert)
-    alert_unref(alert->value);
-    MAP_EACH(&r->said, said)
-    said_free(said->value);
-    MAP_EACH(&r->silences, silence)
-    silence_free(silence->value);
-    MAP_EACH(&r->storms, storm)
-    storm_free(storm->value);
-    MAP_EACH(&r->flaps, flap)
-    free(flap->value);
-    MAP_EACH(&r->members, list)
-    json_decref(list->value);
+    router_drop(&r->groups, drop_group);
+    router_drop(&r->alerts, drop_alert);
+    router_drop(&r->said, drop_said);
+    router_drop(&r->silences, drop_silence);
+    router_drop(&r->storms, drop_storm);
+    router_drop(&r->flaps, free);
+    router_drop(&r->members, drop_list);
+    map_fini(&r->dirty);
     for (size_t i = 0; i < r->conf->n_rules; i++)
         map_fini(&r->sources[i]);
-    struct map *maps[] = { &r->groups, &r->alerts, &r->said,    &r->silences,
-                           &r->storms, &r->flaps,  &r->members, &r->dirty };
-    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-        map_fini(maps[i]);
     free(r->sources);
     free(r);
 }
@@ -188,11 +192,11 @@ static void router_clean(struct router *r)
     }
 }
 
-static void router_collect(struct router *r, int64_t now_ms)
+static void router_forget_alerts(struct router *r, int64_t now_ms)
 {
-    MAP_EACH(&r->alerts, alert)
+    MAP_EACH(&r->alerts, e)
     {
-        struct alert *a = alert->value;
+        struct alert *a = e->value;
         if (!alert_is_resolved(a, now_ms) || a->refs > 1)
             continue;
         router_dirty(r, 'a', a->fp);
@@ -202,24 +206,39 @@ static void router_collect(struct router *r, int64_t now_ms)
         map_take(&r->alerts, a->fp);
         alert_unref(a);
     }
-    MAP_EACH(&r->said, said)
+}
+
+static void router_forget_said(struct router *r, int64_t now_ms)
+{
+    MAP_EACH(&r->said, e)
     {
-        struct said *s = said->value;
+        struct said *s = e->value;
         if (s->expires_ms > now_ms)
             continue;
-        router_dirty(r, 'n', said->key);
-        map_take(&r->said, said->key);
+        router_dirty(r, 'n', e->key);
+        map_take(&r->said, e->key);
         said_free(s);
     }
-    MAP_EACH(&r->silences, silence)
+}
+
+static void router_forget_silences(struct router *r, int64_t now_ms)
+{
+    MAP_EACH(&r->silences, e)
     {
-        struct silence *s = silence->value;
+        struct silence *s = e->value;
         if (s->ends_ms + ROUTER_KEEP_MS > now_ms)
             continue;
         router_dirty(r, 's', s->id);
         map_take(&r->silences, s->id);
         silence_free(s);
     }
+}
+
+static void router_collect(struct router *r, int64_t now_ms)
+{
+    router_forget_alerts(r, now_ms);
+    router_forget_said(r, now_ms);
+    router_forget_silences(r, now_ms);
 }
 
 void router_tick(struct router *r, int64_t now_ms)
