@@ -208,6 +208,15 @@ void columns_keep_their_types(void **state)
                         "3");
     assert_string_equal(sql(f, "SELECT tags[2] FROM tagged WHERE n = 1"), "b");
     assert_string_equal(sql(f, "SELECT big FROM wide WHERE n = 10"), "9007199254740993");
+    /* NULL stays NULL where an empty text would do as well. */
+    sql(f, "CREATE TABLE words (n integer PRIMARY KEY, t text, m bigint)");
+    for (int i = 0; i < 3; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "{\"n\":%d,\"t\":null,\"m\":null}", i);
+        struct store_row row = { .table = STR("words"), .row = str_of(text), .unique = STR("n") };
+        assert_int_equal(commit_rows(f, ss, &lane, &row, 1).result, STORE_OK);
+    }
+    assert_string_equal(sql(f, "SELECT count(*) FROM words WHERE t IS NULL AND m IS NULL"), "3");
     /* A table that is another by now. */
     sql(f, "ALTER TABLE wide ALTER COLUMN big TYPE text");
     char text[600];
