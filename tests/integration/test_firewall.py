@@ -234,9 +234,10 @@ def test_rules_are_replaced_without_loss(catalyst, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
-    store = None
+    store, postgres, name = None, None, unique("firewall")
     if kind == "postgres":
-        store = request.getfixturevalue("postgres").create_database(unique("firewall"))
+        postgres = request.getfixturevalue("postgres")
+        store = postgres.create_database(name)
     with Gate(catalyst, tmp_path, store=store) as gate:
         for n in range(4):
             assert gate.verdict(text="You have WON!", id=f"m{n}") == ("quarantine", "lottery",
@@ -254,6 +255,10 @@ def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
         time.sleep(2.2)
         gate.ask("expire")
         assert gate.ask("list")["answer"] == "none"
+        if postgres:
+            rows = postgres.psql("SELECT a.kind, a.entries, r.body <> '' FROM firewall_audit a JOIN "
+                                 "firewall_rules r ON a.version LIKE r.hash || '-%'", database=name)
+            assert rows.stdout.strip() == "rules|4|t"
 
 
 def test_lists_come_by_tls_and_login(catalyst, tmp_path, tls_server, certificates):  # noqa: F811
