@@ -306,11 +306,12 @@ static void expire_start(struct account_job *job, wf_item *it)
     const wf_str params[] = { account_number(h, it, job->c->within_ms / 1000),
                               account_number(h, it, job->c->limit) };
     /* What slices of dead workers still have goes where the next grant finds it. */
-#define RECLAIM(now)                                                                               \
+#define RECLAIM(now, lock)                                                                         \
     "UPDATE billing_slices SET freed_micro = freed_micro + granted_micro - held_micro - "          \
     "spent_micro, granted_micro = held_micro + spent_micro, state = 'closed', "                    \
-    "version = version + 1, updated_us = " now " WHERE lease_us < " now                            \
-    " AND (state = 'open' OR granted_micro > held_micro + spent_micro)"
+    "version = version + 1, updated_us = " now " WHERE slice_id IN (SELECT slice_id FROM "         \
+    "billing_slices WHERE lease_us < " now " AND (state = 'open' OR granted_micro > held_micro "   \
+    "+ spent_micro) ORDER BY slice_id" lock ")"
 #define EXPIRE(table, age, ago, end)                                                               \
     "INSERT INTO " table " (tenant_id, idempotency_key, body, op, amount_micro, hold_micro, "      \
     "units, unit_micro, currency, channel, card, version, prefix, slice_id, accept_us) "           \
@@ -325,7 +326,7 @@ static void expire_start(struct account_job *job, wf_item *it)
     "LIMIT CAST($2 AS bigint) "                                                                    \
     "ON CONFLICT (tenant_id, idempotency_key, body) DO NOTHING RETURNING tenant_id"
     const wf_statement statements[] = {
-        { .pg = RECLAIM(NOW_US_PG), .sqlite = RECLAIM(NOW_US_SQLITE) },
+        { .pg = RECLAIM(NOW_US_PG, " FOR UPDATE"), .sqlite = RECLAIM(NOW_US_SQLITE, "") },
         { .pg = EXPIRE(
               "billing_transactions", "r.created_at < now() - c.hold_ttl_s * interval '1 second'",
               "now() - CAST($1 AS bigint) * interval '1 second'", "left(r.idempotency_key, -4)"),

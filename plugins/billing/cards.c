@@ -128,31 +128,46 @@ static int column_of(wf_str name)
     return -1;
 }
 
-static const char *take_csv(wf_str csv, struct text *list, size_t *line)
+struct csv {
+    int columns[CARD_COLUMNS * 2]; /* what stands in each place; -1: nothing of ours */
+    unsigned n;
+};
+
+/* The first line names the columns. */
+static void csv_head(struct csv *csv, const char *p, const char *end)
 {
-    int columns[CARD_COLUMNS * 2];
-    unsigned n = 0;
+    while (p <= end && csv->n < COUNT_OF(csv->columns))
+        csv->columns[csv->n++] = column_of(next_cell(&p, end));
+}
+
+static const char *csv_line(const struct csv *csv, const char *p, const char *end,
+                            struct text *list)
+{
+    struct card_row row = { 0 };
+    for (unsigned i = 0; p <= end && i < csv->n; i++) {
+        wf_str cell = next_cell(&p, end);
+        if (csv->columns[i] >= 0)
+            row.cells[csv->columns[i]] = cell;
+    }
+    return row.cells[3].len || row.cells[4].len ? take_row(list, &row) : NULL; /* else empty */
+}
+
+static const char *take_csv(wf_str text, struct text *list, size_t *line)
+{
+    struct csv csv = { .n = 0 };
+    const char *wrong = NULL, *all = text.ptr + text.len;
     *line = 0;
-    for (const char *p = csv.ptr, *all = csv.ptr + csv.len; p < all; ++*line) {
+    for (const char *p = text.ptr, *next; p < all && !wrong; p = next, ++*line) {
         const char *stop = memchr(p, '\n', (size_t)(all - p)), *end = stop ? stop : all;
-        const char *next = stop ? stop + 1 : all;
+        next = stop ? stop + 1 : all;
         if (end > p && end[-1] == '\r')
             end--;
-        struct card_row row = { 0 };
-        for (unsigned i = 0; p <= end && end > csv.ptr; i++) {
-            wf_str cell = next_cell(&p, end);
-            if (!*line && n < COUNT_OF(columns))
-                columns[n++] = column_of(cell);
-            else if (*line && i < n && columns[i] >= 0)
-                row.cells[columns[i]] = cell;
-        }
-        int is_empty = *line && !row.cells[3].ptr && !row.cells[4].ptr;
-        const char *wrong = *line && !is_empty ? take_row(list, &row) : NULL;
-        if (wrong)
-            return wrong;
-        p = next;
+        if (*line)
+            wrong = csv_line(&csv, p, end, list);
+        else
+            csv_head(&csv, p, end);
     }
-    return NULL;
+    return wrong;
 }
 
 /* --- the operation ---------------------------------------------------------------------------- */
@@ -171,12 +186,14 @@ static void on_loaded(struct account_job *job, wf_item *it, const wf_rows *rows)
                           "valid_from_us", int_of(rows->cells[2])));
 }
 
+/* Two loads in one tick of the store's clock follow each other. */
 #define CARD_VERSION(now)                                                                          \
     "INSERT INTO rate_card_versions (card, version, valid_from_us, currency, note) "               \
     "SELECT CAST($1 AS text), COALESCE(max(version), 0) + 1, "                                     \
     "CASE WHEN CAST($3 AS bigint) > 0 AND (count(*) = 0 OR CAST($3 AS bigint) >= " now             \
     " - 60000000) THEN CAST($3 AS bigint) WHEN CAST($3 AS bigint) > 0 THEN NULL ELSE " now         \
-    " END, CAST($2 AS text), CAST($4 AS text) FROM rate_card_versions WHERE card = $1"
+    " + CASE WHEN max(valid_from_us) = " now " THEN 1 ELSE 0 END END, CAST($2 AS text), "          \
+    "CAST($4 AS text) FROM rate_card_versions WHERE card = $1"
 #define CARD_ROWS_PG                                                                               \
     "INSERT INTO rate_cards (card, version, channel, direction, class, prefix, price_micro, "      \
     "band_mode, bands) SELECT CAST($1 AS text), (SELECT max(version) FROM rate_card_versions "     \

@@ -45,16 +45,17 @@ enum {
     "ON CONFLICT (slice_id) DO UPDATE SET lease_us = excluded.lease_us "                           \
     "WHERE billing_slices.state = 'open' AND billing_slices.owner = excluded.owner"
 
-#define SWEEP(w, now)                                                                              \
+#define SWEEP(w, now, lock)                                                                        \
     "UPDATE billing_slices SET "                                                                   \
     "swept_micro = freed_micro + CASE WHEN lease_us < " now                                        \
     " THEN granted_micro - held_micro - spent_micro ELSE 0 END, freed_micro = 0, "                 \
     "granted_micro = CASE WHEN lease_us < " now                                                    \
     " THEN held_micro + spent_micro ELSE granted_micro END, "                                      \
     "state = CASE WHEN lease_us < " now " THEN 'closed' ELSE state END, "                          \
-    "version = version + 1, updated_us = " now " WHERE tenant_id IN (SELECT w.t FROM " w           \
-    ") AND (freed_micro > 0 OR swept_micro > 0 "                                                   \
-    "OR (lease_us < " now " AND granted_micro > held_micro + spent_micro))"
+    "version = version + 1, updated_us = " now                                                     \
+    " WHERE slice_id IN (SELECT slice_id FROM billing_slices WHERE tenant_id IN "                  \
+    "(SELECT w.t FROM " w ") AND (freed_micro > 0 OR swept_micro > 0 OR (lease_us < " now          \
+    " AND granted_micro > held_micro + spent_micro)) ORDER BY slice_id" lock ")"
 
 #define GRANT(w, now, least, most)                                                                 \
     "UPDATE billing_accounts SET cash_micro = billing_accounts.cash_micro + x.swept - x.given, "   \
@@ -107,7 +108,7 @@ static const uint32_t grant_params[] = { 1, 3, 1, 2, 1, 1, 2 };
 static const wf_statement grant_statements[] = {
     { .pg = LOCK_PG, .sqlite = "SELECT 1" },
     { .pg = OPEN(W_PG, NOW_US_PG), .sqlite = OPEN(W_SQLITE, NOW_US_SQLITE) },
-    { .pg = SWEEP(W_PG, NOW_US_PG), .sqlite = SWEEP(W_SQLITE, NOW_US_SQLITE) },
+    { .pg = SWEEP(W_PG, NOW_US_PG, " FOR UPDATE"), .sqlite = SWEEP(W_SQLITE, NOW_US_SQLITE, "") },
     { .pg = GRANT(W_PG, NOW_US_PG, "LEAST", "GREATEST"),
       .sqlite = GRANT(W_SQLITE, NOW_US_SQLITE, "MIN", "MAX") },
     { .pg = MOVE(W_PG, NOW_US_PG), .sqlite = MOVE(W_SQLITE, NOW_US_SQLITE) },
@@ -192,7 +193,7 @@ static void serve_outage(struct worker *w, struct tenant *t)
         const struct reserve_config *c = it ? w->h->config(it) : NULL;
         if (c && c->on_outage == OUTAGE_DENY)
             reserve_deny(wait->node, it, "unavailable", "the store cannot be reached");
-        else if (it)
+        else if (c)
             tenant_wait(t, wait->node, w->h->park(it, c->timeout_ms), wait->amount_micro);
         free(wait);
         wait = next;
@@ -362,7 +363,8 @@ void lease_renew(struct worker *w, int64_t now_ms)
     const wf_str params[] = { { w->owner, strlen(w->owner) }, { lease, strlen(lease) } };
     const wf_statement statement = {
         .pg = "UPDATE billing_slices SET lease_us = " NOW_US_PG " + CAST($2 AS bigint) "
-              "WHERE owner = $1 AND state = 'open' RETURNING tenant_id, slice_id",
+              "WHERE slice_id IN (SELECT slice_id FROM billing_slices WHERE owner = $1 "
+              "AND state = 'open' ORDER BY slice_id FOR UPDATE) RETURNING tenant_id, slice_id",
         .sqlite = "UPDATE billing_slices SET lease_us = " NOW_US_SQLITE " + CAST($2 AS bigint) "
                   "WHERE owner = $1 AND state = 'open' RETURNING tenant_id, slice_id",
         .params = params,

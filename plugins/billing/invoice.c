@@ -87,7 +87,7 @@ static const wf_value *invoice_value(struct account_job *job, wf_item *it, const
 {
     const wf_host *h = job->node->worker->h;
     int64_t minor = currency_minor(job->currency, 3), sum = 0, total = 0;
-    const wf_value **lines = h->alloc(it, (v->n + 1) * sizeof *lines);
+    const wf_value **lines = h->alloc(it, (v->n + 1) * sizeof(const wf_value *));
     for (size_t i = 0; i < v->n; i++) {
         lines[i] = line_value(h, it, &v->lines[i], minor);
         sum += v->lines[i].amount_micro;
@@ -187,8 +187,34 @@ static void invoice_end(struct account_job *job, wf_item *it)
 
 /* --- counting once more ----------------------------------------------------------------------- */
 
-/* The rate of a message as it was sent: by card, version, channel and the prefix it matched. Two
- * groups of a version may share a prefix, so the unit price decides where there is a choice. */
+static int has_price(const struct rates *r, const struct rate *rate, int64_t unit_micro)
+{
+    for (unsigned b = 0; b < rate->n_bands; b++)
+        if (r->bands[rate->bands + b].price_micro == unit_micro)
+            return 1;
+    return rate->price_micro == unit_micro;
+}
+
+/* The rate of this very prefix in a version; of several groups the one that has the price. */
+static const struct rate *rate_in(const struct rates *r, const struct rate_version *v,
+                                  const char *channel, const char *prefix, int64_t unit_micro)
+{
+    const struct rate *found = NULL;
+    int is_network = *prefix == 'n';
+    for (uint32_t k = 0; k < v->n_groups; k++) {
+        const struct rate_group *g = &v->groups[k];
+        if (strcmp(g->channel, channel) != 0)
+            continue;
+        int32_t at = trie_find(is_network ? &g->networks : &g->numbers, prefix + is_network,
+                               strlen(prefix + is_network));
+        const struct rate *rate = at >= 0 ? &r->rates[at] : NULL;
+        if (rate && !strcmp(rate->prefix, prefix) && (!found || has_price(r, rate, unit_micro)))
+            found = rate;
+    }
+    return found;
+}
+
+/* The rate of a message as it was sent: by card, version, channel and the prefix it matched. */
 static const struct rate *rate_as_sent(const struct rates *r, const wf_str *cells)
 {
     char name[RATE_NAME_MAX + 1], channel[32], prefix[18];
@@ -196,28 +222,10 @@ static const struct rate *rate_as_sent(const struct rates *r, const wf_str *cell
     line_cell(channel, sizeof channel, cells[0]);
     line_cell(prefix, sizeof prefix, cells[1]);
     const struct rate_card *card = rates_card(r, name);
-    const struct rate *found = NULL;
-    int64_t unit = int_of(cells[6]);
-    for (uint32_t i = 0; card && i < card->n_versions; i++) {
-        const struct rate_version *v = &card->versions[i];
-        if (v->number != int_of(cells[4]))
-            continue;
-        for (uint32_t k = 0; k < v->n_groups; k++) {
-            const struct rate_group *g = &v->groups[k];
-            const struct trie *trie = *prefix == 'n' ? &g->networks : &g->numbers;
-            const char *digits = prefix + (*prefix == 'n');
-            int32_t at = strcmp(g->channel, channel) ? -1 : trie_find(trie, digits, strlen(digits));
-            const struct rate *rate = at >= 0 ? &r->rates[at] : NULL;
-            if (!rate || strcmp(rate->prefix, prefix) != 0)
-                continue;
-            int has_price = rate->price_micro == unit;
-            for (unsigned b = 0; b < rate->n_bands; b++)
-                has_price |= r->bands[rate->bands + b].price_micro == unit;
-            if (!found || has_price)
-                found = rate;
-        }
-    }
-    return found;
+    for (uint32_t i = 0; card && i < card->n_versions; i++)
+        if (card->versions[i].number == int_of(cells[4]))
+            return rate_in(r, &card->versions[i], channel, prefix, int_of(cells[6]));
+    return NULL;
 }
 
 static struct invoice_card *card_of(struct invoice *v, wf_str name)

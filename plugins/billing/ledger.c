@@ -14,13 +14,15 @@ const char *op_name(enum ledger_op op)
 
 static wf_str key_of(const wf_host *h, wf_item *it, const struct charge *c)
 {
-    static const wf_str ends[] = { [OP_RESERVE] = { ":res", 4 },
+    static const wf_str ends[] = { [0] = { "", 0 },
+                                   [OP_RESERVE] = { ":res", 4 },
                                    [OP_COMMIT] = { ":end", 4 },
                                    [OP_RELEASE] = { ":end", 4 },
                                    [OP_REFUND] = { ":refund", 7 } };
     wf_str end = ends[c->op];
     char *key = h->alloc(it, c->id.len + end.len + 1);
-    memcpy(key, c->id.ptr, c->id.len);
+    if (c->id.len)
+        memcpy(key, c->id.ptr, c->id.len);
     memcpy(key + c->id.len, end.ptr, end.len);
     return (wf_str){ key, c->id.len + end.len };
 }
@@ -62,8 +64,8 @@ static void event_int(struct event *e, const char *name, size_t name_len, int64_
     event_raw(e, name, name_len);
     event_raw(e, p, (size_t)(digits + sizeof digits - p));
 }
-#define EVENT_TEXT(e, name, value) event_text(e, ",\"" name "\":\"", sizeof name + 4, value)
-#define EVENT_INT(e, name, value)  event_int(e, ",\"" name "\":", sizeof name + 3, value)
+#define EVENT_TEXT(e, name, value) event_text((e), ",\"" name "\":\"", sizeof(name) + 4, (value))
+#define EVENT_INT(e, name, value)  event_int((e), ",\"" name "\":", sizeof(name) + 3, (value))
 
 static void write_event(struct worker *w, wf_item *it, const struct charge *c, wf_str key,
                         wf_str topic)

@@ -295,7 +295,7 @@ int rates_find(const struct rates *r, const struct rate_card *const *cards, unsi
         return -1;
     for (unsigned i = 0; i < n; i++) {
         const struct rate_version *v = cards[i] ? version_at(cards[i], q->at_us) : NULL;
-        if (!v || memcmp(v->currency, q->currency, 3))
+        if (!v || memcmp(v->currency, q->currency, 3) != 0)
             continue;
         for (int any = q->class_len == 0; any < 2; any++) {
             const struct rate_group *g = group_of(v, q, q->class_name, any ? 0 : q->class_len);

@@ -82,8 +82,8 @@ static void on_fold(struct account_job *job, wf_item *it, const wf_rows *rows)
     const wf_host *h = job->node->worker->h;
     const wf_value *cache = job->c->cache;
     struct drift d = { .h = h, .it = it, .size = rows->n_rows * 8 + 1 };
-    d.found = h->alloc(it, d.size * sizeof *d.found);
-    const wf_value **heal = h->alloc(it, (rows->n_rows + 1) * sizeof *heal);
+    d.found = h->alloc(it, d.size * sizeof(const wf_value *));
+    const wf_value **heal = h->alloc(it, (rows->n_rows + 1) * sizeof(const wf_value *));
     size_t n_heal = 0;
     for (size_t i = 0; i < rows->n_rows; i++) {
         const wf_str *cells = rows->cells + i * rows->n_columns;

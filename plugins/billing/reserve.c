@@ -19,8 +19,8 @@ static const wf_pair outages[] = { { "queue", "Wait for it, up to `timeout`" },
 
 #define FIELD(name_, field_, def_, help_)                                                          \
     {                                                                                              \
-        WF_NAMED("fields." name_), WF_F_STR(struct reserve_config, field_), .def = def_,           \
-                                                                            .help = help_          \
+        WF_NAMED("fields." name_), WF_F_STR(struct reserve_config, field_), .def = (def_),         \
+                                                                            .help = (help_)        \
     }
 const wf_param reserve_params[] = {
     { WF_P_CHOICE(struct reserve_config, direction, reserve_directions), .def = "mt",
@@ -52,8 +52,8 @@ const wf_param reserve_params[] = {
     X(bad_number, "The number is no international number")                                         \
     X(bad_message, "A member is missing or of the wrong type")                                     \
     X(unavailable, "The store could not be reached")
-#define RESERVE_CODE(name, words)   { #name, words },
-#define RESERVE_METRIC(name, words) { WF_COUNTER, "billing_denied_" #name "_total", NULL, words },
+#define RESERVE_CODE(name, words)   { #name, (words) },
+#define RESERVE_METRIC(name, words) { WF_COUNTER, "billing_denied_" #name "_total", NULL, (words) },
 
 static const wf_pair reserve_reasons[] = { RESERVE_REASONS(RESERVE_CODE){ NULL, NULL } };
 const wf_pair reserve_codes[] = { { "no_tables", "The store has no tables of billing" },

@@ -124,25 +124,21 @@ static int read_settle(const wf_host *h, const wf_value *value, struct settle *s
  * refused. */
 static enum ledger_op op_of_item(const wf_host *h, const wf_value *value, wf_str point)
 {
-    wf_str name = settle_text(h, settle_get(h, value, "status"), "state"),
-           outcome = settle_text(h, settle_get(h, value, "send"), "outcome");
+    wf_str name = settle_text(h, settle_get(h, value, "status"), "state");
+    enum wf_state state = wf_state_of(name.ptr, name.len);
     int on_delivery = settle_is(point, "delivery");
-    switch (wf_state_of(name.ptr, name.len)) {
-    case WF_STATE_DELIVERED:
-    case WF_STATE_READ:
+    if (state == WF_STATE_DELIVERED || state == WF_STATE_READ)
         return OP_COMMIT;
-    case WF_STATE_REJECTED:
+    if (state == WF_STATE_REJECTED)
         return OP_RELEASE;
-    case WF_STATE_EXPIRED:
-    case WF_STATE_FAILED:
+    if (state == WF_STATE_EXPIRED || state == WF_STATE_FAILED)
         return on_delivery ? OP_RELEASE : OP_COMMIT;
-    case WF_STATE_ACCEPTED:
-    case WF_STATE_SENT:
+    wf_str outcome = settle_text(h, settle_get(h, value, "send"), "outcome");
+    if (!state && settle_is(outcome, "rejected"))
+        return OP_RELEASE;
+    if (state || settle_is(outcome, "accepted"))
         return on_delivery ? (enum ledger_op)0 : OP_COMMIT;
-    }
-    if (settle_is(outcome, "accepted"))
-        return on_delivery ? (enum ledger_op)0 : OP_COMMIT;
-    return settle_is(outcome, "rejected") ? OP_RELEASE : (enum ledger_op)0;
+    return (enum ledger_op)0;
 }
 
 /* --- ways out --------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ void text_addf(struct text *t, const char *format, ...)
     va_list args;
     char part[512];
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     int n = vsnprintf(part, sizeof part, format, args);
     va_end(args);
     text_add(t, part, n < (int)sizeof part ? (size_t)n : sizeof part - 1);

@@ -22,10 +22,11 @@ static void *trie_memory(void *old, size_t bytes)
 static uint32_t trie_room(struct trie *t, struct trie_range **ranges, uint32_t *size)
 {
     if (t->n == *size) {
-        *size = *size ? *size * 2 : 1024;
+        *size *= 2;
         t->nodes = trie_memory(t->nodes, *size * sizeof *t->nodes);
         *ranges = trie_memory(*ranges, *size * sizeof **ranges);
     }
+    (*ranges)[t->n] = (struct trie_range){ 0, 0 };
     return t->n++;
 }
 
@@ -35,6 +36,8 @@ static void trie_fill(struct trie *t, const struct trie_key *keys, uint32_t i,
 {
     struct trie_range r = (*ranges)[i];
     uint16_t depth = t->nodes[i].depth;
+    /* every node gets its range where it is made, which the analyser does not see
+     * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     while (r.from < r.to && keys[r.from].len == depth)
         t->nodes[i].value = keys[r.from++].value;
     t->nodes[i].kids = t->n;
@@ -78,10 +81,9 @@ static void trie_fill_jump(struct trie *t)
 
 void trie_build(struct trie *t, const struct trie_key *keys, uint32_t n)
 {
-    struct trie_range *ranges = NULL;
-    uint32_t size = 0;
-    *t = (struct trie){ 0 };
-    trie_room(t, &ranges, &size);
+    uint32_t size = 1024;
+    struct trie_range *ranges = trie_memory(NULL, size * sizeof *ranges);
+    *t = (struct trie){ .nodes = trie_memory(NULL, size * sizeof *t->nodes), .n = 1 };
     t->nodes[0] = (struct trie_node){ .value = -1 };
     ranges[0] = (struct trie_range){ 0, n };
     for (uint32_t i = 0; i < t->n; i++)

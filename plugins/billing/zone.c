@@ -173,7 +173,7 @@ static int zone_parse(struct money_zone *z, const unsigned char *p, size_t len)
         if (kinds[i] >= h.types)
             return 0;
         z->changes[i] = zone_big(times + i * 8, 8);
-        z->east[i] = zone_big(types + kinds[i] * 6, 4);
+        z->east[i] = zone_big(types + (size_t)kinds[i] * 6, 4);
     }
     const char *rule = (const char *)p + 44 + zone_block(&h, 8);
     const char *end = memchr(rule + 1, '\n', len - 44 - zone_block(&h, 8) - 1);
