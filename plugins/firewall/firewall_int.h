@@ -20,12 +20,19 @@ enum port { PORT_PASSED, PORT_QUARANTINED, PORT_BLOCKED, PORT_REROUTED };
 enum { THROTTLE_RETRY, THROTTLE_BLOCK };
 
 /* Members a message is read from. */
-#define FIELDS(X)                                                                                  \
-    X(TENANT, "tenant_id")                                                                         \
-    X(FROM, "from")                                                                                \
-    X(TO, "to")                                                                                    \
-    X(TEXT, "text") X(CLASS, "class") X(ROUTE, "route_hint") X(DIRECTION, "direction") X(ID, "id") \
-        X(PRICE, "price_micro") X(SIGNAL, "signal")
+/* clang-format off */
+#define FIELDS(X) \
+    X(TENANT, "tenant_id") \
+    X(FROM, "from") \
+    X(TO, "to") \
+    X(TEXT, "text") \
+    X(CLASS, "class") \
+    X(ROUTE, "route_hint") \
+    X(DIRECTION, "direction") \
+    X(ID, "id") \
+    X(PRICE, "price_micro") \
+    X(SIGNAL, "signal")
+/* clang-format on */
 enum field {
 #define X(name, text) FIELD_##name,
     FIELDS(X)
