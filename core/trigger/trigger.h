@@ -184,8 +184,8 @@ const struct kafka_sink_stats *kafka_sink_stats(const struct kafka_sink *sink);
 /* A sentence while the broker does not answer; NULL: all is well. */
 const char *kafka_sink_trouble(const struct kafka_sink *sink);
 
-/* Topics that are to be there; `each` is told of all. -1 with *err: the cluster cannot be asked. One
- * that is there stays as it is. Blocks. */
+/* Topics that are to be there; `each` is told of all. -1 with *err: the cluster cannot be asked.
+ * One that is there stays as it is. Blocks. */
 struct kafka_topic {
     const char *name;
     int partitions;
