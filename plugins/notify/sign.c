@@ -18,8 +18,7 @@ static int sign_key(const char *text, size_t len, unsigned char key[100])
     }
     if (len % 4 || len > 96 || !len)
         return -1;
-    memcpy(copy, text, len);
-    copy[len] = 0;
+    snprintf(copy, sizeof copy, "%.*s", (int)len, text);
     int n = EVP_DecodeBlock(key, (const unsigned char *)copy, (int)len);
     for (size_t i = len; n > 0 && i > 0 && copy[i - 1] == '='; i--)
         n--;

@@ -64,6 +64,9 @@ const char take_docs[] =
     "  it is taken for over `resolve_timeout` after it was heard last.\n"
     "- Times are texts, or numbers of seconds, milliseconds or microseconds.\n"
     "\n"
+    "Rules for Prometheus that fit this are in `workflows/alerts/catalyst.rules.yml`; the shipped "
+    "workflow\n`alert-routing` takes what they raise.\n"
+    "\n"
     "Every item leaves with `notify: {accepted, rejected: [{index, reason}]}`: by `accepted`, or "
     "by\n`rejected` when one of its alerts was wrong (the others are taken all the same).\n"
     "\n"
@@ -237,7 +240,7 @@ static void silence_listed(const wf_host *h, void *arg, const wf_rows *rows)
                      "the store: %s", rows->error);
         return;
     }
-    const wf_value **values = h->alloc(it, (rows->n_rows + 1) * sizeof *values);
+    const wf_value **values = h->alloc(it, (rows->n_rows + 1) * sizeof(void *));
     size_t n = 0;
     for (size_t i = 0; i < rows->n_rows; i++) {
         const char *why = NULL;

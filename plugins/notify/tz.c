@@ -102,7 +102,7 @@ static int64_t tz_turn_at(const struct tz_turn *t, int64_t year)
     if (t->kind == 'M') {
         int64_t first = wf_date_days(year, t->month, 1);
         int64_t days = wf_date_month_days(year, t->month);
-        int64_t into = (t->day - ((first + 4) % 7 + 7) % 7 + 7) % 7 + 7 * (t->week - 1);
+        int64_t into = (t->day - ((first + 4) % 7 + 7) % 7 + 7) % 7 + (int64_t)7 * (t->week - 1);
         day = first + (into >= days ? into - 7 : into);
     } else if (t->kind == 'J') {
         int is_leap = wf_date_month_days(year, 2) == 29;
@@ -144,7 +144,7 @@ static int tz_header(const unsigned char *p, size_t len, struct tz_counts *c)
         return -1;
     size_t *to[] = { &c->isut, &c->isstd, &c->leap, &c->time, &c->type, &c->text };
     for (int i = 0; i < 6; i++) {
-        int64_t n = tz_number(p + 20 + 4 * i, 4);
+        int64_t n = tz_number(p + 20 + (size_t)4 * (size_t)i, 4);
         if (n < 0 || n > TZ_CHANGES_MAX)
             return -1;
         *to[i] = (size_t)n;
@@ -168,7 +168,7 @@ static int tz_table(struct tz *z, const unsigned char *p, const struct tz_counts
         if (kinds[z->n] >= c->type)
             return -1;
         z->at[z->n] = tz_number(p + z->n * (size_t)width, width);
-        z->offset[z->n] = tz_number(types + 6 * kinds[z->n], 4);
+        z->offset[z->n] = tz_number(types + (size_t)6 * kinds[z->n], 4);
     }
     return 0;
 }

@@ -286,8 +286,7 @@ static wf_str webhook_id(const wf_host *h, wf_item *it)
     wf_str id = send_text_of(h, it, c->id, "id", h->key(it));
     char *copy = h->alloc(it, id.len + 1);
     for (size_t i = 0; i < id.len; i++)
-        copy[i] =
-            (unsigned char)id.ptr[i] > ' ' && (unsigned char)id.ptr[i] < 0x7f ? id.ptr[i] : '_';
+        copy[i] = (char)(id.ptr[i] > ' ' && id.ptr[i] < 0x7f ? id.ptr[i] : '_');
     return (wf_str){ copy, id.len < 200 ? id.len : 200 };
 }
 

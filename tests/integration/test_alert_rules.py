@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""workflows/alerts: the rules for Prometheus, tested by promtool, which is skipped by name where it is
+not installed (Debian's package prometheus). CATALYST_PROMTOOL names another one."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from notifying import ROOT
+
+FOLDER = ROOT / "workflows" / "alerts"
+RULES = (FOLDER / "catalyst.rules.yml").read_text()
+
+
+@pytest.fixture
+def promtool():
+    found = os.environ.get("CATALYST_PROMTOOL") or shutil.which("promtool")
+    if not found:
+        pytest.skip("promtool is not installed")
+    return found
+
+
+def test_all_rules_are_there():
+    names = re.findall(r"- alert: (\w+)", RULES)
+    assert len(set(names)) == 51
+    twice = {name for name in names if names.count(name) > 1}
+    assert twice == {"DbCpuHigh", "DiskFilling", "CertExpiry"}  # a warning, and critical beyond it
+    assert set(re.findall(r"severity: (\w+)", RULES)) == {"critical", "warning", "none"}
+
+
+def test_rules_fire_when_they_should(promtool):
+    done = subprocess.run([promtool, "test", "rules", "catalyst.test.yml"], cwd=FOLDER,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_rule_that_is_wrong_is_found(promtool, tmp_path):
+    (tmp_path / "catalyst.rules.yml").write_text(RULES.replace("> 100000", "> 300000"))
+    (tmp_path / "catalyst.test.yml").write_text((FOLDER / "catalyst.test.yml").read_text())
+    done = subprocess.run([promtool, "test", "rules", "catalyst.test.yml"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and "KafkaLagHigh" in done.stdout + done.stderr
