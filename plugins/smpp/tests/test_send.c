@@ -257,6 +257,33 @@ static void test_throttled(void **state)
     fake_destroy(f);
 }
 
+static int throttle_second(const struct peer_got *got, unsigned n)
+{
+    (void)got;
+    return n == 0 ? PEER_SILENT : n == 1 ? SMPP_RTHROTTLED : 0;
+}
+
+static void test_throttled_goes_to_the_head(void **state)
+{
+    (void)state;
+    peer.answer = throttle_second;
+    struct fake *f = start_bound("\"window\":\"2\"", NULL);
+    for (int i = 0; i < 5; i++) {
+        char json[100];
+        snprintf(json, sizeof json, "{\"from\":\"A\",\"to\":\"+4915112345678\",\"text\":\"n%d\"}",
+                 i);
+        fake_item(f, json);
+    }
+    fake_run(f);
+    until(fake_outputs(f, ACCEPTED) == 4);
+    static const char *const texts[] = { "n0", "n1", "n1", "n2", "n3", "n4" };
+    for (unsigned i = 0; i < 6; i++)
+        assert_string_equal(peer.got[i].text, texts[i]);
+    peer_reply(&peer.got[0], 0, "at last");
+    until(fake_outputs(f, ACCEPTED) == 5);
+    fake_destroy(f);
+}
+
 static int system_error_once(const struct peer_got *got, unsigned n)
 {
     (void)got;
@@ -605,6 +632,7 @@ int main(void)
         T(test_ussd),
         T(test_other_operations),
         T(test_throttled),
+        T(test_throttled_goes_to_the_head),
         T(test_tried_again),
         T(test_refused),
         T(test_a_part_is_refused),
