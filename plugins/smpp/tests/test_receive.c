@@ -2,7 +2,7 @@
  * catalyst.smppReceive: what an SMSC delivers becomes items, and is answered when they are stored.
  */
 #include "fake_cases.h"
-#include "fake_trigger.h"
+#include "taken_events.h"
 #include "smsc_peer.h"
 #include "../smpp.c"
 #include "../esme.h"

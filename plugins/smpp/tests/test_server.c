@@ -3,7 +3,7 @@
  * of what they submit, and what they are sent.
  */
 #include "fake_cases.h"
-#include "fake_trigger.h"
+#include "taken_events.h"
 #include "smsc_peer.h" /* for its loop */
 #include "../smpp.c"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Service trigger/1 for tests: keeps what is accepted, as much as the test has room for.
  */
-#ifndef FAKE_TRIGGER_H
-#define FAKE_TRIGGER_H
+#ifndef TAKEN_EVENTS_H
+#define TAKEN_EVENTS_H
 #include "fake_host.h"
 
 enum { TAKEN_MAX = 2000 };
