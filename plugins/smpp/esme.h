@@ -9,7 +9,7 @@
  * and metrics are those of one of them, the next takes over when that one closes, and the binds
  * stay up. All nodes of the plugin have the same metrics for that reason.
  *
- * Files: account.c (settings, who uses it, timer), link.c (one bind), outbox.c (queues, windows,
+ * Files: account.c (settings, who uses it, timer), link.c (one bind), outbox*.c (queues, windows,
  * responses), compose.c (item to PDUs), send.c and receive.c (the nodes).
  *
  * Thread: the worker's. Nothing blocks.

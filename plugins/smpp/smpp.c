@@ -3,7 +3,7 @@
  *
  *   codec      pdu_*.c gsm_*.c segment*.c receipt*.c status.c address.c   bytes, no state
  *   session    window.c pace.c session.c session_take.c                  states, no sockets
- *   client     account.c link.c outbox.c heap.c recipients.c; esme.h has the picture
+ *   client     account.c link.c outbox*.c heap.c recipients.c; esme.h has the picture
  *   nodes      send*.c compose.c, receive*.c, server*.c, deliver*.c
  */
 #include "deliver.h"
