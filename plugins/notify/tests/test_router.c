@@ -46,6 +46,22 @@ static void test_old_alert_waits_not(void **state)
     sim_end(s, "0s team/webhook[0] firing 1+0;300s team/webhook[0] resolved 0+1;");
 }
 
+/* Only the first flush comes early. */
+static void test_old_alert_joins_a_group(void **state)
+{
+    (void)state;
+    struct why why;
+    struct sim *s = sim_create(CONF("", ""));
+    sim_alert(s, 0, A, 0);
+    sim_run(s, 100);
+    json_t *json = quoted("{'labels':{'alertname':'a','i':'2'},'startsAt':'2023-11-14T20:00:00Z',"
+                          "'endsAt':'2030-01-01T00:00:00Z'}");
+    assert_int_equal(router_alert(s->router, json, s->now_ms, &why), 0);
+    json_decref(json);
+    sim_run(s, 400);
+    sim_end(s, "30s team/webhook[0] firing 1+0;330s team/webhook[0] firing 2+0;");
+}
+
 static void test_short_alert_is_not_told(void **state)
 {
     (void)state;
@@ -332,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_group_times),
         cmocka_unit_test(test_repeat),
         cmocka_unit_test(test_old_alert_waits_not),
+        cmocka_unit_test(test_old_alert_joins_a_group),
         cmocka_unit_test(test_short_alert_is_not_told),
         cmocka_unit_test(test_send_resolved),
         cmocka_unit_test(test_routes),
