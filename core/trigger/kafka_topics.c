@@ -6,15 +6,16 @@
 #include "trigger/kafka_int.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ANSWER_MS = 30000, REPLICATION = 3 };
+enum { ANSWER_MS = 30000, REPLICATION = 3, SEEN_TRIES = 40, SEEN_PAUSE_US = 250000 };
 
 static const rd_kafka_metadata_topic_t *find_topic(const struct rd_kafka_metadata *found,
                                                    const char *name)
 {
     for (int i = 0; i < found->topic_cnt; i++)
         if (!strcmp(found->topics[i].topic, name) &&
-            found->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            found->topics[i].err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
             return &found->topics[i];
     return NULL;
 }
@@ -39,6 +40,7 @@ struct making {
     rd_kafka_NewTopic_t **wishes;
     size_t n;
     int replication;
+    bool any_failed;
 };
 
 static void tell_made(const struct making *m, const struct kafka_topic *topic,
@@ -62,8 +64,8 @@ static const struct kafka_topic *asked_for(const struct making *m, const char *n
     return NULL;
 }
 
-static int take_answer(const struct making *m, rd_kafka_event_t *event, kafka_on_topic *each,
-                       void *ctx, struct err *err)
+static int take_answer(struct making *m, rd_kafka_event_t *event, kafka_on_topic *each, void *ctx,
+                       struct err *err)
 {
     size_t n = 0;
     if (!event)
@@ -115,6 +117,27 @@ static int create(rd_kafka_t *rk, struct making *m, kafka_on_topic *each, void *
     return rc;
 }
 
+static bool all_are_there(rd_kafka_t *rk, const struct making *m)
+{
+    const struct rd_kafka_metadata *found = NULL;
+    if (rd_kafka_metadata(rk, 1, NULL, &found, ANSWER_MS / 2) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    bool all = true;
+    for (size_t i = 0; i < m->n && all; i++) {
+        const rd_kafka_metadata_topic_t *topic = find_topic(found, m->topics[i]->name);
+        all = topic && topic->err == RD_KAFKA_RESP_ERR_NO_ERROR && topic->partition_cnt;
+    }
+    rd_kafka_metadata_destroy(found);
+    return all;
+}
+
+/* What was created is known to every broker a moment later: who comes next shall find it. */
+static void wait_for_all(rd_kafka_t *rk, const struct making *m)
+{
+    for (int i = 0; !m->any_failed && i < SEEN_TRIES && !all_are_there(rk, m); i++)
+        usleep(SEEN_PAUSE_US);
+}
+
 static int make(rd_kafka_t *rk, const struct rd_kafka_metadata *found,
                 const struct kafka_topic *topics, size_t n, const struct kafka_topics_how *how,
                 kafka_on_topic *each, void *ctx, struct err *err)
@@ -134,8 +157,8 @@ static int make(rd_kafka_t *rk, const struct rd_kafka_metadata *found,
     if (how->dry_run)
         for (size_t i = 0; i < m.n; i++)
             tell_made(&m, m.topics[i], KAFKA_TOPIC_MISSING, NULL, each, ctx);
-    else if (m.n)
-        rc = create(rk, &m, each, ctx, err);
+    else if (m.n && (rc = create(rk, &m, each, ctx, err)) == 0)
+        wait_for_all(rk, &m);
     free(m.topics);
     return rc;
 }
