@@ -32,9 +32,10 @@ word(lint-all "the same on every file"
 word(bench "the standard loads on real servers, a table and JSON lines in tests/bench/results"
      COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/bench/bench.py --build ${CMAKE_BINARY_DIR})
 if(TARGET catalyst)
-  word(docs "plugins/*/README.md and core/main/README.md from the tables they describe"
+  word(docs "READMEs of plugins, core/main and workflows from what they describe"
        COMMAND $<TARGET_FILE:gen_docs> ${CMAKE_SOURCE_DIR}/plugins ${CMAKE_BINARY_DIR}/plugins
-       COMMAND sh -c "$<TARGET_FILE:catalyst> help settings --docs > core/main/README.md")
+       COMMAND sh -c "$<TARGET_FILE:catalyst> help settings --docs > core/main/README.md"
+       COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs/pictures.py)
   add_dependencies(docs product gen_docs)
 endif()
 set(words "${words}\nwords    this list")

@@ -22,8 +22,9 @@ HEAD = """# Workflows
 
 Shipped with Catalyst, to be used as they are or copied. Each is one JSON file: `catalyst check FILE` finds
 mistakes, `catalyst serve --workflows FILE` runs it, `catalyst deploy FILE` puts it into the store of running
-engines. Each has a test: tests/scenario/test_shipped.py. `bash examples/messaging/run.sh` runs the messaging
-ones together.
+engines. The credentials they name are in [`credentials.example.json`](credentials.example.json), to be copied
+and filled in. tests/scenario/test_shipped.py runs each of the messaging ones; those that need Redis run in
+tests/integration. `bash examples/messaging/run.sh` runs messaging as a whole.
 
 """
 
@@ -89,7 +90,7 @@ def page():
     outputs = outputs_of_types()
     parts = [HEAD]
     for path in sorted((ROOT / "workflows").glob("*.json")):
-        if path.name.startswith("bench-"):
+        if path.name.startswith("bench-") or path.name == "credentials.example.json":
             continue
         workflow = json.loads(path.read_text())
         parts.append(f"## {workflow['name']}\n\n[`{path.name}`]({path.name})\n\n")
