@@ -11,7 +11,7 @@ enum { SIGN_KEY_MIN = 24, SIGN_KEY_MAX = 64 };
 /* The bytes of a secret; -1: it is none. */
 static int sign_key(const char *text, size_t len, unsigned char key[100])
 {
-    char copy[128];
+    char copy[128] = "";
     if (len > 6 && !memcmp(text, "whsec_", 6)) {
         text += 6;
         len -= 6;
@@ -32,8 +32,7 @@ int sign_all(const char *secrets, size_t secrets_len, const char *id, int64_t ti
     size_t head_len = strlen(head);
     unsigned char *whole = memory_get(head_len + body_len + 1);
     int n = 0;
-    memcpy(whole, head, head_len);
-    memcpy(whole + head_len, body, body_len);
+    memcpy(stpcpy((char *)whole, head), body, body_len);
     *to = 0;
     for (size_t at = 0; at < secrets_len && n >= 0 && n < SIGN_SECRETS_MAX;) {
         unsigned char key[100], sum[EVP_MAX_MD_SIZE], text[2 * EVP_MAX_MD_SIZE];
