@@ -90,7 +90,7 @@ static int is_bind(uint32_t command)
  */
 static int may_ask(const struct session *s, uint32_t command)
 {
-    if (s->state != SESSION_BOUND)
+    if (s->state != SESSION_BOUND && (s->state != SESSION_UNBINDING || s->their_unbind))
         return 0;
     switch (command) {
     case SMPP_DELIVER_SM:
@@ -148,6 +148,9 @@ static void take_request(struct session *s, const struct session_pdu *pdu, int64
         nack(s, pdu->sequence, SMPP_RINVCMDID);
     } else if (!may_ask(s, command)) {
         answer_head(s, pdu, SMPP_RINVBNDSTS);
+    } else if (s->state == SESSION_UNBINDING) { /* it did not know yet: a no that is not for ever */
+        answer_head(s, pdu,
+                    s->set.role == SESSION_SMSC ? SMPP_RTHROTTLED : (uint32_t)SMPP_RX_T_APPN);
     } else if (s->owed >= s->set.owed) {
         answer_head(s, pdu,
                     s->set.role == SESSION_SMSC ? SMPP_RTHROTTLED : (uint32_t)SMPP_RMSGQFUL);

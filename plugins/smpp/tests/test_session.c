@@ -493,6 +493,21 @@ static void test_unbind_does_not_wait_for_ever(void **state)
     end();
 }
 
+static void test_asked_while_unbinding(void **state)
+{
+    (void)state;
+    struct session *s = begin_server();
+    feed_head(SMPP_SUBMIT_SM, 0, 5); /* an answer is owed */
+    session_unbind(s, "enough", now_ms);
+    feed_head(SMPP_SUBMIT_SM, 0, 6);
+    assert_int_equal(seen.requests, 1);
+    assert_int_equal(left(0, 2), SMPP_RTHROTTLED); /* clients send it again */
+    assert_int_equal(left(0, 3), 6);
+    session_answer_status(s, SMPP_SUBMIT_SM, 5, SMPP_OK);
+    assert_int_equal(left(2, 1), SMPP_UNBIND);
+    end();
+}
+
 static void test_their_unbind(void **state)
 {
     (void)state;
@@ -613,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_inactivity),
         cmocka_unit_test(test_unbind_drains),
         cmocka_unit_test(test_unbind_does_not_wait_for_ever),
+        cmocka_unit_test(test_asked_while_unbinding),
         cmocka_unit_test(test_their_unbind),
         cmocka_unit_test(test_throttled),
         cmocka_unit_test(test_rate),
