@@ -64,13 +64,17 @@ class Sink:
 
 class Plane:
     def __init__(self, build, directory, workers=1, kafka=None, store=None, rules=None,
-                 workflows=WORKFLOWS, sink_flags=(), smpp=None, settings=(), replace=None):
+                 workflows=WORKFLOWS, sink_flags=(), smpp=None, settings=(), replace=None, edit=None,
+                 credentials=None):
+        """`replace` are texts in the workflow files, `edit` a function that may change a definition,
+        `credentials` more of them."""
         self.build, self.dir = Path(build).resolve(), Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.store = store or f"sqlite:{self.dir / 'catalyst.db'}"
         self.kafka, self.workers, self.key = kafka, workers, secrets.token_hex(16)
         self.rules, self.workflows, self.sink_flags = rules, workflows, sink_flags
         self.smpp, self.settings, self.replace = smpp or {}, settings, replace or {}
+        self.edit, self.credentials = edit, credentials or {}
         self.engine = self.sink = None
         self.log = self.dir / "engine.log"
 
@@ -95,7 +99,7 @@ class Plane:
                 "host": "127.0.0.1", "port": str(self.sink.port), "systemId": "acme",
                 "password": "secret", **self.smpp}},
             "billing-admin": {"type": "httpHeaderAuth", "data": {
-                "name": "x-api-key", "value": self.key}}}
+                "name": "x-api-key", "value": self.key}}, **self.credentials}
         path = self.dir / "credentials.json"
         path.write_text(json.dumps(credentials))
         rules = self.rules or (ROOT / "examples" / "messaging" / "firewall.json").read_text()
@@ -106,6 +110,10 @@ class Plane:
             for old, new in self.replace.items():
                 text = text.replace(old, new)
             files.append(self.dir / f"{name}.json")
+            if self.edit:
+                definition = json.loads(text)
+                self.edit(definition)
+                text = json.dumps(definition)
             files[-1].write_text(text)
         return path, files
 
