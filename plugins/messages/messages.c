@@ -34,10 +34,11 @@ static const char record_docs[] =
     "several "
     "parts, with `send.account` and `send.channel`) can be found again by its receipt: see "
     "catalyst.messageStatus. What the receipt's execution will know of it are the members id, "
-    "tenant_id, trace_id, channel, from, to, ts_us, class, dlr, billing, bind, server and idem.\n\n"
+    "tenant_id, trace_id, channel, from, to, ts_us, class, dlr, billing, settle, bind, server and "
+    "idem.\n\n"
     "A message without `id` is kept under the execution's key. The item goes on unchanged.\n\n"
     "The event is `{v, id, ts_us, tenant_id, trace_id, channel, msg_id, provider_id, state, code, "
-    "class, reason, ts_provider_us, msg_ts_us}`, keyed by the recipient; `state` is the "
+    "class, reason, ts_provider_us, msg_ts_us, from, dlr}`, keyed by the recipient; `state` is the "
     "outcome.\n\n"
     "Where is a message? `SELECT * FROM messages_current WHERE id = '...'`";
 

@@ -26,6 +26,7 @@ static inline bool str_is(wf_str s, const char *text)
 wf_str member_str(const wf_host *h, const wf_value *object, const char *name);
 /* An integer member, or `other`. */
 int64_t member_int(const wf_host *h, const wf_value *object, const char *name, int64_t other);
+bool member_true(const wf_host *h, const wf_value *object, const char *name);
 
 /* --- cache.c ---------------------------------------------------------------------------------- */
 
@@ -52,7 +53,9 @@ struct known *cache_find(struct cache *c, const struct place *at, wf_str *contex
 
 struct event {
     wf_str topic; /* empty: none is sent */
-    wf_str channel, id, tenant_id, trace_id, to, provider_id, state, code, error_class, reason;
+    wf_str channel, id, tenant_id, trace_id, from, to, provider_id, state, code, error_class,
+        reason;
+    bool wants_receipt;    /* the sender asked for one */
     int64_t at_us;         /* when the provider says it happened; 0: it did not say */
     int64_t message_ts_us; /* when the message was made; 0: it does not say */
 };

@@ -75,10 +75,10 @@ static void find_outcome(struct entry *e, const struct record_config *c)
 
 /* --- context: what a receipt's execution will need -------------------------------------------- */
 
-static const char *const context_members[] = { "id",   "tenant_id", "trace_id", "channel",
-                                               "from", "to",        "ts_us",    "class",
-                                               "dlr",  "billing",   "bind",     "server",
-                                               "idem" };
+static const char *const context_members[] = { "id",     "tenant_id", "trace_id", "channel",
+                                               "from",   "to",        "ts_us",    "class",
+                                               "dlr",    "billing",   "settle",   "bind",
+                                               "server", "idem" };
 enum { CONTEXT_MAX = sizeof context_members / sizeof *context_members + 1 };
 
 static wf_str context_of(const struct entry *e, const wf_value *provider_ids)
@@ -164,7 +164,9 @@ static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                            .id = e.id,
                            .tenant_id = e.tenant_id,
                            .trace_id = member_str(h, message, "trace_id"),
+                           .from = member_str(h, message, "from"),
                            .to = member_str(h, message, "to"),
+                           .wants_receipt = member_true(h, message, "dlr"),
                            .provider_id = e.provider_id,
                            .message_ts_us = member_int(h, message, "ts_us", 0),
                            .state = e.outcome,

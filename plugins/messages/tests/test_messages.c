@@ -80,7 +80,8 @@ static void destroy(struct pair p)
 
 static const char sent[] =
     "{\"v\":1,\"id\":\"m1\",\"tenant_id\":\"t1\",\"trace_id\":\"x\",\"channel\":\"sms\",\"from\":"
-    "\"Shop\",\"to\":\"4917\",\"text\":\"secret\",\"billing\":{\"idem\":\"m1\",\"price_micro\":"
+    "\"Shop\",\"to\":\"4917\",\"dlr\":true,\"text\":\"secret\",\"billing\":{\"idem\":\"m1\","
+    "\"price_micro\":"
     "70000,"
     "\"ccy\":\"EUR\"},\"send\":{\"outcome\":\"accepted\",\"channel\":\"sms\",\"account\":\"a\","
     "\"provider_id\":\"p1\",\"segments\":1}}";
@@ -175,10 +176,12 @@ static void tells_others(void **state)
     assert_string_equal(m->topic, "messaging.sms.status");
     assert_string_equal(m->key.ptr, "4917");
     assert_non_null(strstr(m->body.ptr, "\"state\":\"accepted\""));
+    assert_non_null(strstr(m->body.ptr, "\"from\":\"Shop\",\"dlr\":true"));
     assert_int_equal(receipt(p.status, "p1", "delivered", &now), PORT_MOVED);
     assert_int_equal(receipt(p.status, "p1", "delivered", &now), PORT_OLD);
     assert_int_equal(fake_messages(p.status), 1); /* nothing is told twice */
     assert_non_null(strstr(fake_message(p.status, 0)->body.ptr, "\"state\":\"delivered\""));
+    assert_non_null(strstr(fake_message(p.status, 0)->body.ptr, "\"from\":\"Shop\",\"dlr\":true"));
     destroy(p);
 }
 
