@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Metrics as Prometheus text (exposition format 0.0.4). One table of names; every worker writes its
  * samples on its own thread, with a label `worker`; the answer puts those of one name together.
+ * What plugins declare stands behind (families.h).
  */
 #include "admin/admin_int.h"
+#include "admin/families.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,6 @@
     X(NODE_FAILED, "catalyst_node_failed_total", "counter", "Items that failed at a node")         \
     X(NODE_RETRIED, "catalyst_node_retried_total", "counter", "Items that got another try")        \
     X(NODE_BUSY, "catalyst_node_busy_seconds_total", "counter", "Time inside a node's calls")      \
-    X(NODE_METRIC, "catalyst_node_metric", "untyped", "Metrics that plugins declare")              \
     X(FRAMES, "catalyst_frame_items", "histogram", "Items of a frame")                             \
     X(COMMITS, "catalyst_commits_total", "counter", "Turns committed")                             \
     X(COMMIT_TIME, "catalyst_commit_seconds_total", "counter", "Time that commits took")           \
@@ -62,6 +63,7 @@ enum {
 
 struct part {
     struct strbuf lines[N_METRICS];
+    struct families plugins;
     uint32_t worker;
 };
 
@@ -69,16 +71,8 @@ struct part {
 
 static void add_label(struct strbuf *b, const char *name, const char *value)
 {
-    strbuf_addf(b, ",%s=\"", name);
-    for (; *value; value++) {
-        if (*value == '\\' || *value == '"')
-            strbuf_addc(b, '\\');
-        if (*value == '\n')
-            strbuf_adds(b, "\\n");
-        else
-            strbuf_addc(b, *value);
-    }
-    strbuf_addc(b, '"');
+    strbuf_addc(b, ',');
+    families_label(b, name, value);
 }
 
 static const char *metric_name(unsigned id)
@@ -124,6 +118,31 @@ static void add_latency(struct part *p, const char *workflow, const struct plan_
     sample(p, M_LATENCY, "_count", (double)sum, "workflow", workflow, NULL, NULL);
 }
 
+/* Names that plugins' metrics cannot have. */
+static bool is_ours(const char *name)
+{
+    for (unsigned i = 0; i < N_METRICS; i++)
+        if (!strcmp(metric_name(i), name))
+            return true;
+    return !strcmp(name, "catalyst_info");
+}
+
+static void add_plugin(struct part *p, const struct engine_plan *ep, const struct plan *plan,
+                       uint32_t i)
+{
+    const struct node_type *type = plan->nodes[i].type;
+    if (!type || !type->n_metrics)
+        return;
+    struct strbuf labels;
+    strbuf_init(&labels, 64 << 10);
+    strbuf_addf(&labels, "worker=\"%u\"", p->worker);
+    add_label(&labels, "workflow", plan->id);
+    add_label(&labels, "node", plan->nodes[i].name);
+    for (unsigned m = 0; m < type->n_metrics; m++)
+        families_add(&p->plugins, &type->node.metrics[m], engine_node_metric(ep, i, m), labels.ptr);
+    strbuf_fini(&labels);
+}
+
 static void add_node(struct part *p, const struct engine_plan *ep, const struct plan *plan,
                      uint32_t i)
 {
@@ -134,15 +153,7 @@ static void add_node(struct part *p, const struct engine_plan *ep, const struct 
     sample(p, M_NODE_FAILED, "", (double)c->failed, "workflow", plan->id, "node", node);
     sample(p, M_NODE_RETRIED, "", (double)c->retried, "workflow", plan->id, "node", node);
     sample(p, M_NODE_BUSY, "", (double)c->busy_ns / 1e9, "workflow", plan->id, "node", node);
-    const struct node_type *type = plan->nodes[i].type;
-    for (unsigned m = 0; type && m < type->n_metrics; m++) {
-        int64_t value;
-        uint64_t count;
-        char name[200];
-        engine_node_metric(ep, i, m, &value, &count);
-        snprintf(name, sizeof name, "%s/%s", node, type->node.metrics[m].name);
-        sample(p, M_NODE_METRIC, "", (double)value, "workflow", plan->id, "metric", name);
-    }
+    add_plugin(p, ep, plan, i);
 }
 
 static void add_plan(struct part *p, const struct engine_plan *ep)
@@ -222,6 +233,7 @@ void *metrics_collect(struct worker *w)
     for (int i = 0; i < N_METRICS; i++)
         strbuf_init(&p->lines[i], 16u << 20);
     p->worker = worker_number(w);
+    p->plugins.is_ours = is_ours;
     add_engine(p, worker_engine(w));
     add_http(p, w);
     add_sql(p, worker_sql_stats(w));
@@ -246,6 +258,7 @@ void metrics_free(void *part)
     struct part *p = part;
     for (int i = 0; i < N_METRICS; i++)
         strbuf_fini(&p->lines[i]);
+    families_fini(&p->plugins);
     free(p);
 }
 
@@ -269,6 +282,18 @@ static void add_process(struct strbuf *b, const char *version)
                 (long long)pages * sysconf(_SC_PAGESIZE), version);
 }
 
+static void add_plugins(struct strbuf *b, struct gather *g)
+{
+    uint32_t n = g->admin->n_workers;
+    struct families **parts = xcalloc(n, sizeof *parts);
+    for (uint32_t i = 0; i < n; i++) {
+        struct part *p = g->parts[i];
+        parts[i] = p ? &p->plugins : NULL;
+    }
+    families_write(b, parts, n);
+    free(parts);
+}
+
 void metrics_answer(struct gather *g)
 {
     static const char *const heads[] = {
@@ -290,6 +315,7 @@ void metrics_answer(struct gather *g)
             strbuf_add(&b, p->lines[m].ptr, p->lines[m].len);
         }
     }
+    add_plugins(&b, g);
     add_process(&b, g->admin->config.version);
     const struct http_header type = { STR("content-type"),
                                       STR("text/plain; version=0.0.4; charset=utf-8") };

@@ -87,8 +87,8 @@ static void inst_init(struct engine_plan *ep, uint32_t i)
     list_init(&inst->ready);
     list_init(&inst->sql);
     inst->lone_last = &inst->lone;
-    if (inst->node->type && inst->node->type->n_metrics)
-        inst->metrics = xcalloc(inst->node->type->n_metrics, sizeof *inst->metrics);
+    if (inst->node->type)
+        inst->metrics = metric_cells_create(inst->node->type);
     if (!ep->plan->version && ep->plan->pin_data)
         inst->pinned = json_get(ep->plan->pin_data, inst->node->name, strlen(inst->node->name));
     if (inst->node->type) {
@@ -418,12 +418,10 @@ const struct node_counters *engine_node_counters(const struct engine_plan *ep, u
     return &ep->insts[node].counters;
 }
 
-void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value,
-                        uint64_t *count)
+const struct metric_cell *engine_node_metric(const struct engine_plan *ep, uint32_t node,
+                                             unsigned m)
 {
-    const struct wf_inst *inst = &ep->insts[node];
-    *value = inst->metrics ? inst->metrics[m].value : 0;
-    *count = inst->metrics ? inst->metrics[m].count : 0;
+    return &ep->insts[node].metrics[m];
 }
 
 struct engine_plan *engine_plan_next(const struct engine *en, const struct engine_plan *after)

@@ -13,6 +13,7 @@
  */
 #ifndef CATALYST_ENGINE_H
 #define CATALYST_ENGINE_H
+#include "engine/metric.h"
 #include "store/store.h"
 #include "workflow/workflow.h"
 
@@ -310,9 +311,9 @@ struct engine_counters {
 const struct engine_counters *engine_counters_get(const struct engine *en);
 const struct plan_counters *engine_plan_counters(const struct engine_plan *ep);
 const struct node_counters *engine_node_counters(const struct engine_plan *ep, uint32_t node);
-/* A plugin's metric m of a node; histograms give count and sum. */
-void engine_node_metric(const struct engine_plan *ep, uint32_t node, unsigned m, int64_t *value,
-                        uint64_t *count);
+/* A node's metric, by its place in its plugin's table. */
+const struct metric_cell *engine_node_metric(const struct engine_plan *ep, uint32_t node,
+                                             unsigned m);
 struct engine_plan *engine_plan_next(const struct engine *en,
                                      const struct engine_plan *after); /* NULL: start, end */
 

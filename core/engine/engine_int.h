@@ -293,11 +293,6 @@ enum {
 
 /* --- plans, lanes, turns ---------------------------------------------------------------------- */
 
-struct metric_cell {
-    int64_t value;
-    uint64_t count;
-};
-
 /* One node of a plan in this engine: what plugins know as wf_inst. */
 struct wf_inst {
     struct engine_plan *ep;

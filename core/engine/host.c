@@ -586,12 +586,7 @@ static void host_count(wf_inst *inst, unsigned metric, int64_t by)
         return;
     if (inst->counts_for)
         inst = inst->counts_for;
-    struct metric_cell *cell = &inst->metrics[metric];
-    if (inst->node->type->node.metrics[metric].kind == WF_GAUGE)
-        cell->value = by;
-    else
-        cell->value += by;
-    cell->count++;
+    metric_count(&inst->metrics[metric], by);
 }
 
 static void host_log(wf_inst *inst, int level, const char *event, const char *format, ...)

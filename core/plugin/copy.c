@@ -236,14 +236,11 @@ static int copy_metrics(struct copy *c, struct node_type *type)
         return err_set(c->err, ERR_LIMIT, "more than %d metrics; does the list end with name NULL?",
                        NAMES_MAX);
     wf_metric *to = copy_array(c, from, n, c->entry->metric_size, sizeof *to, "metric");
-    for (size_t i = 0; to && i < n; i++)
-        if (to[i].kind < WF_COUNTER || to[i].kind > WF_HISTOGRAM || !is_name(to[i].name, "_"))
-            return err_set(c->err, ERR_INVALID,
-                           "metric '%s': kind or name is wrong (letters, digits and _)",
-                           to[i].name);
+    if (!to || metrics_check(to, n, c->err) != 0)
+        return -1;
     type->node.metrics = to;
     type->n_metrics = (uint16_t)n;
-    return to ? 0 : -1;
+    return 0;
 }
 
 static int copy_trigger(struct copy *c, wf_node *node)

@@ -48,6 +48,12 @@ struct node_type {
     uint32_t index; /* place in the registry */
 };
 
+/* A metric's name, "base" or "base{key=\"value\",..}": what the loader took is well formed. */
+struct metric_name {
+    wf_str base, labels; /* labels: what stands between the braces; empty: none */
+};
+struct metric_name metric_name_split(const char *name);
+
 struct plugin_set;
 
 struct plugin_set *plugin_set_create(void);

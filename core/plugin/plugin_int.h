@@ -37,6 +37,8 @@ struct plugin *plugin_copy(struct arena *a, const wf_plugin *entry, const char *
 /* Checks a parameter table (already in today's layout). 0, or -1 with *err naming row and reason.
  */
 int table_check(const wf_param *table, size_t config_size, struct err *err);
+/* Checks n rows of metrics: kinds, and names with their labels. */
+int metrics_check(const wf_metric *rows, size_t n, struct err *err);
 
 /* --- parameters ------------------------------------------------------------------------------- */
 

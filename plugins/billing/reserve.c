@@ -52,8 +52,9 @@ const wf_param reserve_params[] = {
     X(bad_number, "The number is no international number")                                         \
     X(bad_message, "A member is missing or of the wrong type")                                     \
     X(unavailable, "The store could not be reached")
-#define RESERVE_CODE(name, words)   { #name, (words) },
-#define RESERVE_METRIC(name, words) { WF_COUNTER, "billing_denied_" #name "_total", NULL, (words) },
+#define RESERVE_CODE(name, words) { #name, (words) },
+#define RESERVE_METRIC(name, words)                                                                \
+    { WF_COUNTER, "billing_denied_total{reason=\"" #name "\"}", NULL, "Messages denied: " words },
 
 static const wf_pair reserve_reasons[] = { RESERVE_REASONS(RESERVE_CODE){ NULL, NULL } };
 const wf_pair reserve_codes[] = { { "no_tables", "The store has no tables of billing" },
@@ -64,7 +65,7 @@ const wf_metric reserve_metrics[] = {
     { WF_COUNTER, "billing_reserved_micro_total", NULL, "Micro-units reserved" },
     { WF_COUNTER, "billing_grants_total", NULL, "Slices granted" },
     { WF_HISTOGRAM, "billing_grant_micro", NULL, "Micro-units of a slice" },
-    { WF_HISTOGRAM, "billing_grant_ms", "ms", "From asking for slices to having them" },
+    { WF_HISTOGRAM, "billing_grant_seconds", "ms", "From asking for slices to having them" },
     { WF_COUNTER, "billing_waited_total", NULL, "Times that an item waited for its tenant" },
     RESERVE_REASONS(RESERVE_METRIC){ (wf_metric_kind)0, NULL, NULL, NULL },
 };

@@ -44,8 +44,10 @@ enum {
     X(not_charged, "There is no charge to refund")                                                 \
     X(too_much, "More than what is held, or was charged")                                          \
     X(bad_message, "billing or a member of it is missing or of the wrong type")
-#define SETTLE_CODE(name, words)   { #name, words },
-#define SETTLE_METRIC(name, words) { WF_COUNTER, "billing_refused_" #name "_total", NULL, words },
+#define SETTLE_CODE(name, words) { #name, words },
+#define SETTLE_METRIC(name, words)                                                                 \
+    { WF_COUNTER, "billing_refused_total{reason=\"" #name "\"}", NULL,                             \
+      "Settlements refused: " words },
 
 static const wf_pair settle_reasons[] = { SETTLE_REASONS(SETTLE_CODE){ NULL, NULL } };
 const wf_pair settle_codes[] = { { "no_tables", "The store has no tables of billing" },

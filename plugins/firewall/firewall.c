@@ -123,10 +123,11 @@ static const wf_metric metrics[] = {
       "Numbers of the deny list, without the latest changes" },
     { WF_GAUGE, "firewall_list_age_seconds", "s",
       "How long ago the lists were last as their source" },
-#define X(name, text) COUNTER("verdict_" text "_total", "Messages with this verdict"),
+#define X(name, text) COUNTER("verdict_total{verdict=\"" text "\"}", "Messages by verdict"),
     VERDICTS(X)
 #undef X
-#define STAGE(n, what) COUNTER("stage_" #n "_total", "Stopped at stage " #n ": " what)
+#define STAGE(n, what)                                                                             \
+    COUNTER("stage_total{stage=\"" #n "\"}", "Messages stopped at a stage: " what)
         STAGE(0, "members"),
     STAGE(1, "allow lists"),
     STAGE(2, "deny lists"),
@@ -136,7 +137,8 @@ static const wf_metric metrics[] = {
     STAGE(6, "near duplicates"),
     STAGE(7, "score"),
     STAGE(8, "weights"),
-#define X(name, text, help) COUNTER("reason_" text "_total", help),
+#define X(name, text, help)                                                                        \
+    COUNTER("reason_total{reason=\"" text "\"}", "Messages by reason: " help),
     REASONS(X)
 #undef X
         { (wf_metric_kind)0, NULL, NULL, NULL },

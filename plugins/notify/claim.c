@@ -128,12 +128,17 @@ const wf_metric trigger_metrics[] = {
 };
 
 const wf_metric dispatch_metrics[] = {
-    { WF_COUNTER, "notify_slack_total", NULL, "Notifications for Slack" },
-    { WF_COUNTER, "notify_pagerduty_total", NULL, "Notifications for PagerDuty" },
-    { WF_COUNTER, "notify_email_total", NULL, "Notifications for mail" },
-    { WF_COUNTER, "notify_sms_total", NULL, "Notifications for SMS" },
-    { WF_COUNTER, "notify_webhook_total", NULL, "Notifications for webhooks" },
-    { WF_COUNTER, "notify_other_total", NULL, "Notifications for other receivers" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"slack\"}", NULL,
+      "Notifications by receiver" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"pagerduty\"}", NULL,
+      "Notifications by receiver" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"email\"}", NULL,
+      "Notifications by receiver" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"sms\"}", NULL, "Notifications by receiver" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"webhook\"}", NULL,
+      "Notifications by receiver" },
+    { WF_COUNTER, "notify_dispatched_total{receiver=\"other\"}", NULL,
+      "Notifications by receiver" },
     { WF_COUNTER, "notify_repeated_total", NULL, "Executions for a notification that was taken" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };

@@ -67,10 +67,14 @@ const wf_param email_cred[] = {
     WF_END,
 };
 const wf_metric email_metrics[] = {
-    { WF_COUNTER, "email_accepted_total", NULL, "Mails that a server took" },
-    { WF_COUNTER, "email_rejected_total", NULL, "Mails that were refused" },
-    { WF_COUNTER, "email_unknown_total", NULL, "Mails that were sent and not answered" },
-    { WF_COUNTER, "email_throttled_total", NULL, "Mails that were told to come later" },
+    { WF_COUNTER, "send_total{channel=\"email\",outcome=\"accepted\"}", NULL,
+      "What was sent, by outcome: Mails that a server took" },
+    { WF_COUNTER, "send_total{channel=\"email\",outcome=\"rejected\"}", NULL,
+      "What was sent, by outcome: Mails that were refused" },
+    { WF_COUNTER, "send_total{channel=\"email\",outcome=\"unknown\"}", NULL,
+      "What was sent, by outcome: Mails that were sent and not answered" },
+    { WF_COUNTER, "send_throttled_total{channel=\"email\"}", NULL,
+      "Told to come later: Mails that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 const wf_pair email_codes[] = { { "transport", "The server was not reached, or said 4xx" },

@@ -60,10 +60,14 @@ const wf_param pagerduty_cred[] = {
     WF_END,
 };
 const wf_metric pagerduty_metrics[] = {
-    { WF_COUNTER, "pagerduty_accepted_total", NULL, "Events that were accepted" },
-    { WF_COUNTER, "pagerduty_rejected_total", NULL, "Events that were refused" },
-    { WF_COUNTER, "pagerduty_unknown_total", NULL, "Events whose fate is not known" },
-    { WF_COUNTER, "pagerduty_throttled_total", NULL, "Events that were told to come later" },
+    { WF_COUNTER, "send_total{channel=\"pagerduty\",outcome=\"accepted\"}", NULL,
+      "What was sent, by outcome: Events that were accepted" },
+    { WF_COUNTER, "send_total{channel=\"pagerduty\",outcome=\"rejected\"}", NULL,
+      "What was sent, by outcome: Events that were refused" },
+    { WF_COUNTER, "send_total{channel=\"pagerduty\",outcome=\"unknown\"}", NULL,
+      "What was sent, by outcome: Events whose fate is not known" },
+    { WF_COUNTER, "send_throttled_total{channel=\"pagerduty\"}", NULL,
+      "Told to come later: Events that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 const wf_pair pagerduty_codes[] = { SEND_CODES, { NULL, NULL } };

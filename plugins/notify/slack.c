@@ -49,10 +49,14 @@ const wf_param slack_cred[] = {
     WF_END,
 };
 const wf_metric slack_metrics[] = {
-    { WF_COUNTER, "slack_accepted_total", NULL, "Messages that Slack took" },
-    { WF_COUNTER, "slack_rejected_total", NULL, "Messages that were refused" },
-    { WF_COUNTER, "slack_unknown_total", NULL, "Messages that were sent and not answered" },
-    { WF_COUNTER, "slack_throttled_total", NULL, "Messages that were told to come later" },
+    { WF_COUNTER, "send_total{channel=\"slack\",outcome=\"accepted\"}", NULL,
+      "What was sent, by outcome: Messages that Slack took" },
+    { WF_COUNTER, "send_total{channel=\"slack\",outcome=\"rejected\"}", NULL,
+      "What was sent, by outcome: Messages that were refused" },
+    { WF_COUNTER, "send_total{channel=\"slack\",outcome=\"unknown\"}", NULL,
+      "What was sent, by outcome: Messages that were sent and not answered" },
+    { WF_COUNTER, "send_throttled_total{channel=\"slack\"}", NULL,
+      "Told to come later: Messages that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 const wf_pair slack_codes[] = { SEND_CODES, { NULL, NULL } };

@@ -53,9 +53,12 @@ const wf_param webhook_cred[] = {
     WF_END,
 };
 const wf_metric webhook_metrics[] = {
-    { WF_COUNTER, "webhook_signed_accepted_total", NULL, "Calls that were answered by 2xx" },
-    { WF_COUNTER, "webhook_signed_rejected_total", NULL, "Items that were given up" },
-    { WF_COUNTER, "webhook_signed_unknown_total", NULL, "Always 0: what is not known is repeated" },
+    { WF_COUNTER, "send_total{channel=\"webhook\",outcome=\"accepted\"}", NULL,
+      "What was sent, by outcome: Calls that were answered by 2xx" },
+    { WF_COUNTER, "send_total{channel=\"webhook\",outcome=\"rejected\"}", NULL,
+      "What was sent, by outcome: Items that were given up" },
+    { WF_COUNTER, "send_total{channel=\"webhook\",outcome=\"unknown\"}", NULL,
+      "What was sent, by outcome: Always 0: what is not known is repeated" },
     { WF_COUNTER, "webhook_signed_failures_total", NULL, "Tries that failed" },
     { WF_COUNTER, "webhook_signed_disabled_total", NULL, "Endpoints that were switched off" },
     { (wf_metric_kind)0, NULL, NULL, NULL },

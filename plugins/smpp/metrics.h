@@ -10,14 +10,16 @@
     X(COUNT_WINDOW, WF_GAUGE, "smpp_window_used", NULL, "Requests of ours that await a response")  \
     X(COUNT_QUEUED, WF_GAUGE, "smpp_queued", NULL, "Messages that wait for a bind")                \
     X(COUNT_SUBMITS, WF_COUNTER, "smpp_submits_total", NULL, "Requests that were sent")            \
-    X(COUNT_ACCEPTED, WF_COUNTER, "smpp_accepted_total", NULL, "Messages the other side took")     \
-    X(COUNT_REJECTED, WF_COUNTER, "smpp_rejected_total", NULL, "Messages that were refused")       \
-    X(COUNT_UNKNOWN, WF_COUNTER, "smpp_unknown_total", NULL,                                       \
-      "Messages that were sent and not answered")                                                  \
-    X(COUNT_OFFLINE, WF_COUNTER, "smpp_offline_total", NULL,                                       \
-      "Messages for a tenant without a receiver")                                                  \
-    X(COUNT_THROTTLED, WF_COUNTER, "smpp_throttled_total", NULL,                                   \
-      "Requests that were answered with: slower")                                                  \
+    X(COUNT_ACCEPTED, WF_COUNTER, "send_total{channel=\"sms\",outcome=\"accepted\"}", NULL,        \
+      "What was sent, by outcome: Messages the other side took")                                   \
+    X(COUNT_REJECTED, WF_COUNTER, "send_total{channel=\"sms\",outcome=\"rejected\"}", NULL,        \
+      "What was sent, by outcome: Messages that were refused")                                     \
+    X(COUNT_UNKNOWN, WF_COUNTER, "send_total{channel=\"sms\",outcome=\"unknown\"}", NULL,          \
+      "What was sent, by outcome: Messages that were sent and not answered")                       \
+    X(COUNT_OFFLINE, WF_COUNTER, "send_total{channel=\"sms\",outcome=\"offline\"}", NULL,          \
+      "What was sent, by outcome: Messages for a tenant without a receiver")                       \
+    X(COUNT_THROTTLED, WF_COUNTER, "send_throttled_total{channel=\"sms\"}", NULL,                  \
+      "Told to come later: Requests that were answered with: slower")                              \
     X(COUNT_RETRIED, WF_COUNTER, "smpp_retried_total", NULL, "Requests sent again after a no")     \
     X(COUNT_LATE, WF_COUNTER, "smpp_late_responses_total", NULL,                                   \
       "Responses that came when nobody waited any more")                                           \
@@ -27,7 +29,7 @@
       "Requests of the other side that were refused")                                              \
     X(COUNT_REFUSED_BINDS, WF_COUNTER, "smpp_refused_binds_total", NULL,                           \
       "Binds that were refused")                                                                   \
-    X(COUNT_LATENCY, WF_HISTOGRAM, "smpp_response_ms", "ms", "From request to response")
+    X(COUNT_LATENCY, WF_HISTOGRAM, "smpp_response_seconds", "ms", "From request to response")
 
 #define SMPP_METRIC_NAME(id, kind, name, unit, help) id,
 enum metric { SMPP_METRICS(SMPP_METRIC_NAME) COUNTS };

@@ -136,11 +136,16 @@ static const wf_pair codes[] = {
     { NULL, NULL },
 };
 static const wf_metric metrics[] = {
-    { WF_COUNTER, "telegram_accepted_total", NULL, "Calls that the Bot API accepted" },
-    { WF_COUNTER, "telegram_rejected_total", NULL, "Items that were refused" },
-    { WF_COUNTER, "telegram_unknown_total", NULL, "Calls that were sent and not answered" },
-    { WF_COUNTER, "telegram_throttled_total", NULL, "Calls that were told to come back later" },
-    { WF_COUNTER, "telegram_paced_total", NULL, "Items that waited for their turn" },
+    { WF_COUNTER, "send_total{channel=\"telegram\",outcome=\"accepted\"}", NULL,
+      "What was sent, by outcome: Calls that the Bot API accepted" },
+    { WF_COUNTER, "send_total{channel=\"telegram\",outcome=\"rejected\"}", NULL,
+      "What was sent, by outcome: Items that were refused" },
+    { WF_COUNTER, "send_total{channel=\"telegram\",outcome=\"unknown\"}", NULL,
+      "What was sent, by outcome: Calls that were sent and not answered" },
+    { WF_COUNTER, "send_throttled_total{channel=\"telegram\"}", NULL,
+      "Told to come later: Calls that were told to come back later" },
+    { WF_COUNTER, "send_paced_total{channel=\"telegram\"}", NULL,
+      "Items that waited for their turn" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 

@@ -32,8 +32,10 @@ static const char *const send_ports[] = { "accepted", "rejected", "unknown", NUL
 static const char *const events_ports[] = { "messages", "statuses", "errors", "challenge", NULL };
 
 static const wf_metric send_metrics[] = {
-    { WF_COUNTER, "whatsapp_paced_total", NULL, "Items that waited for their turn" },
-    { WF_COUNTER, "whatsapp_throttled_total", NULL, "Calls that were told to come back later" },
+    { WF_COUNTER, "send_paced_total{channel=\"whatsapp\"}", NULL,
+      "Items that waited for their turn" },
+    { WF_COUNTER, "send_throttled_total{channel=\"whatsapp\"}", NULL,
+      "Told to come later: Calls that were told to come back later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 

@@ -137,8 +137,8 @@ class Books(Setting):
             WHERE f.op = 'refund' AND f.amount_micro > COALESCE(c.amount_micro, -1)""") == ""  # 6
 
     @staticmethod
-    def metric(engine, name):
-        return engine.metric("catalyst_node_metric", metric=name)
+    def metric(engine, name, **labels):
+        return engine.metric("catalyst_billing_" + name, **labels)
 
     def done(self):
         return sum(self.statuses().values())
@@ -171,8 +171,8 @@ def test_reserve_and_commit(books):
     assert b.sql("SELECT held_micro, spent_micro, avail_micro FROM billing_balances") == (
         f"{20 * 70}|{200 * 70}|{1_000_000 - 220 * 70}")
     until(lambda: len(b.outputs()) == 270 + 250)
-    assert b.metric(engine, "Reserve/billing_reserved_total") == 270
-    assert b.metric(engine, "Reserve/billing_denied_unknown_tenant_total") == 10
+    assert b.metric(engine, "reserved_total", node="Reserve") == 270
+    assert b.metric(engine, "denied_total", reason="unknown_tenant") == 10
     assert engine.stop() == 0
 
 
@@ -266,7 +266,7 @@ def test_receipts_settle_what_is_held(books):
                  "WHERE op <> 'reserve' GROUP BY 1 ORDER BY 1") == (
         f"commit|200|{200 * 70}\nrelease|200|{200 * 70}\ntopup|1|10000000")
     assert b.number("SELECT held_micro FROM billing_balances") == 0
-    assert b.metric(engine, "Settle/billing_refused_no_reservation_total") == 1
+    assert b.metric(engine, "refused_total", reason="no_reservation") == 1
     refunds = [json.dumps({"message": {"tenant_id": "acme", "billing": {
         **context["billing"], "idem": row.split("|")[0][:-4], "slice": int(row.split("|")[1])}}})
         for row in rows[:50]]

@@ -105,8 +105,8 @@ class Gate:
         got = self.send(*words, **more)
         return got["verdict"], got.get("rule"), got.get("reason")
 
-    def metric(self, name):
-        return self.engine.metric("catalyst_node_metric", metric="Firewall/firewall_" + name)
+    def metric(self, name, **labels):
+        return self.engine.metric("catalyst_firewall_" + name, **labels)
 
     def until(self, wanted, *words, timeout_s=10, **more):
         """How long it took."""
@@ -352,6 +352,6 @@ def test_codes_are_limited(catalyst, tmp_path):
         assert gate.verdict("491522222222", **{"class": "otp"}) == ("throttle", "otp", "limit")
         assert gate.verdict("491522222222") == PASSED
         assert gate.verdict("nobody") == ("reject", None, "bad_number")
-        assert gate.metric("verdict_throttle_total") == 1
-        assert gate.metric("reason_limit_total") == 1
-        assert gate.metric("reason_bad_number_total") == 1
+        assert gate.metric("verdict_total", verdict="throttle") == 1
+        assert gate.metric("reason_total", reason="limit") == 1
+        assert gate.metric("reason_total", reason="bad_number") == 1

@@ -181,8 +181,7 @@ def test_an_update_that_comes_twice_runs_once(engine, api):
     until(lambda: "m12" in texts(api))
     time.sleep(0.3)
     assert sorted(texts(api)) == ["m10", "m11", "m12"]
-    assert e.metric("catalyst_node_metric",
-                    metric="In/telegram_updates_repeated_total") == 2
+    assert e.metric("catalyst_telegram_updates_repeated_total", node="In") == 2
 
 
 def test_a_new_version_goes_on_asking(engine, api):
@@ -203,7 +202,7 @@ def test_a_new_version_goes_on_asking(engine, api):
     api.add(message(100))
     until(lambda: texts(api)[-1] == "again m100")
     assert api.most_asking == 1
-    assert e.metric("catalyst_node_metric", metric="In/telegram_updates_total") == 2
+    assert e.metric("catalyst_telegram_updates_total", node="In") == 2
 
 
 def test_trouble_is_in_the_ready_check(engine, api):
