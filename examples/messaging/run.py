@@ -22,8 +22,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+import kafka_wire  # noqa: E402
 import servers  # noqa: E402
-from plane import Failed, Plane  # noqa: E402
+from plane import WORKFLOWS, Failed, Plane  # noqa: E402
 from report import SETTLING, Postgres, Report, Sqlite, euro, topic  # noqa: E402
 from traffic import DENIED_NUMBER, PRICES, SINK_FLAGS, TENANTS, TOPIC, Traffic  # noqa: E402
 
@@ -44,13 +45,19 @@ class World:
         self.kafka = self.postgres = self.redis = None
         (directory / "denied.txt").write_text("+4930000000\n")
 
-    def start(self):
+    def start(self, build):
+        """Real servers get their topics and tables by `catalyst init-platform`, as anybody's would."""
         if not self.is_real:
             return
         servers.start_all(("kafka", "postgres", "redis"), self.dir)
         self.kafka, self.postgres, self.redis = servers_by_kind(self.dir)
-        for name in (TOPIC, "messaging.sms.status", "billing.events", "firewall.alerts"):
-            self.kafka.create_topic(name, 4)
+        command = [build / "bin" / "catalyst", "init-platform", "--kafka", self.kafka.url(), "--store",
+                   self.postgres.url(), "--partitions", "4"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise Failed(f"catalyst init-platform: {done.stdout}")
+        for name in consumed_topics():
+            kafka_wire.create_topic(self.kafka.url(), name, 4, exist_ok=True)
 
     def plane(self, build):
         rules = json.loads((ROOT / "examples" / "messaging" / "firewall.json").read_text())
@@ -92,6 +99,14 @@ class World:
 
     def stop(self):
         servers.stop_under(self.dir)
+
+
+def consumed_topics():
+    """What the workflows listen to; a broker does not make a topic because somebody listens."""
+    for name in WORKFLOWS:
+        for node in json.loads((ROOT / "workflows" / f"{name}.json").read_text())["nodes"]:
+            if node["type"] == "catalyst.kafkaTrigger":
+                yield node["parameters"]["topic"]
 
 
 def servers_by_kind(directory):
@@ -215,7 +230,7 @@ def show(report, world, plane, seconds):
 
 def play(world, build, options):
     step("1. Start: SMSC sink, engine, workflows sms-outbound, sms-receipts, billing-admin")
-    world.start()
+    world.start(build)
     with world.plane(build) as plane:
         store = world.store()
         print(f"  broker {plane.brokers}, store {plane.store}, metrics {plane.health}/metrics")
