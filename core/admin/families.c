@@ -159,6 +159,8 @@ static void sample_histogram(const struct sample *s, const struct metric_cell *c
 void families_add(struct families *f, const wf_metric *row, const struct metric_cell *cell,
                   const char *labels)
 {
+    if (row->kind == WF_GAUGE && !cell->count)
+        return;
     struct metric_name parts = metric_name_split(row->name);
     struct family *family = family_of(f, row, &parts);
     struct sample s = { .to = &family->samples,

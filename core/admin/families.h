@@ -33,7 +33,8 @@ struct families {
     bool (*is_ours)(const char *name); /* names plugins cannot have; or NULL */
 };
 
-/* Adds a node's cell. labels: what all samples of the node have, without braces, escaped. */
+/* Adds a node's cell; not a gauge that was never set, for nothing is known of it. labels: what all
+ * samples of the node have, without braces, escaped. */
 void families_add(struct families *f, const wf_metric *row, const struct metric_cell *cell,
                   const char *labels);
 /* Writes what all parts hold; parts may be NULL. Once. */

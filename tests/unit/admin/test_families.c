@@ -241,6 +241,7 @@ static void one_name_of_two_kinds(void **state)
     struct rig a, b;
     rig_open(&a, counter);
     rig_open(&b, gauge);
+    rig_count(&b, 0, 0);
     rig_add(&a, "node=\"a\"");
     for (int i = 0; i < 2; i++)
         families_add(&a.families, gauge, b.cells, i ? "node=\"c\"" : "node=\"b\"");
@@ -282,6 +283,21 @@ static void workers_are_put_together(void **state)
     rig_close(&b);
 }
 
+static void a_gauge_that_was_never_set(void **state)
+{
+    (void)state;
+    static const wf_metric rows[] = { { WF_GAUGE, "queued", NULL, "Waiting" },
+                                      { 0, NULL, NULL, NULL } };
+    struct rig r;
+    rig_open(&r, rows);
+    rig_add(&r, "node=\"a\"");
+    assert_string_equal(rig_text(&r), "");
+    rig_count(&r, 0, 0);
+    rig_add(&r, "node=\"a\"");
+    expect(rig_text(&r), "catalyst_queued{node=\"a\"} 0\n");
+    rig_close(&r);
+}
+
 static void a_node_without_metrics(void **state)
 {
     (void)state;
@@ -301,6 +317,7 @@ int main(void)
         cmocka_unit_test(names_of_the_engine_are_its_own),
         cmocka_unit_test(one_name_of_two_kinds),
         cmocka_unit_test(workers_are_put_together),
+        cmocka_unit_test(a_gauge_that_was_never_set),
         cmocka_unit_test(a_node_without_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
