@@ -217,7 +217,7 @@ struct wf_param {
 #define WF_F_BYTES(S, f)  .type = WF_BYTES, .offset = WF_AT(S, f, int64_t)
 #define WF_END            { .name = NULL }
 
-/* Metrics are counted per worker without locks and summed on scrape, with labels node and workflow. */
+/* Counted per worker without locks: catalyst_<name>{worker,workflow,node}. A name may end in {label="constant",..}. */
 typedef enum { WF_COUNTER = 1, WF_GAUGE, WF_HISTOGRAM } wf_metric_kind;
 typedef struct { wf_metric_kind kind; const char *name, *unit, *help; } wf_metric;
 

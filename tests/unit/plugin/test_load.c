@@ -231,74 +231,6 @@ static void nodes_are_checked(void **state)
     refuse_node(&node, "error code 'not good': letters, digits and _ - . only");
 }
 
-static void refuse_metrics(const char *one, const char *two, const char *message)
-{
-    wf_metric metrics[] = { { WF_COUNTER, one, "", "" },
-                            { WF_GAUGE, two, "", "" },
-                            { 0, NULL, NULL, NULL } };
-    wf_node node = good_node();
-    node.metrics = metrics;
-    refuse_node(&node, message);
-}
-
-#define LABELS_ARE                                                                                 \
-    "labels are {key=\"value\",..} with each key once, values without \\ and none of worker, "     \
-    "workflow, node, le, __*"
-
-static void metrics_are_checked(void **state)
-{
-    (void)state;
-    static const char *const bad[] = { "x{}",
-                                       "x{a}",
-                                       "x{a=b}",
-                                       "x{a=\"b}",
-                                       "x{a=\"b\"",
-                                       "x{a=\"\\\"}",
-                                       "x{a=\"b\",}",
-                                       "x{a=\"b\"}y",
-                                       "x{1=\"b\"}",
-                                       "x{=\"b\"}",
-                                       "x{a=\"1\",a=\"2\"}",
-                                       "x{le=\"1\"}",
-                                       "x{node=\"1\"}",
-                                       "x{__a=\"1\"}",
-                                       "x{a=\"\n\"}",
-                                       "x{" };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char message[300];
-        snprintf(message, sizeof message, "metric '%s': " LABELS_ARE, bad[i]);
-        refuse_metrics(bad[i], NULL, message);
-    }
-    refuse_metrics("", NULL, "metric '': kind or name is wrong (letters, digits and _)");
-    refuse_metrics("a-b", NULL, "metric 'a-b': kind or name is wrong (letters, digits and _)");
-    refuse_metrics("{a=\"b\"}", NULL,
-                   "metric '{a=\"b\"}': kind or name is wrong (letters, digits and _)");
-    refuse_metrics("a", "a", "metric 'a' is there twice");
-    refuse_metrics("a{k=\"1\"}", "a{k=\"2\"}", "metric 'a{k=\"2\"}' is of two kinds");
-}
-
-static void metrics_with_labels_load(void **state)
-{
-    (void)state;
-    static const wf_metric metrics[] = { { WF_COUNTER, "x_total{verdict=\"no, not\"}", "", "" },
-                                         { WF_COUNTER, "x_total{verdict=\"pass\",b=\"\"}", "", "" },
-                                         { 0, NULL, NULL, NULL } };
-    wf_node node = good_node();
-    node.metrics = metrics;
-    wf_plugin entry = good_plugin(&node, 1);
-    struct plugin_set *set = plugin_set_create();
-    struct err err = { 0 };
-    assert_int_equal(plugin_set_add(set, &entry, NULL, &err), 0);
-    const struct node_type *type = plugin_node_at(set, 0);
-    assert_int_equal(type->n_metrics, 2);
-    struct metric_name name = metric_name_split(type->node.metrics[0].name);
-    assert_int_equal(name.base.len, 7);
-    assert_int_equal(name.labels.len, 17);
-    assert_memory_equal(name.labels.ptr, "verdict=\"no, not\"", 17);
-    assert_int_equal(metric_name_split("plain").labels.len, 0);
-    plugin_set_destroy(set);
-}
-
 #define ROW_TEXT .type = WF_STRING, .offset = offsetof(struct config, text)
 #define ROW_INT  .type = WF_INT, .offset = offsetof(struct config, count)
 
@@ -692,8 +624,6 @@ int main(void)
         cmocka_unit_test(duplicates_name_both),
         cmocka_unit_test(heads_are_checked_first),
         cmocka_unit_test(nodes_are_checked),
-        cmocka_unit_test(metrics_are_checked),
-        cmocka_unit_test(metrics_with_labels_load),
         cmocka_unit_test(rows_are_checked),
         cmocka_unit_test(show_if_is_checked),
         cmocka_unit_test(triggers_are_checked),
