@@ -219,6 +219,9 @@ void engine_destroy(struct engine *en)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
+/* A commit with more rows takes so long that what waits for it waits too long. */
+enum { YOUNG_MAX = 1024, ROWS_MAX = 6000 };
+
 size_t engine_room(const struct engine *en)
 {
     const struct turn *t = en->gather;
@@ -227,6 +230,14 @@ size_t engine_room(const struct engine *en)
         return 0;
     size_t live = en->limits.max_live - en->counters.live, turn = en->limits.max_turn - t->n_done;
     return live < turn ? live : turn;
+}
+
+size_t engine_take_room(const struct engine *en)
+{
+    size_t room = engine_room(en), young = en->n_young < YOUNG_MAX ? YOUNG_MAX - en->n_young : 0;
+    if (en->gather->n_rows >= ROWS_MAX)
+        return 0;
+    return room < young ? room : young;
 }
 
 static void fail_build(struct exec *e, const struct err *err)
@@ -312,6 +323,7 @@ static int restore(struct engine *en, struct lane *lane, const struct store_exec
     e->started_wall_us = saved->started_us;
     e->restored = e->saved = e->stored_here = true;
     e->maybe_begun = own ? BEGUN_NOT : BEGUN_MAYBE;
+    exec_grow_up(e);
     list_remove(&e->lane_link);
     list_append(&lane->saved, &e->lane_link);
     int64_t wake_us;

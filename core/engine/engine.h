@@ -221,6 +221,9 @@ struct inbound {
 
 /* How many events may come now: 0 is back-pressure. */
 size_t engine_room(const struct engine *en);
+/* How many to take from a source that can keep the rest: also no more than a commit can wait for
+ * (engine_young). */
+size_t engine_take_room(const struct engine *en);
 /* Starts one execution per event. Positions a lane has seen already are dropped (and released). */
 void engine_accept(struct engine *en, const struct inbound *in, size_t n);
 /* Takes an execution back from the store that an earlier owner of the lane may have run further
@@ -256,6 +259,9 @@ struct engine_left engine_left(const struct engine *en);
 /* Whether what was gathered may wait a few milliseconds for more: it is enough to be worth it, far
  * from full, and nobody waits for an answer. */
 bool engine_can_wait(const struct engine *en);
+/* Executions on their way that no commit has seen yet: each gets a row with the next one unless it
+ * ends before. 0 while a commit is under way, or when something waits for the next. */
+uint32_t engine_young(const struct engine *en);
 bool engine_idle(
     const struct engine *en); /* no execution runs or is parked in memory, nothing to commit */
 /* When engine_tick wants to be called next (monotonic us), or -1. */

@@ -247,6 +247,7 @@ struct exec {
     bool drowsy;         /* parked for so long that it leaves memory with the next turn */
     bool refused;        /* it failed because a row was: nothing of it left */
     uint8_t maybe_begun; /* enum begun */
+    bool is_young;       /* no commit has seen it yet; counted in engine.n_young */
     bool stored_here;    /* each_step: the store knows that it stands where it stands */
     uint8_t answer_data; /* enum answer_data */
     struct link link;    /* of its state */
@@ -447,6 +448,7 @@ struct engine {
     wf_segment **frame_segs;
     uint32_t frame_size, frame_execs_size;
     struct wf_inst *calling; /* the node being called */
+    uint32_t n_young;        /* executions that no commit has seen yet */
     int64_t last_commit_us;
     int64_t now_us, now_wall_us; /* of the current entry */
     struct engine_counters counters;
@@ -456,6 +458,12 @@ struct engine {
 
 /* exec.c */
 struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t position);
+/* It has a row now, or has ended. */
+static inline void exec_grow_up(struct exec *e)
+{
+    e->en->n_young -= e->is_young;
+    e->is_young = false;
+}
 void exec_set_state(struct exec *e, enum exec_state to);
 bool exec_is_drowsy(const struct exec *e);
 void exec_drop(struct exec *e); /* without an outcome: lane lost, engine destroyed, evicted */

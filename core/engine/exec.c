@@ -68,6 +68,8 @@ struct exec *exec_create(struct lane *lane, struct engine_plan *ep, uint64_t pos
     e->outputs_last = &e->outputs;
     arena_init(&e->arena, e + 1, EXEC_BYTES - sizeof *e);
     list_append(&lane->unsaved, &e->lane_link);
+    e->is_young = lane->durability != DURABILITY_NONE;
+    en->n_young += e->is_young;
     ep->live++;
     lane->live++;
     en->counters.live++;
@@ -188,6 +190,7 @@ void exec_drop(struct exec *e)
     if (e->seg.inst && e->seg.inst->lone)
         leave_lone_list(e);
     exec_set_state(e, EXEC_ENDED);
+    exec_grow_up(e);
     list_remove(&e->lane_link);
     if (e->release)
         e->release(e->event);
@@ -277,6 +280,7 @@ static void set_done(struct exec *e, struct turn *t)
     leave_lone_list(e);
     exec_set_state(e, EXEC_DONE);
     list_append(&t->done, &e->link);
+    exec_grow_up(e);
     list_remove(&e->lane_link);
     list_append(&e->lane->done, &e->lane_link);
 }

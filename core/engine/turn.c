@@ -331,6 +331,7 @@ static void set_saved(struct exec *e)
 {
     e->saved = true;
     e->dirty = false;
+    exec_grow_up(e);
     list_remove(&e->lane_link);
     list_append(&e->lane->saved, &e->lane_link);
 }
@@ -412,20 +413,23 @@ static bool lane_moved(const struct lane *lane, const struct columns *c, bool fl
            (flush && lane->released != lane->released_committed);
 }
 
-static uint64_t begun_ahead(const struct lane *lane)
+/* It grows while the lane works, and falls back when it rests. */
+static uint64_t begun_ahead(const struct lane *lane, bool flush)
 {
     uint64_t taken = lane->next - lane->committed, least = lane_begun_least(lane);
-    uint64_t ahead = taken < BEGUN_AHEAD_MAX ? taken * BEGUN_AHEAD_TURNS : BEGUN_AHEAD_MAX;
     if (lane->durability != DURABILITY_EXACTLY_ONCE || !lane->ep->has_once || lane->dropping ||
-        !taken)
+        (flush && !taken))
         return least;
+    uint64_t ahead = taken < BEGUN_AHEAD_MAX ? taken * BEGUN_AHEAD_TURNS : BEGUN_AHEAD_MAX;
     if (ahead < BEGUN_AHEAD_MIN)
         ahead = BEGUN_AHEAD_MIN;
     ahead = lane->next + (ahead < BEGUN_AHEAD_MAX ? ahead : BEGUN_AHEAD_MAX);
+    if (!taken || ahead < lane->begun)
+        ahead = lane->begun;
     return ahead > least ? ahead : least;
 }
 
-static void fill_block(struct store_block *b, struct lane *lane, struct columns *c)
+static void fill_block(struct store_block *b, struct lane *lane, struct columns *c, bool flush)
 {
     *b = (struct store_block){ .source = lane->source,
                                .partition = lane->partition,
@@ -434,7 +438,7 @@ static void fill_block(struct store_block *b, struct lane *lane, struct columns 
                                .position_new = lane->next,
                                .seq = c->n ? ++lane->seq : 0,
                                .released = lane->released,
-                               .begun = begun_ahead(lane),
+                               .begun = begun_ahead(lane, flush),
                                .n = c->n,
                                .positions = c->positions,
                                .versions = c->versions,
@@ -447,14 +451,14 @@ static void fill_block(struct store_block *b, struct lane *lane, struct columns 
                                .n_outputs = c->n_outputs };
 }
 
-static void turn_add_lane(struct turn *t, struct lane *lane)
+static void turn_add_lane(struct turn *t, struct lane *lane, bool flush)
 {
     if (t->n_lanes == t->lanes_size) {
         t->lanes_size = t->lanes_size ? t->lanes_size * 2 : 16;
         t->lanes = xrealloc(t->lanes, t->lanes_size * sizeof *t->lanes);
         t->blocks = xrealloc(t->blocks, t->lanes_size * sizeof *t->blocks);
     }
-    fill_block(&t->blocks[t->n_lanes], lane, &lane->columns[t->index]);
+    fill_block(&t->blocks[t->n_lanes], lane, &lane->columns[t->index], flush);
     if (t->blocks[t->n_lanes].begun < lane->begun)
         lane->begun =
             t->blocks[t->n_lanes].begun; /* from now on: the store may know it any moment */
@@ -471,14 +475,14 @@ static void gather_lanes(struct engine *en, struct turn *t)
     {
         const struct columns *c = &lane->columns[t->index];
         if (lane->durability >= DURABILITY_EXACTLY_ONCE && (c->named || lane_moved(lane, c, flush)))
-            turn_add_lane(t, lane);
+            turn_add_lane(t, lane, flush);
     }
     t->record.n_blocks = t->n_lanes;
     LIST_EACH(lane, &en->lanes, struct lane, link)
     {
         if (lane->durability < DURABILITY_EXACTLY_ONCE &&
             lane_moved(lane, &lane->columns[t->index], false))
-            turn_add_lane(t, lane);
+            turn_add_lane(t, lane, flush);
     }
 }
 
@@ -569,6 +573,14 @@ bool engine_can_wait(const struct engine *en)
     return t->n_done >= WORTH_WAITING && t->n_done < en->limits.max_turn / 4 &&
            t->bytes < en->limits.max_turn_bytes / 4 && !t->n_replies && !t->n_keys &&
            list_empty(&t->held);
+}
+
+uint32_t engine_young(const struct engine *en)
+{
+    const struct turn *t = en->gather;
+    bool nobody_waits = !t->n_replies && !t->n_keys && list_empty(&en->held);
+    bool has_room = t->n_done < en->limits.max_turn && t->bytes < en->limits.max_turn_bytes;
+    return !en->flight && nobody_waits && has_room && t->n_done >= WORTH_WAITING ? en->n_young : 0;
 }
 
 bool engine_commit(struct engine *en)

@@ -43,6 +43,11 @@ struct worker {
     struct loop_hook turn_hook;
     struct timer timer;   /* the engine's next, or the end of commit_gap */
     int64_t commit_after; /* monotonic us: until then a turn that can wait gathers more */
+    size_t take_turn;     /* whose turn it is to be asked first */
+    /* Before a commit nothing is taken, so that what runs may end; settle_until 0: not now. */
+    int64_t settle_until, settle_end;     /* monotonic us: of this while, of all */
+    uint32_t settle_from, settle_mark;    /* executions at their beginnings */
+    uint32_t settle_skip, settle_backoff; /* commits that do not wait, as waiting did not help */
     struct timer grace;
     struct timer retry_timer;
     uint32_t looked_source, looked_partition; /* the lane asked last for marked executions */
