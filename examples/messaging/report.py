@@ -24,6 +24,9 @@ SETTLING = ("SELECT (SELECT count(*) FROM (SELECT DISTINCT id, outcome = 'duplic
             "(SELECT coalesce(sum(held_micro), 0) FROM billing_balances) AS held")
 
 
+NOBODY = ""  # the tenant of what could not be read
+
+
 class Sqlite:
     def __init__(self, path):
         self.path = Path(path)
@@ -53,9 +56,9 @@ def topic(brokers, name):
 
 
 class Report:
-    def __init__(self, store, sent, alerts, unreadable, sink):
+    def __init__(self, store, sent, alerts, sink):
         """`sent` are traffic.Message, `alerts` of firewall.alerts, `sink` the SMSC's counters."""
-        self.sent, self.alerts, self.unreadable, self.sink = sent, alerts, unreadable, sink
+        self.sent, self.alerts, self.sink = sent, alerts, sink
         self.rows = store.rows(ROWS)
         self.balances = {row["tenant_id"]: row for row in store.rows(BALANCES)}
         self.moves = defaultdict(int)
@@ -89,8 +92,8 @@ class Report:
         for tenant in TENANTS:
             self._check_tenant(tenant)
         self._check_fates()
-        self.check("messages that could not be read", self.unreadable,
-                   sum(m.fate == "no_json" for m in self.sent))
+        broken = sum(m.fate == "no_json" for m in self.sent)
+        self.check("messages that are no JSON", self.reasons[NOBODY], {("failed", "bad_input"): broken})
         self.check("sums of the ledger", set(self.zero.values()), {0})
         stopped = sum(c["blocked"] + c["held back"] for c in self.became.values())
         self.check("alerts", len(self.alerts), stopped)
@@ -168,7 +171,10 @@ class Report:
                           *([euro(money["spent_micro"]), euro(self.moves[tenant.name, "release"]),
                              euro(money["avail_micro"]), euro(money["held_micro"])]
                             if money else ["."] * 4)])
-        lines.append(["all", len(self.sent) - self.unreadable,
+        count = self.became[NOBODY]
+        lines.append(["(no JSON)", sum(m.tenant == NOBODY for m in self.sent),
+                      *(count[name] or "." for name, _ in COLUMNS), *["."] * 4])
+        lines.append(["all", len(self.sent),
                       *(sum(c[name] for c in self.became.values()) or "." for name, _ in COLUMNS),
                       euro(sum(m["spent_micro"] for m in self.balances.values())),
                       euro(sum(v for (_, op), v in self.moves.items() if op == "release")), "",
@@ -177,11 +183,11 @@ class Report:
 
     def why(self):
         lines = []
-        for tenant in TENANTS:
+        for name in (*(tenant.name for tenant in TENANTS), NOBODY):
             found = ", ".join(f"{column} {n} {reason}" for (column, reason), n in
-                              sorted(self.reasons[tenant.name].items()))
+                              sorted(self.reasons[name].items()))
             if found:
-                lines.append(f"  {tenant.name:8} {found}")
+                lines.append(f"  {name or '(no JSON)':9} {found}")
         return "\n".join(lines)
 
     def alerts_by_rule(self):
