@@ -156,6 +156,40 @@ class Esme:
         self.sock.close()
 
 
+class Smsc:
+    """Takes one bind, and delivers what a phone says."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.answered, self.peer, self.bound = [], None, threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        self.peer, _ = self.listener.accept()
+        stream = self.peer.makefile("rb")
+        while len(head := stream.read(16)) == 16:
+            length, command, _, number = struct.unpack(">IIII", head)
+            stream.read(length - 16)
+            if command < 0x80000000:
+                self.peer.sendall(struct.pack(">IIII", 16 + (command == 9), command | 0x80000000, 0, number)
+                                  + b"\0" * (command == 9))
+                self.bound.set()
+            else:
+                self.answered.append(number)
+
+    def deliver(self, number, source, to, text):
+        assert self.bound.wait(20)
+        body = (b"\0\1\1" + source.encode() + b"\0\1\1" + to.encode() + b"\0" + bytes(9) + bytes([len(text)])
+                + text.encode())
+        self.peer.sendall(struct.pack(">IIII", 16 + len(body), 5, 0, number) + body)
+
+    def close(self):
+        self.listener.close()
+        if self.peer:
+            self.peer.close()
+
+
 def quicken(workflow):
     """Schedules each second, and any free port."""
     for node in workflow["nodes"]:

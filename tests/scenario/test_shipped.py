@@ -95,6 +95,19 @@ def test_an_id_that_comes_twice_is_sent_and_charged_once(world):
     assert len(world.topic("messaging.sms.status", msg_id=name, state="delivered")) == 1
 
 
+def test_what_a_phone_says_comes_in(world, tmp_path):
+    smsc = shipped.Smsc()
+    with shipped.World(BUILD, tmp_path, workflows=("sms-receipts", "billing-admin"), credentials={
+            "carrier": {"type": "smpp", "data": {"host": "127.0.0.1", "port": str(smsc.port), "systemId": "x",
+                                                 "password": "y"}}}) as own:
+        smsc.deliver(7, "4915100002000", "32100", "START now")
+        said = until(lambda: own.topic("messaging.sms.inbound"))[0]
+        assert (said["from"], said["to"], said["text"]) == ("+4915100002000", "+32100", "START now")
+        assert (said["channel"], said["kind"]) == ("sms", "message")
+        until(lambda: 7 in smsc.answered)
+    smsc.close()
+
+
 # --- quarantine -----------------------------------------------------------------------------------
 
 def test_quarantine_released_denied_and_expired(world):
@@ -174,6 +187,9 @@ def test_whatsapp_messages_come_in_and_the_subscription_is_answered(world):
                                           "timestamp": "1700000000", "text": {"body": "hello you"}}]) in (200, 202)
     message = until(lambda: world.topic("messaging.whatsapp.inbound", id="wamid.in1"))[0]
     assert (message["from"], message["to"], message["text"]) == ("4915100007000", "106", "hello you")
+    assert world.whatsapp_call(errors=[{"code": 130429, "title": "Rate limit hit"}]) in (200, 202)
+    alert = until(lambda: world.topic("notifications.alerts"))[0]["labels"]
+    assert (alert["alertname"], alert["account"], alert["code"]) == ("WhatsAppError", "106", "130429")
     url = (f"{world.plane.http}/webhook/whatsapp?hub.mode=subscribe&hub.challenge=4711&hub.verify_token="
            + shipped.VERIFY)
     with urllib.request.urlopen(url, timeout=20) as answer:
