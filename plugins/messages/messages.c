@@ -127,10 +127,13 @@ static const wf_node nodes[] = {
     "WHEN 0 THEN l.outcome WHEN 1 THEN 'accepted' WHEN 2 THEN 'sent' WHEN 3 THEN 'delivered' "     \
     "WHEN 4 THEN 'read' WHEN 5 THEN 'rejected' WHEN 6 THEN 'expired' ELSE 'failed' END AS state "  \
     "FROM messages_log l;"
+/* Rows are only added: statistics and visibility need no hurry. */
 #define PARTITIONS(table)                                                                          \
     "DO $$ BEGIN FOR i IN 0..15 LOOP EXECUTE format('CREATE TABLE " table                          \
     "_%s PARTITION OF " table                                                                      \
-    " FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i); END LOOP; END $$;"
+    " FOR VALUES WITH (MODULUS 16, REMAINDER %s) WITH (autovacuum_vacuum_insert_threshold = "      \
+    "200000, autovacuum_vacuum_insert_scale_factor = 0.5, autovacuum_analyze_threshold = 200000, " \
+    "autovacuum_analyze_scale_factor = 0.5)', i, i); END LOOP; END $$;"
 
 static const wf_migration migrations[] = {
     { .number = 1,
