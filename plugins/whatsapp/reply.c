@@ -58,6 +58,7 @@ static const wf_value *with_text(const wf_host *h, wf_item *it, const wf_value *
 
 static void finish(const wf_host *h, wf_item *it, unsigned port, const wf_value *send)
 {
+    h->count(h->inst(it), port, 1);
     h->emit(it, port, h->v->set(it, h->value(it), "send", send));
 }
 

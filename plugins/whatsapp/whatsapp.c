@@ -31,7 +31,15 @@ static const wf_cred_type creds[] = {
 static const char *const send_ports[] = { "accepted", "rejected", "unknown", NULL };
 static const char *const events_ports[] = { "messages", "statuses", "errors", "challenge", NULL };
 
+#define SENT(outcome, help)                                                                        \
+    {                                                                                              \
+        WF_COUNTER, "send_total{channel=\"whatsapp\",outcome=\"" outcome "\"}", NULL,              \
+            "What was sent, by outcome: " help                                                     \
+    }
 static const wf_metric send_metrics[] = {
+    SENT("accepted", "Messages that were taken"),
+    SENT("rejected", "Messages that were refused, or put off for too long"),
+    SENT("unknown", "Messages that were sent and not answered"),
     { WF_COUNTER, "send_paced_total{channel=\"whatsapp\"}", NULL,
       "Items that waited for their turn" },
     { WF_COUNTER, "send_throttled_total{channel=\"whatsapp\"}", NULL,

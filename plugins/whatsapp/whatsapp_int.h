@@ -80,7 +80,8 @@ void wa_send(const wf_host *h, wf_item *it);
 struct pace {
     struct wf_gate gate;
 };
-enum { COUNT_PACED, COUNT_THROTTLED };
+/* The first three are those of the ports. */
+enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_PACED, COUNT_THROTTLED };
 void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void pace_close(const wf_host *h, void *state);
 /* Calls wa_send() for each item, now or when its turn has come. */

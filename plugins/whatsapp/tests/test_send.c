@@ -301,6 +301,7 @@ static void test_ports(void **state)
             fail_msg("%d %s: %s", ended[i].status, ended[i].body, fake_why(it));
         snprintf(wanted, sizeof wanted, "{\"t\":\"hi\",\"send\":%s}", ended[i].send);
         assert_string_equal(fake_output_json(f, ended[i].port, 0), wanted);
+        assert_int_equal(fake_metric(f, ended[i].port), 1);
         assert_int_equal(fake_requests(f), 1);
         end(f, it);
     }
