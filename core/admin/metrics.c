@@ -285,7 +285,7 @@ static void add_process(struct strbuf *b, const char *version)
 static void add_plugins(struct strbuf *b, struct gather *g)
 {
     uint32_t n = g->admin->n_workers;
-    struct families **parts = xcalloc(n, sizeof *parts);
+    struct families **parts = xcalloc(n, sizeof(void *));
     for (uint32_t i = 0; i < n; i++) {
         struct part *p = g->parts[i];
         parts[i] = p ? &p->plugins : NULL;
