@@ -9,8 +9,9 @@ static const char *const channels[] = { "sms",   "whatsapp", "telegram",  "ussd"
                                         "email", "voice",    "push",      "line" };
 enum { CHANNELS_OURS = 4, CHANNELS_ALL = sizeof channels / sizeof *channels };
 
-/* What is to be sent, what came in, what became of it, and what nobody could do anything with. */
-static const char *const ways[] = { "outbound", "inbound", "status", "dlq" };
+/* What is to be sent, what was released from quarantine, what came in, what became of it, and what
+ * nobody could do anything with. */
+static const char *const ways[] = { "outbound", "released", "inbound", "status", "dlq" };
 enum { WAYS = sizeof ways / sizeof *ways };
 
 static const struct kafka_topic others[] = {
@@ -18,6 +19,8 @@ static const struct kafka_topic others[] = {
     { "firewall.alerts", PLATFORM_PARTITIONS },
     { "workflow.triggers", PLATFORM_PARTITIONS },
     { "notifications.alerts", PLATFORM_PARTITIONS },
+    { "notifications.billing", PLATFORM_PARTITIONS },
+    { "notifications.firewall", PLATFORM_PARTITIONS },
     { "notifications.slack", PLATFORM_PARTITIONS },
     { "notifications.pagerduty", PLATFORM_PARTITIONS },
     { "notifications.email", PLATFORM_PARTITIONS },

@@ -50,8 +50,8 @@ def test_the_whole(catalyst, broker, postgres, database):
     assert all(t["partitions"] == 3 and t["replication"] == 1 for t in first["topics"])
     names = set(states(first))
     assert {f"messaging.{c}.{w}" for c in ("sms", "whatsapp", "telegram", "ussd")
-            for w in ("outbound", "inbound", "status", "dlq")} < names
-    assert {"billing.events", "firewall.alerts", "workflow.triggers"} < names
+            for w in ("outbound", "released", "inbound", "status", "dlq")} < names
+    assert {"billing.events", "firewall.alerts", "notifications.billing", "workflow.triggers"} < names
     assert any(n.startswith("notifications.") for n in names)
     assert not any(n.startswith("messaging.viber") for n in names)
     kinds = {t["name"]: t["kind"] for t in first["tables"]}
