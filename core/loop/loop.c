@@ -116,7 +116,13 @@ void loop_stop(struct loop *l)
 
 void loop_wake_soon(struct loop *l) { l->is_soon = true; }
 
-int64_t loop_now_us(const struct loop *l) { return l->now_us; }
+/* Callbacks of sockets run after the wait and before on_check: what libuv noted when it woke up is
+ * later than now_us then, by as long as the loop was asleep. */
+int64_t loop_now_us(const struct loop *l)
+{
+    int64_t woken_us = (int64_t)uv_now(&l->uv) * 1000;
+    return woken_us > l->now_us ? woken_us : l->now_us;
+}
 
 struct uv_loop_s *loop_uv(struct loop *l) { return &l->uv; }
 

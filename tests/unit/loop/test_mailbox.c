@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+#include <uv.h>
 #include <cmocka.h>
 
 enum { THREADS = 4, EACH = 20000 };
@@ -263,6 +265,47 @@ static void test_stop_from_another_thread_and_run_again(void **state)
     }
 }
 
+struct sleeper {
+    int ends[2];
+    int64_t late_us; /* what the loop took for now, against the clock */
+};
+
+static void write_later(void *arg)
+{
+    const struct sleeper *s = arg;
+    nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+    assert_int_equal(write(s->ends[1], "x", 1), 1);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct sleeper *s = poll->data;
+    (void)status;
+    (void)events;
+    s->late_us = clock_mono_us() - loop_now_us(l);
+    uv_close((uv_handle_t *)poll, NULL);
+    loop_stop(l);
+}
+
+/* Else a connection that comes after a long silence is late before it has said a word. */
+static void test_what_wakes_the_loop_finds_the_time_of_now(void **state)
+{
+    (void)state;
+    struct sleeper s = { .late_us = -1 };
+    struct thread t;
+    struct err err;
+    uv_poll_t poll = { .data = &s };
+    assert_int_equal(pipe(s.ends), 0);
+    assert_int_equal(uv_poll_init(loop_uv(l), &poll, s.ends[0]), 0);
+    assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_readable), 0);
+    assert_int_equal(thread_start(&t, "late", write_later, &s, &err), 0);
+    loop_run(l);
+    thread_join(&t);
+    assert_in_range(s.late_us, 0, 150000);
+    close(s.ends[0]);
+    close(s.ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +317,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_turns_then_flushes_without_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wake_soon_from_mail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_from_another_thread_and_run_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_wakes_the_loop_finds_the_time_of_now, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
