@@ -155,6 +155,8 @@ static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                        .tenant_id = member_str(h, message, "tenant_id") };
     e.channel = first_of(member_str(h, e.send, "channel"), member_str(h, message, "channel"));
     e.account = member_str(h, e.send, "account");
+    if (!e.account.len && member_str(h, h->v->get(message, "quarantine", 10), "state").len)
+        e.account = str_of("quarantine"); /* decided since: not the row that told it was held */
     e.provider_id = member_str(h, e.send, "provider_id");
     e.id = first_of(e.id, str_of(h->key(it))); /* a message without a name still gets its row */
     e.reason = e.error_class = (wf_str){ "", 0 };

@@ -113,7 +113,7 @@ def test_what_a_phone_says_comes_in(world, tmp_path):
 def test_quarantine_released_denied_and_expired(world):
     before = world.money("acme")[1]
     released, denied = (world.send("please hold this") for _ in range(2))
-    expired = world.send("please hold briefly")
+    expired, poor = world.send("please hold briefly"), world.send("please hold this", tenant="poor")
     assert world.review("list", key="somebody else")[0] == 401
     assert world.message(released, "quarantine")["reason"] == "content"
     held = world.held(released)
@@ -122,6 +122,8 @@ def test_quarantine_released_denied_and_expired(world):
     world.message(released, "delivered")
     assert world.review("deny", {"id": held, "by": "bob"})[0] == 404
     assert world.review("deny", {"id": world.held(denied), "by": "bob"})[1]["state"] == "denied"
+    assert world.review("release", {"id": world.held(poor)})[0] == 200
+    assert world.message(poor, "denied")["reason"] == "no_funds"
     for name, code in ((denied, "quarantine_denied"), (expired, "quarantine_expired")):
         assert world.message(name, "rejected")["reason"] == code
         until(lambda: world.topic("messaging.sms.status", msg_id=name, state="rejected", code=code))
