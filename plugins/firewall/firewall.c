@@ -38,6 +38,9 @@ static const wf_param params[] = {
       .help = "The rules file; watched, and loaded again when it changes" },
     { WF_NAMED("modelFile"), WF_F_STR(struct config, model),
       .help = "The trained model, for rules with `score`; empty: the built-in one" },
+    { WF_NAMED("options.cacheFolder"), WF_F_STR(struct config, cache),
+      .help = "An existing folder that keeps compiled patterns: 10,000 of them are read in "
+              "milliseconds instead of compiled in seconds when the engine starts; empty: none" },
     { WF_NAMED("deny.file"), WF_F_STR(struct config, deny_file),
       .help = "File of denied numbers: one in a line, or a saved list; watched" },
     { WF_NAMED("allow.file"), WF_F_STR(struct config, allow_file),

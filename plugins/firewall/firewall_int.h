@@ -41,7 +41,7 @@ enum field {
 };
 
 struct config {
-    wf_str rules, model, deny_file, allow_file, deny_key, allow_key, deny_saved, allow_saved;
+    wf_str rules, model, cache, deny_file, allow_file, deny_key, allow_key, deny_saved, allow_saved;
     wf_str events, hash_key;
     wf_str fields[FIELD_COUNT];
     const wf_cred *redis;

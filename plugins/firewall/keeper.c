@@ -286,6 +286,7 @@ static void own_config(struct keeper *k, const struct keeper_config *c)
     *to = *c;
     to->rules_file = own(k, c->rules_file);
     to->model_file = own(k, c->model_file);
+    to->cache_folder = own(k, c->cache_folder);
     for (int i = 0; i < LIST_NAMES; i++) {
         to->list_file[i] = own(k, c->list_file[i]);
         to->saved_file[i] = own(k, c->saved_file[i]);

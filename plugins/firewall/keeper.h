@@ -28,6 +28,7 @@ struct redis_source {
 
 struct keeper_config {
     const char *rules_file, *model_file; /* model_file "" or NULL: none */
+    const char *cache_folder;            /* of compiled patterns; "" or NULL: none */
     const char *list_file[LIST_NAMES];   /* "" or NULL: none */
     const char *saved_file[LIST_NAMES];  /* where lists of Redis are kept; "" or NULL: nowhere */
     struct redis_source redis;

@@ -67,6 +67,7 @@ static void load_rules(struct keeper *k)
 {
     const char *file = k->config.rules_file;
     const char *model = *k->config.model_file ? k->config.model_file : NULL;
+    const char *cache = *k->config.cache_folder ? k->config.cache_folder : NULL;
     char why[200], *mistakes = NULL;
     size_t len;
     char *text = read_whole(file, &len, why, sizeof why);
@@ -74,7 +75,7 @@ static void load_rules(struct keeper *k)
         keeper_say(k, 1, 1, file, 0, why);
         return;
     }
-    struct rules *old = rules_now(k), *rules = rules_load(text, len, model, old, &mistakes);
+    struct rules *old = rules_now(k), *rules = rules_load(text, len, model, cache, old, &mistakes);
     free(text);
     rules_unref(old);
     if (rules) {

@@ -27,6 +27,7 @@ static void keeper_config_of(const wf_host *h, const struct config *c, struct ke
          database = strtol(secret(h, r, "database"), NULL, 10);
     *to = (struct keeper_config){ .rules_file = c->rules.ptr,
                                   .model_file = c->model.ptr,
+                                  .cache_folder = c->cache.ptr,
                                   .list_file = { c->deny_file.ptr, c->allow_file.ptr },
                                   .saved_file = { c->deny_saved.ptr, c->allow_saved.ptr },
                                   .poll_ms = c->poll_ms,

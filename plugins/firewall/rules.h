@@ -34,8 +34,8 @@ enum stage {
 #define VERDICTS(X)                                                                                \
     X(PASS, "pass")                                                                                \
     X(TAG, "tag")                                                                                  \
-    X(THROTTLE, "throttle") X(QUARANTINE, "quarantine") X(DROP, "drop") X(REJECT, "reject")        \
-        X(REROUTE, "reroute")
+    X(THROTTLE, "throttle")                                                                        \
+    X(QUARANTINE, "quarantine") X(DROP, "drop") X(REJECT, "reject") X(REROUTE, "reroute")
 enum verdict {
     VERDICT_NONE = 0,
 #define X(name, text) VERDICT_##name,
@@ -225,9 +225,10 @@ struct rules {
 };
 
 /* `old`: counters and sketches of rules that stay come along; NULL: none. `model_file` NULL: the
- * built-in one. NULL: *why has all mistakes, a line each, in memory of its own (free()). */
+ * built-in one. `cache_folder` NULL: compiled patterns are kept nowhere. NULL: *why has all
+ * mistakes, a line each, in memory of its own (free()). */
 struct rules *rules_load(const char *text, size_t len, const char *model_file,
-                         const struct rules *old, char **why);
+                         const char *cache_folder, const struct rules *old, char **why);
 struct rules *rules_ref(struct rules *r);
 void rules_unref(struct rules *r); /* NULL is fine */
 

@@ -314,13 +314,14 @@ static void take_hits(struct rules *rules, const struct rules *old)
     names_fini(&ids);
 }
 
-static void compile_content(struct reading *r, const char *model_file)
+static void compile_content(struct reading *r, const char *model_file, const char *cache_folder)
 {
     struct rules *rules = r->rules;
     struct content_problem why = { .pattern = SIZE_MAX };
     const struct content_options options = { .model_file = !rules->needs_score ? NULL
                                                            : model_file        ? model_file
-                                                                               : "" };
+                                                                               : "",
+                                             .cache_folder = cache_folder };
     rules->n_content = (uint32_t)r->n_patterns;
     if (r->n_mistakes || !rules->needs_text)
         return;
@@ -332,7 +333,8 @@ static void compile_content(struct reading *r, const char *model_file)
     mistake(r, known ? r->pattern_of[why.pattern]->line : 1, "%s", why.text);
 }
 
-static void read_file(struct reading *r, const char *text, size_t len, const char *model_file)
+static void read_file(struct reading *r, const char *text, size_t len, const char *model_file,
+                      const char *cache_folder)
 {
     static const char *const members[] = { "format", "name",     "note",   "windows", "outage",
                                            "prices", "registry", "brands", "rules",   NULL };
@@ -357,11 +359,11 @@ static void read_file(struct reading *r, const char *text, size_t len, const cha
     read_outage(r, tree_get(root, "outage"));
     read_prices(r, tree_get(root, "prices"));
     r->rules->registry = read_registry(r, root);
-    compile_content(r, model_file);
+    compile_content(r, model_file, cache_folder);
 }
 
 struct rules *rules_load(const char *text, size_t len, const char *model_file,
-                         const struct rules *old, char **why)
+                         const char *cache_folder, const struct rules *old, char **why)
 {
     struct rules *rules = must(calloc(1, sizeof *rules));
     struct reading r = { .pool = pool_create(), .rules = rules, .old = old };
@@ -370,7 +372,7 @@ struct rules *rules_load(const char *text, size_t len, const char *model_file,
     rules->pool = r.pool;
     snprintf(rules->hash, sizeof rules->hash, "%016llx",
              (unsigned long long)hash_keyed(key, text, len));
-    read_file(&r, text, len, model_file);
+    read_file(&r, text, len, model_file, cache_folder);
     sort_stages(rules, r.pool);
     take_hits(rules, r.n_mistakes ? NULL : old);
     rules->text = pool_copy(r.pool, text, len);

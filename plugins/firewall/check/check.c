@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     char *text = read_file(argv[1], &len);
     if (!text)
         return 2;
-    struct rules *rules = rules_load(text, len, argc > 2 ? argv[2] : NULL, NULL, &why);
+    struct rules *rules = rules_load(text, len, argc > 2 ? argv[2] : NULL, NULL, NULL, &why);
     free(text);
     if (!rules) {
         fprintf(stderr, "%s:\n%s\n", argv[1], why);

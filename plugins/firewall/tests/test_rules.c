@@ -13,7 +13,7 @@ static struct rules *load(const char *text)
 {
     free(why);
     why = NULL;
-    return rules_load(text, strlen(text), NULL, NULL, &why);
+    return rules_load(text, strlen(text), NULL, NULL, NULL, &why);
 }
 
 #define RULE(body) "{\"rules\": [\n{\"id\": \"a\", " body "}]}"
@@ -181,7 +181,7 @@ static void hits_and_sketches_stay(void **state)
     atomic_store(&old->hits[0], 7);
     atomic_store(&old->hits[1], 8);
     sketch_count(old->rules[0].conds[0].sketch, 12345, 1000000, 5);
-    struct rules *now = rules_load(second, strlen(second), NULL, old, &why);
+    struct rules *now = rules_load(second, strlen(second), NULL, NULL, old, &why);
     rules_unref(old);
     assert_int_equal(atomic_load(&now->hits[0]), 8);
     assert_int_equal(atomic_load(&now->hits[1]), 7);
