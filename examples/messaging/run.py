@@ -12,6 +12,7 @@ Exit code 1: a number does not add up, or something did not come to its end. 77:
 """
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,7 @@ class World:
         """Real servers get their topics and tables by `catalyst init-platform`, as anybody's would."""
         if not self.is_real:
             return
+        servers.tie(self.dir, os.getpid(), remove=True)  # they stop however this process ends
         servers.start_all(("kafka", "postgres", "redis"), self.dir)
         self.kafka, self.postgres, self.redis = servers_by_kind(self.dir)
         command = [build / "bin" / "catalyst", "init-platform", "--kafka", self.kafka.url(), "--store",
@@ -95,7 +97,7 @@ class World:
     def sql_hint(self):
         if self.is_real:
             return f"psql {self.postgres.url()}"
-        return f"python3 -m sqlite3 {self.dir}/plane/catalyst.db     (3.12 or later; else sqlite3 FILE)"
+        return f"sqlite3 {self.dir}/plane/catalyst.db     (Debian's package sqlite3)"
 
     def stop(self):
         servers.stop_under(self.dir)
@@ -202,7 +204,10 @@ def hints(world, plane):
                  SELECT account, sum(micro) FROM billing_postings GROUP BY account;
   topics         kcat -b {plane.brokers} -t firewall.alerts -C -o beginning -e
                  also billing.events, messaging.sms.status, {TOPIC}
+  one of yours   echo '{{"v":1,"id":"mine","tenant_id":"acme","channel":"sms","from":"ME","to":"+4915112345650",
+                 "text":"hello","ts_us":{int(time.time() * 1e6)}}}' | tr -d '\\n' | kcat -b {plane.brokers} -t {TOPIC} -P
   metrics        curl {plane.health}/metrics
+  executions     {plane.build}/bin/catalyst executions list --limit 5 --store {plane.store}
   the engine     {plane.log}
   pages          workflows/README.md, plugins/{{smpp,firewall,billing,messages}}/README.md""")
 

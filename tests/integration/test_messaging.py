@@ -173,11 +173,13 @@ def wait(drill, sql, wanted, timeout_s=120):
 
 
 def test_killed_three_times(drill):
+    dice = random.Random(SEED)
     set_up(drill)
     producer = produce(drill)
     for part in (0.15, 0.4, 0.65):
         until(lambda: drill.number("SELECT count(*) FROM messages_log") > part * COUNT, 60,
               why=lambda: drill.log.read_text()[-3000:])
+        time.sleep(dice.uniform(0, 0.8))
         drill.kill()
         check_ledger(drill)
         drill.start()
