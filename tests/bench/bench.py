@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import loads  # noqa: E402
+import messaging  # noqa: E402
 import servers  # noqa: E402
 
 LOADS = {
@@ -34,6 +35,9 @@ LOADS = {
     "nginx": lambda b: loads.nginx(b, "nginx"),
     "webhook-202": lambda b: loads.webhook(b, "webhook-202", "bench-webhook-202"),
     "webhook-sync": lambda b: loads.webhook(b, "webhook-sync", "bench-webhook-sync"),
+    "messaging": lambda b: messaging.messaging(b, "messaging"),
+    "messaging-latency": lambda b: messaging.messaging_latency(
+        b, "messaging-latency", b.latency_rate("messaging")),
 }
 RATIOS = [("pipe", "raw-pipe"), ("pipe-none", "raw-pipe"), ("noop", "raw-pipe"),
           ("webhook-202", "nginx"), ("webhook-sync", "nginx")]
@@ -49,13 +53,13 @@ class Session(loads.Bench):
     def of(self, load):
         return [record for record in self.records if record["load"] == load]
 
-    def latency_rate(self):
-        """Half of what the pipe did in this session, unless --rate says otherwise."""
-        done = [record["per_s"] for record in self.of("pipe")]
+    def latency_rate(self, load="pipe"):
+        """Half of what that load did in this session, unless --rate says otherwise."""
+        done = [record["per_s"] for record in self.of(load)]
         if self.options.rate:
             return self.options.rate
         if not done:
-            raise loads.Absent("needs --rate or the load pipe in the same session")
+            raise loads.Absent(f"needs --rate or the load {load} in the same session")
         return statistics.median(done) / 2
 
 
