@@ -3,6 +3,7 @@
 SQLite and the embedded Kafka, between an SMSC and doubles of the Cloud API and the Bot API. One behaviour
 of each is shown, and what becomes of every kind of bad message. Those that need Redis are tested in
 tests/integration."""
+import json
 import os
 import time
 import urllib.error
@@ -124,6 +125,10 @@ def test_quarantine_released_denied_and_expired(world):
     assert world.review("deny", {"id": world.held(denied), "by": "bob"})[1]["state"] == "denied"
     assert world.review("release", {"id": world.held(poor)})[0] == 200
     assert world.message(poor, "denied")["reason"] == "no_funds"
+    world.produce("messaging.sms.outbound", json.dumps({  # names no channel
+        "id": "plain", "tenant_id": "acme", "from": "ACME", "to": "+4915100000000", "text": "hold this"}))
+    assert world.review("release", {"id": world.held("plain")})[0] == 200
+    assert world.message("plain", "denied")["reason"] == "bad_message"
     for name, code in ((denied, "quarantine_denied"), (expired, "quarantine_expired")):
         assert world.message(name, "rejected")["reason"] == code
         until(lambda: world.topic("messaging.sms.status", msg_id=name, state="rejected", code=code))
