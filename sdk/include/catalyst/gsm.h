@@ -22,16 +22,10 @@ static inline unsigned wf_gsm_septets(uint32_t cp)
                                        0xe0,  0xe4,  0xe5,  0xe6,  0xe8,  0xe9,  0xec,  0xf1,
                                        0xf2,  0xf6,  0xf8,  0xf9,  0xfc,  0x393, 0x394, 0x398,
                                        0x39b, 0x39e, 0x3a0, 0x3a3, 0x3a6, 0x3a8, 0x3a9 };
-    if (cp < 0x80) {
-        if (cp < ' ')
-            return cp == '\n' || cp == '\r' ? 1 : cp == '\f' ? 2 : 0;
-        if (cp == '`' || cp == 0x7f)
-            return 0;
-        return cp == '^' || cp == '{' || cp == '}' || cp == '\\' || cp == '[' || cp == '~' ||
-                       cp == ']' || cp == '|'
-                   ? 2
-                   : 1;
-    }
+    static const char ascii[] = "0000000000102100000000000000000011111111111111111111111111111111"
+                                "1111111111111111111111111112222101111111111111111111111111122220";
+    if (cp < 0x80)
+        return (unsigned)(ascii[cp] - '0');
     if (cp == 0x20ac)
         return 2;
     for (size_t i = 0; cp <= 0x3a9 && i < sizeof others / sizeof *others; i++)
