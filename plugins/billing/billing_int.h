@@ -94,6 +94,8 @@ struct node {
     uint32_t jobs; /* calls under way that name it; freed at 0 when closed */
 };
 
+struct look;
+struct text;
 struct worker {
     const wf_host *h;
     const wf_sql *sql;
@@ -112,6 +114,9 @@ struct worker {
 
     struct hold *holds;
     uint32_t stamp;
+    int64_t born_ms;   /* wall clock: holds of before are not in memory */
+    struct look *look; /* of the frame at hand: who asks the store about an earlier life; or NULL */
+    int may_look;
 
     struct rates *rates;
     int64_t rates_serial, tenants_version;
@@ -130,6 +135,8 @@ void node_close(struct node *node);
 /* What is due: refresh, leases, idle slices, requests. Called with every frame and by a timer. */
 void worker_tick(struct worker *w, int64_t now_ms);
 int64_t wall_ms(void);
+/* Cleared. Aborts when there is none. */
+void *worker_memory(size_t bytes);
 
 /* Statements for a node; `fn` gets arg. The job keeps worker and node alive. */
 typedef void sql_fn(struct worker *w, struct node *node, void *arg, const wf_rows *rows);
@@ -159,6 +166,21 @@ void rates_wait(struct worker *w, struct node *node, wf_ticket ticket);
 void rates_join(void);
 void rates_close(struct worker *w);
 void rates_waiters_go(struct worker *w);
+
+/* Rows of the ledger by their keys: `[{"i":..,"t":tenant,"k":id + end},..]` as $1, joined as w. */
+#define LEDGER_KEYS_PG "jsonb_to_recordset($1::jsonb) AS w(i bigint, t text, k text)"
+#define LEDGER_KEYS_SQLITE                                                                         \
+    "(SELECT CAST(value->>'i' AS INTEGER) AS i, value->>'t' AS t, value->>'k' AS k "               \
+    "FROM json_each($1)) AS w"
+void ledger_key(struct text *list, size_t i, wf_str tenant, wf_str id, const char *end);
+
+/* lookback.c: a message that is older than this worker's memory may have been reserved before. 1:
+ * the item is parked until the store has told. */
+int look_back(struct node *node, wf_item *it, wf_str tenant, wf_str id, int64_t at_us,
+              int64_t now_ms, int64_t timeout_ms);
+/* Around many items that are reserved for the first time: gathers, and asks for all at once. */
+void look_back_begin(struct worker *w);
+void look_back_flush(struct worker *w);
 
 struct hold *hold_find(struct worker *w, uint64_t key);
 struct hold *hold_add(struct worker *w, uint64_t key);

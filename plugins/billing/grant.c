@@ -173,12 +173,14 @@ static void serve(struct worker *w, struct tenant *t)
     while (wait) {
         struct waiter *next = wait->next;
         wf_item *it = wait->node->h->resume(wait->node->h, wait->ticket);
+        w->may_look = !wait->amount_micro; /* it waited for its tenant, not for money */
         if (it)
             reserve_item(wait->node, it, w->h->config(it), w->h->now_ms(it),
                          wait->is_asked && t->is_out);
         free(wait);
         wait = next;
     }
+    look_back_flush(w);
 }
 
 /* The store does not answer: who would rather hear no than wait is denied, the others ask again. */

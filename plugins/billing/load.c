@@ -84,6 +84,7 @@ void rates_wait(struct worker *w, struct node *node, wf_ticket ticket)
 
 void rates_waiters_go(struct worker *w)
 {
+    look_back_begin(w);
     while (w->rates_first) {
         struct waiter *wait = w->rates_first;
         w->rates_first = wait->next;
@@ -94,6 +95,7 @@ void rates_waiters_go(struct worker *w)
             reserve_item(wait->node, it, w->h->config(it), w->h->now_ms(it), 0);
         free(wait);
     }
+    look_back_flush(w);
     grant_ask(w, w->now_ms);
 }
 

@@ -357,6 +357,8 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         emit_reserved(node, it, c, m, t, &hit, hold, hold->by != by);
         return;
     }
+    if (!final && look_back(node, it, m->tenant, m->id, m->at_us, now_ms, c->timeout_ms))
+        return;
     struct usage *usage = usage_of(t, &hit, m->at_us);
     int64_t before = usage ? usage->base + usage->delta : 0;
     if (rate_price(w->rates, hit.rate, usage ? t->bundle : 0, before, m->units, &amount, &unit)) {
@@ -411,8 +413,10 @@ void reserve_process(const wf_host *h, wf_item *const *items, size_t n)
     struct node *node = h->state(items[0]);
     struct worker *w = node->worker;
     int64_t now_ms = h->now_ms(items[0]);
+    look_back_begin(w);
     for (size_t i = 0; i < n; i++)
         reserve_item(node, items[i], h->config(items[i]), now_ms, 0);
+    look_back_flush(w);
     worker_tick(w, now_ms);
 }
 
@@ -443,8 +447,12 @@ const char reserve_docs[] =
     "**Twice.** The same id with the same message answers as the first time, with `repeated` where "
     "it "
     "came by\nanother event and not by the same execution beginning again; with "
-    "another\nnumber, class or number of units it is denied as `conflict`, or, when the first was "
-    "long ago or on\nanother engine, the store refuses the row (`row_refused`).\n"
+    "another\nnumber, class or number of units it is denied as `conflict`. A message whose `ts_us` "
+    "is "
+    "older than the worker, or\nthan half a minute, is looked for in the ledger first, many at a "
+    "time. What two engines get at the same\nmoment is refused by the store when its row is "
+    "written "
+    "(`row_refused`).\n"
     "\n"
     "Reasons: `unknown_tenant`, `suspended`, `no_rate`, `no_funds`, `conflict`, `bad_number`, "
     "`bad_message`,\n`unavailable`.\n"

@@ -311,29 +311,15 @@ static void on_facts(struct worker *w, struct node *node, void *arg, const wf_ro
 #define FACTS(w)                                                                                   \
     "SELECT w.i, b.op, b.amount_micro, b.hold_micro, b.slice_id FROM " w                           \
     " JOIN billing_transactions b ON b.tenant_id = w.t AND b.idempotency_key = w.k"
-#define KEYS_PG "jsonb_to_recordset($1::jsonb) AS w(i bigint, t text, k text)"
-#define KEYS_SQLITE                                                                                \
-    "(SELECT CAST(value->>'i' AS INTEGER) AS i, value->>'t' AS t, value->>'k' AS k "               \
-    "FROM json_each($1)) AS w"
-
-static void add_key(struct text *list, size_t i, const struct charge *c, const char *end)
-{
-    text_addf(list, "%s{\"i\":%zu,\"t\":", list->len > 1 ? "," : "", i);
-    text_json(list, c->tenant.ptr, c->tenant.len);
-    text_add(list, ",\"k\":", 5);
-    text_json(list, c->id.ptr, c->id.len);
-    list->len--; /* the end belongs inside the quotes */
-    text_add(list, end, strlen(end));
-    text_add(list, "\"}", 2);
-}
 
 static void ask_store(struct node *node, struct ask *ask, struct text *list)
 {
     text_add(list, "]", 1);
     const wf_str params[] = { { list->ptr, list->len } };
-    const wf_statement statement = {
-        .pg = FACTS(KEYS_PG), .sqlite = FACTS(KEYS_SQLITE), .params = params, .n_params = 1
-    };
+    const wf_statement statement = { .pg = FACTS(LEDGER_KEYS_PG),
+                                     .sqlite = FACTS(LEDGER_KEYS_SQLITE),
+                                     .params = params,
+                                     .n_params = 1 };
     if (worker_sql(node->worker, node, &statement, 1, on_facts, ask) != 0) {
         static const wf_rows none = { .size = sizeof none,
                                       .missed = -1,
@@ -380,10 +366,10 @@ static void settle_item(struct node *node, wf_item *it, struct ask **ask, struct
             abort();
         text_add(list, "[", 1);
     }
-    add_key(list, (*ask)->n, &s.charge, ":res");
-    add_key(list, (*ask)->n, &s.charge, ":end");
+    ledger_key(list, (*ask)->n, s.charge.tenant, s.charge.id, ":res");
+    ledger_key(list, (*ask)->n, s.charge.tenant, s.charge.id, ":end");
     if (s.op == OP_REFUND)
-        add_key(list, (*ask)->n, &s.charge, ":refund");
+        ledger_key(list, (*ask)->n, s.charge.tenant, s.charge.id, ":refund");
     (*ask)->tickets[(*ask)->n++] = h->park(it, 60000);
     h->count(node->inst, SETTLE_COUNT_ASKED, 1);
 }

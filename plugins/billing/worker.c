@@ -16,7 +16,7 @@ enum { TICK_MS = 200, HOLD_SETS = 1 << 15, HOLD_WAYS = 4, BUCKETS_FIRST = 1024 }
 
 static _Thread_local struct worker *this_worker;
 
-static void *worker_memory(size_t bytes)
+void *worker_memory(size_t bytes)
 {
     void *memory = calloc(1, bytes);
     if (!memory)
@@ -358,6 +358,7 @@ static struct worker *worker_make(const wf_host *h, wf_error *why)
     w->sql = sql;
     w->ledger = ledger;
     w->loop = h->service("loop/1");
+    w->born_ms = wall_ms();
     snprintf(w->owner, sizeof w->owner, "%016llx", (unsigned long long)random[0]);
     /* 53 bits at most: a number that every reader of JSON keeps. */
     w->next_slice = (int64_t)((random[1] & 0xffffffffu) << 20 | 1);

@@ -16,6 +16,7 @@
 #include "../../plugins/billing/invoice.c"
 #include "../../plugins/billing/ledger.c"
 #include "../../plugins/billing/load.c"
+#include "../../plugins/billing/lookback.c"
 #include "../../plugins/billing/money.c"
 #include "../../plugins/billing/rates.c"
 #include "../../plugins/billing/reconcile.c"

@@ -199,6 +199,51 @@ static void denies_with_a_reason(void **state)
     close_desk(&d);
 }
 
+static void forget(struct desk *d, const char *id)
+{
+    struct node *node = d->reserve->state;
+    struct hold *hold =
+        hold_find(node->worker, hold_key(STR_OF("acme"), (wf_str){ id, strlen(id) }));
+    assert_non_null(hold);
+    *hold = (struct hold){ .key = 1 };
+}
+
+/* Questions about an earlier life. */
+static unsigned looks(const struct desk *d)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < fake_sql_calls(d->reserve); i++)
+        n += strstr(fake_sql_call(d->reserve, i)->statements->pg, "b.unit_micro") != NULL;
+    return n;
+}
+
+/* As after a restart: the ledger knows what the worker does not. */
+static void an_earlier_life_is_looked_up(void **state)
+{
+    (void)state;
+    struct desk d = open_desk();
+    fund(&d, "acme", 1000);
+    assert_int_equal(fake_start(d.reserve, "{}"), 0);
+    reserve(&d, "m", "acme", "+4917", "");
+    commit(&d);
+    expect_sql(&d, BALANCE, "930/70/0/1000");
+    forget(&d, "m");
+    reserve(&d, "m", "acme", "+4917", "");
+    expect_in(last(d.reserve, PORT_RESERVED), "\"repeated\":true");
+    commit(&d);
+    expect_sql(&d, BALANCE, "930/70/0/1000");
+    forget(&d, "m");
+    reserve(&d, "m", "acme", "+4917", ",\"segments\":2");
+    expect_in(last(d.reserve, PORT_DENIED), "\"reason\":\"conflict\"");
+    assert_int_equal(looks(&d), 3);
+    struct node *node = d.reserve->state;
+    node->worker->born_ms = 0;
+    reserve(&d, "young", "acme", "+4917", "");
+    expect_in(last(d.reserve, PORT_RESERVED), "\"idem\":\"young\"");
+    assert_int_equal(looks(&d), 3);
+    close_desk(&d);
+}
+
 static void same_id_other_message_is_a_conflict(void **state)
 {
     (void)state;
@@ -214,7 +259,8 @@ static void same_id_other_message_is_a_conflict(void **state)
     expect_in(last(d.reserve, PORT_DENIED), "\"reason\":\"conflict\"");
     commit(&d);
     expect_sql(&d, BALANCE, "930/70/0/1000");
-    /* Where memory is gone, the store refuses the other body. */
+    /* Where a young message is in another worker's memory, the store refuses the other body. */
+    this_worker->born_ms = 0;
     memset(this_worker->holds, 0, sizeof *this_worker->holds * HOLD_SETS * HOLD_WAYS);
     reserve(&d, "m", "acme", "+4917", "");
     commit(&d);
@@ -310,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reserves_and_settles),
+        cmocka_unit_test(an_earlier_life_is_looked_up),
         cmocka_unit_test(rates_by_prefix_class_and_units),
         cmocka_unit_test(denies_with_a_reason),
         cmocka_unit_test(same_id_other_message_is_a_conflict),

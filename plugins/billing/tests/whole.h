@@ -10,6 +10,7 @@
 #include "../invoice.c"
 #include "../ledger.c"
 #include "../load.c"
+#include "../lookback.c"
 #include "../money.c"
 #include "../rates.c"
 #include "../reconcile.c"

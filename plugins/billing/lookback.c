@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What an earlier life reserved. A worker remembers its own reservations, so a message that comes
+ * twice is known; not those of a process that ended, or of a worker that had the partition before.
+ * A message made before this worker was, or long ago, is looked for in the ledger, all of a frame
+ * with one query. What is found becomes a memory like any other: the message is a repetition.
+ *
+ * Thread: the worker's. Nothing blocks.
+ */
+#include "billing_int.h"
+#include <stdlib.h>
+
+enum { LOOKS = 1024, OLD_MS = 30000 };
+
+struct look {
+    struct node *node;
+    size_t n;
+    wf_ticket tickets[LOOKS];
+    uint64_t keys[LOOKS];
+    struct text list;
+};
+
+void ledger_key(struct text *list, size_t i, wf_str tenant, wf_str id, const char *end)
+{
+    text_addf(list, "%s{\"i\":%zu,\"t\":", list->len > 1 ? "," : "", i);
+    text_json(list, tenant.ptr, tenant.len);
+    text_add(list, ",\"k\":", 5);
+    text_json(list, id.ptr, id.len);
+    list->len--; /* the end belongs inside the quotes */
+    text_add(list, end, strlen(end));
+    text_add(list, "\"}", 2);
+}
+
+void look_back_begin(struct worker *w) { w->may_look = 1; }
+
+static void look_free(struct look *look)
+{
+    text_free(&look->list);
+    free(look);
+}
+
+static void look_back_ask(struct worker *w);
+
+int look_back(struct node *node, wf_item *it, wf_str tenant, wf_str id, int64_t at_us,
+              int64_t now_ms, int64_t timeout_ms)
+{
+    struct worker *w = node->worker;
+    int is_old = at_us < w->born_ms * 1000 || now_ms - at_us / 1000 > OLD_MS;
+    if (!is_old || !w->may_look || (w->look && w->look->n == LOOKS))
+        return 0;
+    if (w->look && w->look->node != node)
+        look_back_ask(w);
+    if (!w->look) {
+        w->look = worker_memory(sizeof *w->look);
+        w->look->node = node;
+        text_add(&w->look->list, "[", 1);
+    }
+    struct look *look = w->look;
+    ledger_key(&look->list, look->n, tenant, id, ":res");
+    ledger_key(&look->list, look->n, tenant, id, ":end");
+    look->keys[look->n] = hold_key(tenant, id);
+    look->tickets[look->n++] = node->h->park(it, timeout_ms);
+    return 1;
+}
+
+/* op, body, amount, price of a unit, units, slice; the end of a message may come before its
+ * reservation. */
+static void remember(struct worker *w, uint64_t key, const wf_str *cells)
+{
+    struct hold *hold = hold_find(w, key);
+    if (!hold)
+        hold = hold_add(w, key);
+    if (cells[1].len == 7 && !memcmp(cells[1].ptr, "reserve", 7)) {
+        hold->body = (uint64_t)int_of(cells[2]);
+        hold->amount_micro = int_of(cells[3]);
+        hold->unit_micro = int_of(cells[4]);
+        hold->units = (uint32_t)int_of(cells[5]);
+        hold->slice = int_of(cells[6]);
+        if (!hold->state)
+            hold->state = HOLD_RESERVED;
+    } else {
+        hold->state = cells[1].ptr[0] == 'c' ? HOLD_COMMITTED : HOLD_RELEASED;
+    }
+}
+
+static void on_looked(struct worker *w, struct node *node, void *arg, const wf_rows *rows)
+{
+    struct look *look = arg;
+    for (size_t i = 0; !rows->error && i < rows->n_rows; i++) {
+        const wf_str *cells = rows->cells + i * rows->n_columns;
+        size_t at = (size_t)int_of(cells[0]);
+        if (at < look->n)
+            remember(w, look->keys[at], cells);
+    }
+    for (size_t i = 0; i < look->n; i++) {
+        wf_item *it = node->is_closed ? NULL : node->h->resume(node->h, look->tickets[i]);
+        if (it && rows->error)
+            w->h->retry(it, 1000, "billing: the store: %s", rows->error);
+        else if (it)
+            reserve_item(node, it, w->h->config(it), w->h->now_ms(it), 0);
+    }
+    look_free(look);
+    grant_ask(w, w->now_ms); /* some wait for money now */
+}
+
+#define LOOK(w)                                                                                    \
+    "SELECT w.i, b.op, b.body, b.amount_micro, b.unit_micro, b.units, b.slice_id FROM " w          \
+    " JOIN billing_transactions b ON b.tenant_id = w.t AND b.idempotency_key = w.k"
+
+static void look_back_ask(struct worker *w)
+{
+    struct look *look = w->look;
+    struct node *node = look->node;
+    w->look = NULL;
+    text_add(&look->list, "]", 1);
+    const wf_str params[] = { { look->list.ptr, look->list.len } };
+    const wf_statement statement = { .pg = LOOK(LEDGER_KEYS_PG),
+                                     .sqlite = LOOK(LEDGER_KEYS_SQLITE),
+                                     .params = params,
+                                     .n_params = 1 };
+    if (worker_sql(w, node, &statement, 1, on_looked, look) != 0) {
+        static const wf_rows none = { .size = sizeof none,
+                                      .missed = -1,
+                                      .error = "the engine has no store" };
+        on_looked(w, node, look, &none);
+    }
+}
+
+void look_back_flush(struct worker *w)
+{
+    if (w->look)
+        look_back_ask(w);
+    w->may_look = 0; /* who comes again is not looked for again */
+}
