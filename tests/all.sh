@@ -11,6 +11,8 @@
 #   asan     gcc with address and undefined behaviour sanitizers: unit sim scenario abi
 #   tsan     gcc with the thread sanitizer: loops and workers
 #   clang    clang-14 builds everything without a warning
+#   peer     not among everything: beside programs that are not ours (Kannel, npm's smpp, tshark,
+#            libsmpp34, Alertmanager, promtool), which are installed first; takes some minutes
 #
 # A bare Debian 12 as root will do. What was installed, fetched and built is kept: a second run is
 # quick and needs no network. A test whose server cannot be had is skipped by name, and counted.
@@ -23,7 +25,7 @@ began=$SECONDS
 summary=() failed=() skipped=()
 
 case ${1:-} in
--h | --help) sed -n '3,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h | --help) sed -n '3,20s/^# \{0,1\}//p' "$0"; exit 0 ;;
 '')    legs=(lint release asan tsan clang) ;;
 quick) legs=(lint release) ;;
 *)     legs=("$@") ;;
@@ -68,7 +70,7 @@ run() {
 leg_lint() { tests/lint.sh quick; }
 leg_release() {
     build release || return 1
-    run release -LE bench
+    run release -LE 'bench|peer'
 }
 leg_asan() {
     build asan || return 1
@@ -83,6 +85,11 @@ leg_tsan() {
     run tsan -R '^unit\.(loop|worker)\.'
 }
 leg_clang() { build clang; }
+leg_peer() {
+    tests/setup.sh peer || return 1
+    build release || return 1
+    run release -L peer
+}
 
 say "setup"
 tests/setup.sh test || exit 1
