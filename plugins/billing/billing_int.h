@@ -167,11 +167,15 @@ void rates_join(void);
 void rates_close(struct worker *w);
 void rates_waiters_go(struct worker *w);
 
-/* Rows of the ledger by their keys: `[{"i":..,"t":tenant,"k":id + end},..]` as $1, joined as w. */
-#define LEDGER_KEYS_PG "jsonb_to_recordset($1::jsonb) AS w(i bigint, t text, k text)"
-#define LEDGER_KEYS_SQLITE                                                                         \
+/* Rows b of the ledger by their keys w: `[{"i":..,"t":tenant,"k":id + end},..]` as $1. PostgreSQL
+ * looks each up by the index: left to choose, it reads whole partitions that it takes for small. */
+#define LEDGER_ROWS_PG                                                                             \
+    "jsonb_to_recordset($1::jsonb) AS w(i bigint, t text, k text) CROSS JOIN LATERAL (SELECT * "   \
+    "FROM billing_transactions x WHERE x.tenant_id = w.t AND x.idempotency_key = w.k LIMIT 1) b"
+#define LEDGER_ROWS_SQLITE                                                                         \
     "(SELECT CAST(value->>'i' AS INTEGER) AS i, value->>'t' AS t, value->>'k' AS k "               \
-    "FROM json_each($1)) AS w"
+    "FROM json_each($1)) AS w JOIN billing_transactions b ON b.tenant_id = w.t "                   \
+    "AND b.idempotency_key = w.k"
 void ledger_key(struct text *list, size_t i, wf_str tenant, wf_str id, const char *end);
 
 /* lookback.c: a message that is older than this worker's memory may have been reserved before. 1:

@@ -102,9 +102,7 @@ static void on_looked(struct worker *w, struct node *node, void *arg, const wf_r
     grant_ask(w, w->now_ms); /* some wait for money now */
 }
 
-#define LOOK(w)                                                                                    \
-    "SELECT w.i, b.op, b.body, b.amount_micro, b.unit_micro, b.units, b.slice_id FROM " w          \
-    " JOIN billing_transactions b ON b.tenant_id = w.t AND b.idempotency_key = w.k"
+#define LOOK "SELECT w.i, b.op, b.body, b.amount_micro, b.unit_micro, b.units, b.slice_id FROM "
 
 static void look_back_ask(struct worker *w)
 {
@@ -113,8 +111,8 @@ static void look_back_ask(struct worker *w)
     w->look = NULL;
     text_add(&look->list, "]", 1);
     const wf_str params[] = { { look->list.ptr, look->list.len } };
-    const wf_statement statement = { .pg = LOOK(LEDGER_KEYS_PG),
-                                     .sqlite = LOOK(LEDGER_KEYS_SQLITE),
+    const wf_statement statement = { .pg = LOOK LEDGER_ROWS_PG,
+                                     .sqlite = LOOK LEDGER_ROWS_SQLITE,
                                      .params = params,
                                      .n_params = 1 };
     if (worker_sql(w, node, &statement, 1, on_looked, look) != 0) {

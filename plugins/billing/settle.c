@@ -308,16 +308,14 @@ static void on_facts(struct worker *w, struct node *node, void *arg, const wf_ro
     free(ask);
 }
 
-#define FACTS(w)                                                                                   \
-    "SELECT w.i, b.op, b.amount_micro, b.hold_micro, b.slice_id FROM " w                           \
-    " JOIN billing_transactions b ON b.tenant_id = w.t AND b.idempotency_key = w.k"
+#define FACTS "SELECT w.i, b.op, b.amount_micro, b.hold_micro, b.slice_id FROM "
 
 static void ask_store(struct node *node, struct ask *ask, struct text *list)
 {
     text_add(list, "]", 1);
     const wf_str params[] = { { list->ptr, list->len } };
-    const wf_statement statement = { .pg = FACTS(LEDGER_KEYS_PG),
-                                     .sqlite = FACTS(LEDGER_KEYS_SQLITE),
+    const wf_statement statement = { .pg = FACTS LEDGER_ROWS_PG,
+                                     .sqlite = FACTS LEDGER_ROWS_SQLITE,
                                      .params = params,
                                      .n_params = 1 };
     if (worker_sql(node->worker, node, &statement, 1, on_facts, ask) != 0) {
