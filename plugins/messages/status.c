@@ -123,9 +123,11 @@ static void finish(const struct receipt *r, const wf_value *message, enum wf_sta
             h->v->set_key(r->it, out, str_of("status"), status));
 }
 
-bool status_finish(const wf_host *h, wf_item *it, struct status_node *node)
+/* Ends the item with what the cache has; false: it has nothing. */
+static bool finish_receipt(struct receipt r, struct status_node *node)
 {
-    struct receipt r = receipt_of(h, it);
+    const wf_host *h = r.h;
+    wf_item *it = r.it;
     wf_str text;
     struct known *known = cache_find(node->cache, &r.at, &text);
     if (!known)
@@ -147,6 +149,11 @@ bool status_finish(const wf_host *h, wf_item *it, struct status_node *node)
     return true;
 }
 
+bool status_finish(const wf_host *h, wf_item *it, struct status_node *node)
+{
+    return finish_receipt(receipt_of(h, it), node);
+}
+
 void status_unknown(const wf_host *h, wf_item *it)
 {
     struct status_node *node = h->state(it);
@@ -162,7 +169,7 @@ void status_process(const wf_host *h, wf_item *const *items, size_t n)
         const struct status_config *c = h->config(items[i]);
         if (!r.at.provider_id.len || !r.state) {
             status_unknown(h, items[i]); /* it names no message, or no state of ours */
-        } else if (status_finish(h, items[i], node)) {
+        } else if (finish_receipt(r, node)) {
             h->count(node->inst, METRIC_CACHE_HITS, 1);
         } else {
             h->count(node->inst, METRIC_CACHE_MISSES, 1);
