@@ -131,8 +131,7 @@ void send_close(const wf_host *h, void *state)
 
 static int was_begun(const wf_host *h, wf_item *it, const struct send_config *c)
 {
-    return c->repeated == REPEATED_UNKNOWN && c->operation <= OP_DATA &&
-           h->size > offsetof(wf_host, maybe_begun) && h->maybe_begun(it);
+    return c->repeated == REPEATED_UNKNOWN && c->operation <= OP_DATA && wf_maybe_sent(h, it);
 }
 
 static void take(struct account *a, const wf_host *h, wf_item *it)
