@@ -215,23 +215,19 @@ static void add_codes(struct strbuf *b, const wf_pair *codes)
     }
 }
 
-const char *docs_metric_kind(const wf_metric *metric)
-{
-    static const char *const kinds[] = {
-        [WF_COUNTER] = "counter", [WF_GAUGE] = "gauge", [WF_HISTOGRAM] = "histogram"
-    };
-    return kinds[metric->kind];
-}
-
 static void add_metrics(struct strbuf *b, const struct node_type *type)
 {
     if (!type->n_metrics)
         return;
     strbuf_adds(b, "\n### Metrics\n\n| Name | Kind | Unit | Meaning |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < type->n_metrics; i++) {
+    for (size_t i = 0, n; i < type->n_metrics; i += n) {
         const wf_metric *metric = &type->node.metrics[i];
+        struct strbuf name;
+        strbuf_init(&name, 64 << 10);
+        n = docs_metric_name(&name, type, i);
         strbuf_adds(b, "| ");
-        add_code(b, metric->name);
+        add_code(b, strbuf_str(&name).ptr);
+        strbuf_fini(&name);
         strbuf_addf(b, " | %s | ", docs_metric_kind(metric));
         add_cell(b, metric->unit);
         strbuf_adds(b, " | ");

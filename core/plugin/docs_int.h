@@ -13,6 +13,10 @@ void docs_notes(struct strbuf *b, const wf_param *row, const char *before);
 void docs_show_if(struct strbuf *b, const wf_param *row, const char *quote);
 /* "on each item". */
 const char *docs_works(const wf_node *node);
+/* docs_metrics.c */
 const char *docs_metric_kind(const wf_metric *metric);
+/* The name of metric `first` as people read it, with all values of its labels: of as many rows as
+ * are returned, the first one included. */
+size_t docs_metric_name(struct strbuf *b, const struct node_type *type, size_t first);
 
 #endif

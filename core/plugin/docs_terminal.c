@@ -107,8 +107,13 @@ void docs_node(struct strbuf *b, const struct node_type *type)
     }
     if (type->n_metrics)
         strbuf_adds(b, "\nMetrics\n");
-    for (size_t i = 0; i < type->n_metrics; i++) {
-        strbuf_addf(b, "  %s (%s)\n", node->metrics[i].name, docs_metric_kind(&node->metrics[i]));
+    for (size_t i = 0, n; i < type->n_metrics; i += n) {
+        struct strbuf name;
+        strbuf_init(&name, 64 << 10);
+        n = docs_metric_name(&name, type, i);
+        strbuf_addf(&name, " (%s)", docs_metric_kind(&node->metrics[i]));
+        add_line(b, 2, strbuf_str(&name).ptr);
+        strbuf_fini(&name);
         if (node->metrics[i].help)
             add_line(b, 6, node->metrics[i].help);
     }

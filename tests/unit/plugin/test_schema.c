@@ -37,6 +37,12 @@ static const wf_pair codes[] = { { "too_long", "The text is too long" },
                                  { NULL, NULL } };
 static const wf_metric metrics[] = { { WF_COUNTER, "sent", "messages", "Messages sent" },
                                      { WF_HISTOGRAM, "size", "bytes", NULL },
+                                     { WF_COUNTER, "parts{way=\"in\",of=\"a\"}", NULL, "Parts" },
+                                     { WF_COUNTER, "parts{way=\"in\",of=\"b\"}", NULL, "Parts" },
+                                     { WF_COUNTER, "parts{way=\"out\",of=\"a\"}", NULL, "Parts" },
+                                     { WF_COUNTER, "parts{way=\"none\"}", NULL, "Parts" },
+                                     { WF_COUNTER, "ends{by=\"x\"}", NULL, "Ends: of x" },
+                                     { WF_COUNTER, "ends{by=\"y\"}", NULL, "Ends: of y" },
                                      { 0, NULL, NULL, NULL } };
 static const wf_param fields[] = {
     { .name = "host", .type = WF_STRING, .def = "localhost", .help = "Where it is" },
