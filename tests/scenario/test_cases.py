@@ -67,7 +67,7 @@ def run(catalyst, case, tmp_path):
     if "input" in case:
         command += ["--input", "-"]
         text = case["input"] if isinstance(case["input"], str) else json.dumps(case["input"])
-    return subprocess.run(command, input=text, text=True, capture_output=True, timeout=60,
+    return subprocess.run(command, input=text, text=True, capture_output=True, timeout=120,
                           cwd=tmp_path, env={**os.environ, **case.get("env", {})})
 
 

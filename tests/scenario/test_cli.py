@@ -23,7 +23,7 @@ def cli(catalyst, tmp_path):
     """cli("list", ...) runs the binary in an empty folder."""
     def run(*words, env=None, stdin=None):
         return subprocess.run([str(catalyst), *map(str, words)], cwd=tmp_path, input=stdin,
-                              capture_output=True, text=True, timeout=60,
+                              capture_output=True, text=True, timeout=120,
                               env={**os.environ, **(env or {})})
     return run
 
@@ -191,7 +191,7 @@ def test_misspelt_words(cli, words, text):
 def test_a_full_disk_under_the_output_is_a_failure(catalyst, words):
     with open("/dev/full", "w") as full:
         done = subprocess.run([catalyst, *words], stdout=full, stderr=subprocess.PIPE, text=True,
-                              timeout=60)
+                              timeout=120)
     assert done.returncode == 1
     assert "standard output cannot be written: No space left on device" in done.stderr
 
@@ -278,7 +278,7 @@ def stranger(catalyst):
     def run(*words):
         try:
             return subprocess.run([str(catalyst), *words], cwd=folder, capture_output=True,
-                                  text=True, timeout=60, **as_root)
+                                  text=True, timeout=120, **as_root)
         except PermissionError:
             pytest.skip(f"{catalyst} is out of reach for another user")
     run.folder = folder
@@ -556,7 +556,7 @@ def test_lists_have_a_head_on_a_terminal(catalyst, store):
     """`executions list` as `list`; a script reads its lines alone."""
     for words in (["executions", "list"], ["list"]):
         ours, theirs = os.openpty()
-        done = subprocess.run([catalyst, *words, "--store", store], stdout=theirs, timeout=60)
+        done = subprocess.run([catalyst, *words, "--store", store], stdout=theirs, timeout=120)
         os.close(theirs)
         shown = os.read(ours, 4096).decode()
         os.close(ours)

@@ -1,30 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that come twice under one idempotency key: one execution, one answer, also after a
 restart, a crash, and from another engine."""
+import sqlite3
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from engines import Engine  # noqa: E402
+from engines import Engine, Gate, until  # noqa: E402
 from test_cases import definition  # noqa: E402
 
 
-def hook(wait=None, mode="lastNode", path="in", status=0, **options):
+def hook(gate=None, mode="lastNode", path="in", status=0, **options):
     nodes = [{"name": "Hook", "type": "catalyst.webhook", "parameters": {
         "httpMethod": "POST", "path": path, "responseMode": mode, "responseCode": status,
         "options": {"idempotencyKeyHeader": "Idempotency-Key", **options}}},
              {"name": "Mark", "type": "catalyst.set", "parameters": {
                  "mode": "raw", "jsonOutput": "={{ { id: $execution.id, a: $json.body.a } }}"}}]
     wires = ["Hook -> Mark"]
-    if wait:
-        nodes.append({"name": "Wait", "type": "catalyst.code", "parameters": {
-            "code": f"sleep({wait * 1000})"}})
-        wires.append("Mark -> Wait")
+    if gate:
+        nodes += [gate.step, {**nodes[1], "name": "End", "parameters": {
+            "mode": "raw", "jsonOutput": "={{ $('Mark').item.json }}"}}]
+        wires += ["Mark -> Held", "Held -> End"]
     return definition({"id": path, "name": path, "nodes": nodes, "wires": wires})
+
+
+@pytest.fixture
+def gate():
+    with Gate() as one:
+        yield one
 
 
 @pytest.fixture
@@ -76,16 +82,17 @@ def test_at_once_as_well(engine):
     assert send(one, "k").status == 202
     again = send(one, "k")
     assert again.status == 202 and again.headers["idempotent-replayed"] == "true"
-    assert one.done() == 1
+    one.wait_done(1)
 
 
-def test_while_the_first_runs_it_is_busy(engine):
-    one = engine(hook(wait=2))
+def test_while_the_first_runs_it_is_busy(engine, gate):
+    one = engine(hook(gate))
     answers = []
     thread = threading.Thread(target=lambda: answers.append(send(one, "k")))
     thread.start()
-    time.sleep(0.5)
+    gate.wait()
     assert send(one, "k").status == 409
+    gate.open()
     thread.join()
     assert answers[0].status == 200
     again = send(one, "k")
@@ -93,13 +100,15 @@ def test_while_the_first_runs_it_is_busy(engine):
     assert one.done() == 1
 
 
-def test_many_at_once_are_one(engine):
-    one = engine(hook(wait=1), workers=4)
+def test_many_at_once_are_one(engine, gate):
+    one = engine(hook(gate), workers=4)
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(send(one, "k").status))
                for _ in range(24)]
     for thread in threads:
         thread.start()
+    until(lambda: len(statuses) == 23, what=lambda: f"answered: {statuses}")
+    gate.open()
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] + [409] * 23
@@ -127,17 +136,18 @@ def test_it_survives_a_restart(engine):
     assert two.done() == 0
 
 
-def test_an_execution_that_outlives_its_engine_answers(engine):
-    one = engine(hook(wait=4))
+def test_an_execution_that_outlives_its_engine_answers(engine, gate, tmp_path):
+    one = engine(hook(gate))
     threading.Thread(target=lambda: lost(one), daemon=True).start()
-    time.sleep(1.5)
+    with sqlite3.connect(tmp_path / "store.db", timeout=60) as store:
+        until(lambda: store.execute("SELECT count(*) FROM executions WHERE status = 'waiting'")
+              .fetchone()[0] == 1, what="it is not in the store")
+    store.close()
     one.kill()
-    two = engine(hook(wait=4), name="second")
+    two = engine(hook(gate), name="second")
     assert send(two, "k").status == 409  # it is accepted, and will go on
-    end = time.monotonic() + 60
-    while (again := send(two, "k")).status == 409:
-        assert time.monotonic() < end
-        time.sleep(0.5)
+    gate.open()
+    again = until(lambda: (answer := send(two, "k")).status != 409 and answer, what="it is busy for ever")
     assert again.status == 200 and again.json()["a"] == 1
     assert again.headers["idempotent-replayed"] == "true"
 
@@ -152,9 +162,8 @@ def lost(one):
 def test_keys_are_forgotten(engine):
     one = engine(hook(idempotencyKeyRetention="1s"))
     first = send(one, "k")
-    time.sleep(1.2)
-    again = send(one, "k")
-    assert again.status == 200 and again.body != first.body
+    again = until(lambda: (answer := send(one, "k")).body != first.body and answer, what="it is kept")
+    assert again.status == 200
 
 
 def test_without_the_option_the_header_means_nothing(engine):

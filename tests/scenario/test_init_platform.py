@@ -11,7 +11,7 @@ import pytest
 def init(catalyst, tmp_path):
     def run(*flags):
         return subprocess.run([catalyst, "init-platform", *flags], text=True, cwd=tmp_path,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=120)
     return run
 
 

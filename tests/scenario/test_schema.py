@@ -81,7 +81,7 @@ def validator():
     if not program.exists():
         pytest.skip(f"{program} is not built")
     schema = json.loads(subprocess.run([program, "--print"], check=True, capture_output=True,
-                                       text=True, timeout=20).stdout)
+                                       text=True, timeout=120).stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -126,7 +126,7 @@ def test_the_schema_agrees_with_the_compiler(validator):
 
 def test_shipped_workflows_fit_the_schema(catalyst):
     schema = json.loads(subprocess.run([catalyst, "nodes", "--schema"], check=True,
-                                       capture_output=True, text=True, timeout=20).stdout)
+                                       capture_output=True, text=True, timeout=120).stdout)
     validator = jsonschema.Draft202012Validator(schema)
     flows = [*ROOT.glob("workflows/**/*.json"), *ROOT.glob("examples/*/workflows/*.json")]
     flows = [(path, flow) for path in flows if "nodes" in (flow := json.loads(path.read_text()))]
