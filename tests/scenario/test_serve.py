@@ -238,7 +238,7 @@ def test_webhook_authentication(engine, kind):
         assert SECRET.encode() not in refused.body
     until(lambda: e.done() == 1)
     e.signal(signal.SIGUSR1)
-    time.sleep(0.2)
+    e.wait_log("serve dump")
     assert SECRET not in e.log()
 
 
