@@ -33,7 +33,7 @@ WORKFLOWS = ("sms-outbound", "sms-receipts", "sms-server", "billing-admin", "low
 SINK = ("--receipt-delay", "50", "--on", "0001=failed", "--on", "0002=refuse:11", "--on", "0003=silent")
 
 
-def until(condition, what="it did not come", seconds=20):
+def until(condition, what="it did not come", seconds=60):
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -112,7 +112,7 @@ class Esme:
     """A tenant's client: binds as transceiver, submits, and keeps the receipts that come."""
 
     def __init__(self, port, system_id, password):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.stream, self.number, self.receipts = self.sock.makefile("rb"), 0, []
         self._send(9, f"{system_id}\0{password}\0\0".encode() + b"\x34\0\0\0")
         self.bound = self._answer(0x80000009)[0] == 0
@@ -179,7 +179,7 @@ class Smsc:
                 self.answered.append(number)
 
     def deliver(self, number, source, to, text):
-        assert self.bound.wait(20)
+        assert self.bound.wait(60), "nobody binds"
         body = (b"\0\1\1" + source.encode() + b"\0\1\1" + to.encode() + b"\0" + bytes(9) + bytes([len(text)])
                 + text.encode())
         self.peer.sendall(struct.pack(">IIII", 16 + len(body), 5, 0, number) + body)
@@ -254,7 +254,7 @@ class World:
         return [one for one in found if all(one.get(key) == value for key, value in wanted.items())]
 
     def rows(self, question, *values):
-        with sqlite3.connect(f"file:{self.plane.dir}/catalyst.db?mode=ro", uri=True, timeout=10) as store:
+        with sqlite3.connect(f"file:{self.plane.dir}/catalyst.db?mode=ro", uri=True, timeout=60) as store:
             store.row_factory = sqlite3.Row
             found = [dict(row) for row in store.execute(question, values)]
         store.close()
@@ -290,7 +290,7 @@ class World:
         request = urllib.request.Request(f"{self.plane.http}/webhook/whatsapp", body.encode(), {
             "content-type": "application/json", "X-Hub-Signature-256": f"sha256={mark}"})
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code

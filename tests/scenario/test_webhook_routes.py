@@ -6,13 +6,12 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from engines import Engine  # noqa: E402
+from engines import Engine, until  # noqa: E402
 from test_cases import definition  # noqa: E402
 
 
@@ -39,20 +38,13 @@ def run(catalyst, tmp_path):
         if command != "check":
             args += ["--store", f"sqlite:{tmp_path}/store.db"]
         return subprocess.run([str(catalyst), command, *args], capture_output=True, text=True,
-                              check=False, timeout=60, cwd=tmp_path)
+                              check=False, timeout=120, cwd=tmp_path)
 
     return run
 
 
 def assert_names_both(text, first, second, route="POST /webhook/orders/:"):
     assert f"The {first}" in text and f"The {second}" in text and route in text, text
-
-
-def until(check, timeout_s=20):
-    end = time.monotonic() + timeout_s
-    while not check():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def test_check_of_several_files(run):
