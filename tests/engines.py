@@ -115,6 +115,7 @@ class Engine:
         self.addresses = {}
 
     def start(self, timeout_s=LIMIT_S):
+        self.addresses = {}  # those of an earlier run are nobody's now
         self.mark = self.log_file.stat().st_size if self.log_file.exists() else 0
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self.words, cwd=self.dir, stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -16,14 +17,21 @@ def produce(broker, topic, messages, *flags):
     """Messages are texts without a newline."""
     need()
     subprocess.run(["kcat", "-b", broker, "-t", topic, "-P", *flags], text=True, check=True,
-                   input="".join(message + "\n" for message in messages), timeout=60)
+                   input="".join(message + "\n" for message in messages), timeout=120)
 
 
 def consume(broker, topic, *flags):
-    """All messages that are there: {topic, partition, offset, key, headers, payload}."""
+    """All messages that are there: {topic, partition, offset, key, headers, payload}. Of a topic that
+    is not there, none; half a topic is never given."""
     need()
-    done = subprocess.run(["kcat", "-b", broker, "-t", topic, "-C", "-o", "beginning", "-e", "-q",
-                           "-J", *flags], text=True, capture_output=True, timeout=60)
+    for _ in range(5):
+        done = subprocess.run(["kcat", "-b", broker, "-t", topic, "-C", "-o", "beginning", "-e", "-q",
+                               "-J", *flags], text=True, capture_output=True, timeout=120)
+        if done.returncode == 0 or "Unknown topic" in done.stderr:
+            break
+        time.sleep(1)  # a broker that comes back, a leader that is chosen
+    else:
+        raise AssertionError(f"kcat: {topic}: {done.stderr}")
     found = []
     for line in done.stdout.splitlines():
         message = json.loads(line)

@@ -54,7 +54,7 @@ class Receiver(http.server.ThreadingHTTPServer):
                     receiver.got.append((time.time(), self.path, dict(self.headers), body))
                     status = receiver.script.pop(0) if receiver.script else None
                 if status == "hang":
-                    receiver.stopped.wait(30)
+                    receiver.stopped.wait(120)
                     self.close_connection = True
                     return
                 code, text, more = receiver.answer if status is None else (
@@ -84,10 +84,10 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-def until(check, timeout_s=30):
+def until(check, timeout_s=60, why=lambda: "it did not come"):
     end = time.monotonic() + timeout_s
     while not (found := check()):
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, why()
         time.sleep(0.05)
     return found
 

@@ -48,7 +48,7 @@ def message(n, channel="sms", text="you"):
     return json.dumps({"n": n, "channel": channel, "text": text})
 
 
-def until(check, timeout_s=30, why=lambda: "it did not come"):
+def until(check, timeout_s=90, why=lambda: "it did not come"):
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, why()

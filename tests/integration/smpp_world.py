@@ -18,7 +18,7 @@ import peers  # noqa: E402
 PASSWORD = "s3cr3tpw"
 
 
-def until(condition, seconds=20, why=lambda: ""):
+def until(condition, seconds=60, why=lambda: ""):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"never came true; {why()}"

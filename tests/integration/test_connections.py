@@ -155,7 +155,7 @@ def test_postgres_gives_up_slow_statements(catalyst, tmp_path, postgres):
     good, bad = result["nodes"]["Node"][0]["outputs"]
     assert [item["json"]["s"] for item in good] == [0]
     assert [item["json"]["s"] for item in bad] == [30]
-    assert time.monotonic() - started < 15  # nobody waits for the 30 seconds
+    assert time.monotonic() - started < 25  # nobody waits for the 30 seconds
 
 
 # --- redis.call() of Lua steps --------------------------------------------------------------------

@@ -3,6 +3,7 @@
 are replaced under load, Redis that goes away, messages that are held and released."""
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "scenario"))
-from engines import Engine  # noqa: E402
+from engines import Engine, until  # noqa: E402
 from test_cases import definition  # noqa: E402
 
 import kcat  # noqa: E402
@@ -25,7 +26,8 @@ RULES = {
     "rules": [
         {"id": "allow", "action": "pass", "when": {"list": "allow"}},
         {"id": "deny", "action": "reject", "code": "denied", "when": {"list": "deny"}},
-        {"id": "lottery", "action": "quarantine", "hold": "2s", "when": {"text": "you have won"}},
+        {"id": "lottery", "action": "quarantine", "hold": "1h", "when": {"text": "you have won"}},
+        {"id": "brief", "action": "quarantine", "hold": "1s", "when": {"text": "act now"}},
         {"id": "otp", "action": "throttle",
          "when": {"class": "otp", "limit": {"per": "recipient", "limit": 3, "window": "10m"}}},
     ],
@@ -108,13 +110,10 @@ class Gate:
     def metric(self, name, **labels):
         return self.engine.metric("catalyst_firewall_" + name, **labels)
 
-    def until(self, wanted, *words, timeout_s=10, **more):
-        """How long it took."""
-        start = time.monotonic()
-        while (got := self.verdict(*words, **more)) != wanted:
-            assert time.monotonic() - start < timeout_s, (got, self.engine.log()[-2000:])
-            time.sleep(0.05)
-        return time.monotonic() - start
+    def until(self, wanted, *words, **more):
+        """Far sooner than the 15 minutes after which a list is read anew anyway."""
+        until(lambda: self.verdict(*words, **more) == wanted, what=lambda: (
+            f"{self.verdict(*words, **more)}, not {wanted}\n{self.engine.log()[-2000:]}"))
 
     def ask(self, path, body=None):
         answer = self.engine.call("POST", f"/webhook/{path}", body or {})
@@ -138,20 +137,27 @@ def test_lists_of_redis_change_while_it_runs(catalyst, tmp_path, new_server):
         # By the stream, both ways.
         redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "add", "number", "491600002000")
         redis.ask("ZADD", "firewall:blacklist", "0", "491600002000")
-        assert gate.until(DENIED, "491600002000") < 5
+        gate.until(DENIED, "491600002000")
         redis.ask("ZREM", "firewall:blacklist", "491600002000")
         redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "remove", "number",
                   "491600002000")
-        assert gate.until(PASSED, "491600002000") < 5
-        # By a score above all others: an entry that ends in two seconds.
-        redis.ask("ZADD", "firewall:blacklist", str(int(time.time()) + 3), "491700000001")
-        assert gate.until(DENIED, "491700000001") < 3
+        gate.until(PASSED, "491600002000")
+        # By a score above all others: an entry that ends in a moment. One that has ended before a slow
+        # machine looked is no end: the next one lasts longer.
+        for lasts_s in (3, 10, 30):
+            ends = int(time.time()) + lasts_s
+            redis.ask("ZADD", "firewall:blacklist", str(ends), "491700000001")
+            seen = until(lambda: gate.verdict("491700000001") == DENIED and "denied"
+                         or time.time() > ends + 2 and "over")
+            if seen == "denied":
+                break
+        assert seen == "denied"
         gate.until(PASSED, "491700000001")
         # By the number of members alone.
         redis.ask("ZREM", "firewall:blacklist", "491600000007")
-        assert gate.until(PASSED, "491600000007") < 5
+        gate.until(PASSED, "491600000007")
         redis.ask("ZADD", "firewall:allowed", "0", "491600000008")
-        assert gate.until(("pass", "allow", "allowed"), "491600000008") < 5
+        gate.until(("pass", "allow", "allowed"), "491600000008")
         assert gate.metric("trouble") == 0
         assert saved.exists()
 
@@ -165,22 +171,32 @@ def test_redis_goes_away_and_lists_stay(catalyst, tmp_path, new_server):
         assert gate.verdict("491600000001") == DENIED
         assert gate.verdict(route_hint="premium") == PASSED
         redis.stop()
-        time.sleep(3)
         # The list stays and grows old; a route that must not go by old lists is closed.
+        gate.until(("reject", None, "stale"), route_hint="premium")
         assert gate.verdict("491600000001") == DENIED
         assert gate.verdict() == PASSED
-        assert gate.verdict(route_hint="premium") == ("reject", None, "stale")
         gate.engine.wait_log("firewall.refused.*redis")
-        assert gate.metric("list_age_seconds") >= 2
+        until(lambda: gate.metric("list_age_seconds") >= 2)
         redis.start()
         redis.ask("ZADD", "firewall:blacklist", "0", "491600000001")
         gate.until(PASSED, route_hint="premium")
-        assert gate.until(DENIED, "491600000001") < 5
+        gate.until(DENIED, "491600000001")
+        until_saved(catalyst, saved, "491600000001")
         redis.stop()
     # Without Redis from the start: with the list as it was saved.
     with Gate(catalyst, tmp_path, redis, deny=deny, options={"wait": 1000, "poll": 100}) as gate:
         assert gate.verdict("491600000001") == DENIED
         assert gate.verdict("491600000002") == PASSED
+
+
+def until_saved(catalyst, file, number):
+    """The list is in force a moment before it is saved."""
+    tool = catalyst.parent.parent / "plugins" / "firewall_list"
+    if not tool.exists():
+        time.sleep(2)
+        return
+    until(lambda: subprocess.run([tool, "has", file, number], capture_output=True,
+                                 timeout=120).returncode == 0, what=f"{number} is not saved")
 
 
 def test_rules_are_replaced_without_loss(catalyst, tmp_path):
@@ -202,34 +218,32 @@ def test_rules_are_replaced_without_loss(catalyst, tmp_path):
         for thread in threads:
             thread.start()
         for n in range(1, 11):
-            time.sleep(0.2)
             if n % 3 == 0:
                 gate.put_rules('{"rules": [{"id": "x", "action": "rejct", "when": {"url": true}}]}')
-                gate.engine.wait_log("did you mean 'reject'")
+                until(lambda: gate.engine.log().count("did you mean 'reject'") >= n // 3)
             gate.put_rules(rules(n))
-        gate.until(("reject", "r10", "content"), text="this is forbidden")
+            before = len(answers)
+            until(lambda: trouble or f"r{n}" in [answer["rule"] for answer in answers[before:]],
+                  what=lambda: f"r{n} is not in force\n{gate.engine.log()[-2000:]}")
         stop.set()
         for thread in threads:
             thread.join()
         assert not trouble
-        assert len(answers) > 50
         seen = set()
         for answer in answers:
             assert answer["code"] == "c" + answer["rule"][1:]
             seen.add((answer["rule"], answer["version"].split("-")[0]))
-        assert len(seen) > 4 and len({rule for rule, _ in seen}) == len(seen)
-        # Every load is on record, and the rules of each version with it.
-        time.sleep(1.5)
-    import sqlite3
-    store = sqlite3.connect(tmp_path / "store.db")
-    versions = {row[0] for row in store.execute(
-        "SELECT version FROM firewall_audit WHERE kind = 'rules' AND outcome = 'loaded'")}
-    assert {answer["version"] for answer in answers} <= versions
+        assert len(seen) > 10 and len({rule for rule, _ in seen}) == len(seen)
+        # Every load is on record, a moment later, and the rules of each version with it.
+        store = sqlite3.connect(tmp_path / "store.db", timeout=120)
+        until(lambda: {answer["version"] for answer in answers} <= {row[0] for row in store.execute(
+            "SELECT version FROM firewall_audit WHERE kind = 'rules' AND outcome = 'loaded'")},
+            what="a version is not on record")
+        until(lambda: store.execute("SELECT count(*) FROM firewall_audit WHERE outcome = 'refused' AND "
+                                    "detail LIKE '%did you mean%'").fetchone()[0] >= 1)
     bodies = dict(store.execute("SELECT hash, body FROM firewall_rules"))
     for rule, version in seen:
         assert json.loads(bodies[version])["rules"][0]["id"] == rule
-    assert store.execute("SELECT count(*) FROM firewall_audit WHERE outcome = 'refused' AND detail "
-                         "LIKE '%did you mean%'").fetchone()[0] >= 1
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -239,11 +253,10 @@ def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
         postgres = request.getfixturevalue("postgres")
         store = postgres.create_database(name)
     with Gate(catalyst, tmp_path, store=store) as gate:
-        for n in range(4):
-            assert gate.verdict(text="You have WON!", id=f"m{n}") == ("quarantine", "lottery",
-                                                                      "content")
+        for n, (text, rule) in enumerate([("You have WON!", "lottery")] * 3 + [("Act now", "brief")]):
+            assert gate.verdict(text=text, id=f"m{n}") == ("quarantine", rule, "content")
         held = gate.ask("list")
-        assert held["quarantine"]["state"] == "held" and held["text"] == "You have WON!"
+        assert held["quarantine"]["state"] == "held" and held["text"] in ("You have WON!", "Act now")
         one = gate.ask("release", {"id": "acme/m1", "by": "ann"})
         assert one["answer"] == "found" and one["id"] == "m1" and one["to"] == "491511234567"
         assert one["quarantine"]["state"] == "released"
@@ -251,14 +264,14 @@ def test_held_messages_are_decided(catalyst, tmp_path, kind, request, unique):
         assert gate.ask("release", {"id": "acme/m1", "by": "bob"})["answer"] == "none"
         assert gate.ask("deny", {"id": "acme/m1"})["answer"] == "none"
         assert gate.ask("deny", {"id": "acme/m2"})["answer"] == "found"
-        assert gate.ask("expire")["answer"] in ("found", "none")
-        time.sleep(2.2)
-        gate.ask("expire")
-        assert gate.ask("list")["answer"] == "none"
+        assert gate.ask("deny", {"id": "acme/m0"})["answer"] == "found"
+        # The one that was held for a second ends by itself.
+        until(lambda: gate.ask("expire") and gate.ask("list")["answer"] == "none",
+              what=lambda: gate.ask("list"))
         if postgres:
-            rows = postgres.psql("SELECT a.kind, a.entries, r.body <> '' FROM firewall_audit a JOIN "
-                                 "firewall_rules r ON a.version LIKE r.hash || '-%'", database=name)
-            assert rows.stdout.strip() == "rules|4|t"
+            until(lambda: postgres.psql(
+                "SELECT a.kind, a.entries, r.body <> '' FROM firewall_audit a JOIN firewall_rules r "
+                "ON a.version LIKE r.hash || '-%'", database=name).stdout.strip() == "rules|5|t")
 
 
 def test_lists_come_by_tls_and_login(catalyst, tmp_path, tls_server, certificates):  # noqa: F811
@@ -272,7 +285,7 @@ def test_lists_come_by_tls_and_login(catalyst, tmp_path, tls_server, certificate
               login={**login, "caFile": str(certificates / "ca.pem")}) as gate:
         assert gate.verdict("491600000001") == DENIED
         redis.ask("XADD", "firewall:blacklist:changes", "*", "op", "add", "number", "491600000002")
-        assert gate.until(DENIED, "491600000002") < 5
+        gate.until(DENIED, "491600000002")
     for wrong, says in (({"caFile": str(certificates / "other-ca.pem")}, "certificate verify failed"),
                         ({"caFile": str(certificates / "ca.pem"), "password": "x"}, "WRONGPASS")):
         with Gate(catalyst, tmp_path, redis, deny=deny, login={**login, **wrong},
@@ -288,10 +301,8 @@ def test_alerts_go_to_kafka(catalyst, tmp_path):
               hashKey="pepper") as gate:
         assert gate.verdict(text="you have won 491511234567") == ("quarantine", "lottery", "content")
         assert gate.verdict() == PASSED
-        broker, start = gate.engine.addresses["kafka"], time.monotonic()
-        while not (found := kcat.consume(broker, "firewall.alerts")):
-            assert time.monotonic() - start < 30, gate.engine.log()
-            time.sleep(0.1)
+        found = until(lambda: kcat.consume(gate.engine.addresses["kafka"], "firewall.alerts"),
+                      what=gate.engine.log)
         assert len(found) == 1 and found[0]["key"] == "acme"
         alert = json.loads(found[0]["payload"])
         assert {**alert, "ts_us": 0, "ver": "", "evidence_hash": "", "msisdn_hash": ""} == {
@@ -309,10 +320,10 @@ def test_rules_of_the_manual_are_taken(catalyst, tmp_path):
     if tool.exists():
         file = tmp_path / "manual.json"
         file.write_text(text)
-        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0 and "17 rules" in done.stdout, done.stderr
         file.write_text(text.replace('"action": "drop"', '"action": "dropp"'))
-        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([tool, file], capture_output=True, text=True, timeout=120)
         assert done.returncode == 1 and "line 10: rule 'bad-hosts': 'action' knows no 'dropp'; did " \
             "you mean 'drop'?" in done.stderr, done.stderr
     with Gate(catalyst, tmp_path, rules=text) as gate:
@@ -331,21 +342,18 @@ def test_a_list_is_made_and_mapped(catalyst, tmp_path):
         pytest.skip(f"firewall_list: {tool} is not built")
     lines, made = tmp_path / "lines", tmp_path / "deny.list"
     lines.write_text("".join(f"49160{i:07}\n" for i in range(100000)))
-    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.startswith("100000 numbers"), done.stderr
     for number, code in (("491600000000", 0), ("491700000000", 1)):
         assert subprocess.run([tool, "has", made, number], capture_output=True,
-                              timeout=60).returncode == code
+                              timeout=120).returncode == code
     lines.write_text("nobody\n")
-    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool, "make", lines, made], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "line 1: 'nobody'" in done.stderr
     with Gate(catalyst, tmp_path, deny={"file": str(made)}) as gate:
         assert gate.verdict("491600099999") == DENIED
         assert gate.verdict("491600100000") == PASSED
-        end = time.monotonic() + 30  # gauges are told now and then
-        while gate.metric("denied_numbers") != 100000:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: gate.metric("denied_numbers") == 100000)  # gauges are told now and then
 
 
 def test_codes_are_limited(catalyst, tmp_path):

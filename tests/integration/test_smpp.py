@@ -46,8 +46,7 @@ def send(catalyst, folder, server, items, parameters=None, **cred):
     run = Workflow(catalyst, folder, {"carrier": server.credential(**cred)})
     process = run.start("catalyst.smsSend", parameters or {}, items,
                         credentials={"smpp": {"name": "carrier"}})
-    out, err = process.stdout.read(), process.stderr.read()
-    process.wait(timeout=60)
+    out, err = run.output(process)
     assert PASSWORD not in out + err
     result = json.loads(out)
     assert result["status"] == "success", result["error"]

@@ -74,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             step = api.script.pop(0) if api.script else None
         if step in ("hang", "drop"):
             if step == "hang":
-                api.stopped.wait(20)
+                api.stopped.wait(120)
             self.close_connection = True
             return
         chat = body.get("chat_id", 0)
@@ -104,8 +104,7 @@ class Bot:
     def run(self, parameters, items=None, **node):
         process = self.workflow.start("catalyst.telegram", parameters, items,
                                       credentials={"telegramApi": {"name": "bot"}}, **node)
-        out, err = process.stdout.read(), process.stderr.read()
-        process.wait(timeout=60)
+        out, err = self.workflow.output(process)
         assert out, err
         assert TOKEN not in out + err and "secret" not in out + err
         return json.loads(out)
@@ -159,7 +158,7 @@ def test_uploads(catalyst, tmp_path, api):
     credentials.write_text(json.dumps({"bot": {"type": "telegramApi", "data": {
         "accessToken": TOKEN, "baseUrl": api.url}}}))
     run = subprocess.run([catalyst, "run", file, "--credentials", credentials, "--output", "json"],
-                         capture_output=True, text=True, timeout=60)
+                         capture_output=True, text=True, timeout=120)
     result = json.loads(run.stdout)
     assert result["status"] == "success" and TOKEN not in run.stdout + run.stderr
     sent = result["nodes"]["Node"][0]["outputs"][ACCEPTED][0]["json"]["send"]
@@ -186,7 +185,7 @@ def test_throttled(bot, api):
                          "parameters": {"retry_after": 1}}, {"retry-after": 40})]
     assert len(bot.ports(SAY, [{"chat": 1, "n": 1}], retryOnFail=True)[ACCEPTED]) == 1
     first, second = (request[0] for request in api.requests)
-    assert 0.9 < second - first < 20
+    assert 0.9 < second - first < 35  # not the 40 of the header
 
 
 def test_busy_server_is_asked_again(bot, api):
@@ -208,7 +207,7 @@ def test_moved_group(bot, api):
 def test_lost_answer_is_not_sent_again(bot, api, how):
     """The server got the message and said nothing, or died over it."""
     api.script = [how]
-    unknown = bot.ports({**SAY, "options": {"timeout": 700}}, [{"chat": 1, "n": 1}],
+    unknown = bot.ports({**SAY, "options": {"timeout": 3000}}, [{"chat": 1, "n": 1}],
                         retryOnFail=True, waitBetweenTries=50)[UNKNOWN]
     assert unknown[0]["send"]["outcome"] == "unknown" and unknown[0]["send"]["chat_id"] == "1"
     time.sleep(0.5)
