@@ -42,12 +42,7 @@ struct call {
 
 extern const char *const telegram_methods[];
 
-/* How often a bot may send, and to one chat; items wait there for their turn. A node has none when
- * the engine has no loop. */
-struct pace {
-    struct wf_gate gate;
-    struct wf_rate bot, chat, group;
-};
+/* How often a bot may send, and to one chat (pace.c): a gate at which items wait for their turn. */
 void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void pace_close(const wf_host *h, void *state);
 /* Calls the gate's go() for each item, now or when its turn has come. */

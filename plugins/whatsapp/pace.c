@@ -12,25 +12,14 @@ enum { BUCKETS = 65536, PAIR_BURST = 45, LIMITS = 2 };
 void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
     const struct send_config *c = h->inst_config(inst);
-    struct pace *p = calloc(1, sizeof *p);
     (void)why;
-    if (!p)
-        abort();
-    if (wf_gate_open(&p->gate, h, inst, BUCKETS, c->max_wait_ms, wa_send) != 0) {
-        free(p);
-        return NULL;
-    }
-    return p;
+    return wf_gate_create(h, inst, BUCKETS, c->max_wait_ms, wa_send);
 }
 
 void pace_close(const wf_host *h, void *state)
 {
-    struct pace *p = state;
     (void)h;
-    if (!p)
-        return;
-    wf_gate_close(&p->gate);
-    free(p);
+    wf_gate_destroy(state);
 }
 
 static void limits_of(const struct send_config *c, struct wf_limit limits[LIMITS])
@@ -44,31 +33,14 @@ static void limits_of(const struct send_config *c, struct wf_limit limits[LIMITS
     limits[1].key ^= limits[0].key * 31; /* a pair is of one number */
 }
 
-static void enter(const wf_host *h, wf_item *it, struct pace *p)
-{
-    struct wf_limit limits[LIMITS];
-    int64_t wait_ms;
-    limits_of(h->config(it), limits);
-    int entered = wf_gate_enter(&p->gate, it, limits, LIMITS, &wait_ms);
-    if (entered != 0)
-        h->count(h->inst(it), COUNT_PACED, 1);
-    if (entered >= 0)
-        return;
-    wf_error e = {
-        .size = sizeof e, .fault = WF_THROTTLE, .code = "paced", .retry_after_ms = wait_ms
-    };
-    h->fail_with(it, &e,
-                 "its turn is in %lld ms, which is longer than options.maxWait; give the node "
-                 "retries or send less",
-                 (long long)wait_ms);
-}
-
 void pace_items(const wf_host *h, wf_item *const *items, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct pace *p = h->state(items[i]);
-        if (p)
-            enter(h, items[i], p);
+        struct wf_limit limits[LIMITS];
+        struct wf_gate *gate = h->state(items[i]);
+        limits_of(h->config(items[i]), limits);
+        if (gate)
+            wf_gate_pass(gate, items[i], limits, LIMITS, COUNT_PACED);
         else
             wa_send(h, items[i]);
     }
@@ -76,24 +48,17 @@ void pace_items(const wf_host *h, wf_item *const *items, size_t n)
 
 void pace_throttled(const wf_host *h, wf_item *it, enum wa_scope scope, int64_t wait_ms)
 {
-    struct pace *p = h->state(it);
     struct wf_limit limits[LIMITS];
-    enum { DEFAULT_WAIT_MS = 1000 };
     h->count(h->inst(it), COUNT_THROTTLED, 1);
-    if (!p || scope == WA_SCOPE_NONE)
+    if (scope == WA_SCOPE_NONE)
         return;
     limits_of(h->config(it), limits);
-    wf_limiter_throttled(&p->gate.limiter, limits[scope == WA_SCOPE_PAIR].key, p->gate.clock_us(),
-                         (wait_ms > 0 ? wait_ms : DEFAULT_WAIT_MS) * 1000);
+    wf_gate_throttled(h->state(it), limits[scope == WA_SCOPE_PAIR].key, wait_ms);
 }
 
 void pace_went_well(const wf_host *h, wf_item *it)
 {
-    struct pace *p = h->state(it);
     struct wf_limit limits[LIMITS];
-    if (!p)
-        return;
     limits_of(h->config(it), limits);
-    for (size_t i = 0; i < LIMITS; i++)
-        wf_limiter_went_well(&p->gate.limiter, limits[i].key);
+    wf_gate_went_well(h->state(it), limits, LIMITS);
 }

@@ -76,10 +76,7 @@ void wa_on_reply(const wf_host *h, wf_item *it, const wf_reply *r);
 void wa_end_begun(const wf_host *h, wf_item *it);
 void wa_send(const wf_host *h, wf_item *it);
 
-/* How often a number may send, and to one recipient (pace.c). */
-struct pace {
-    struct wf_gate gate;
-};
+/* How often a number may send, and to one recipient (pace.c): a gate. */
 /* The first three are those of the ports. */
 enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_PACED, COUNT_THROTTLED };
 void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);

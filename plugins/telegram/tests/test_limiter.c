@@ -106,6 +106,31 @@ static void the_idle_make_room(void **state)
     wf_limiter_fini(&l);
 }
 
+/* Who keeps a queue of his own asks how many may go, and takes them. */
+static void many_at_once_by_a_bucket(void **state)
+{
+    (void)state;
+    struct wf_bucket b = { 0 };
+    struct wf_rate rate = wf_rate(100, 1000, 10), none = wf_rate(0, 1000, 1);
+    uint32_t sent = 0;
+    assert_int_equal(wf_bucket_room(&b, none, S, 1000), 1000);
+    assert_int_equal(wf_bucket_room(&b, rate, S, 1000), 10);
+    assert_int_equal(wf_bucket_room(&b, rate, S, 4), 4);
+    for (int64_t now = S; now < 11 * S; now += 7000) {
+        uint32_t n = wf_bucket_room(&b, rate, now, 1000);
+        wf_bucket_took(&b, rate, now, n);
+        sent += n;
+        assert_int_equal(wf_bucket_room(&b, rate, now, 1000), 0);
+    }
+    assert_in_range(sent, 1005, 1010);
+    b.shut_us = 50 * S;
+    assert_int_equal(wf_bucket_room(&b, rate, 49 * S, 1000), 0);
+    assert_int_equal(wf_bucket_room(&b, none, 49 * S, 1000), 0);
+    assert_int_equal(wf_bucket_room(&b, rate, 50 * S, 1000), 10);
+    /* What does not divide is slower, never faster. */
+    assert_int_equal(wf_rate(3, 1000, 1).interval_us, 333334);
+}
+
 /* --- the gate --------------------------------------------------------------------------------- */
 
 struct wf_timer {
@@ -193,6 +218,7 @@ int main(void)
         cmocka_unit_test(no_rate_is_no_limit),
         cmocka_unit_test(a_throttle_shuts_halves_and_is_forgiven),
         cmocka_unit_test(the_idle_make_room),
+        cmocka_unit_test(many_at_once_by_a_bucket),
         cmocka_unit_test(items_go_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

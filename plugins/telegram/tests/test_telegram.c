@@ -462,7 +462,7 @@ static void a_chat_is_not_sent_to_too_often(void **state)
     fake_service(f, "loop/1", &loop);
     fake_cred(f, "telegramApi", "{\"accessToken\":\"" TOKEN "\",\"baseUrl\":\"http://bot.test/\"}");
     assert_int_equal(fake_start(f, SAY), 0);
-    ((struct pace *)f->state)->gate.clock_us = pace_clock;
+    ((struct wf_gate *)f->state)->clock_us = pace_clock;
     for (int i = 0; i < 7; i++) {
         fake_item(f, "{}");
         fake_reply(f, 200, OK);

@@ -8,7 +8,7 @@
  *         wf_limit("account", account, wf_rate(80, 1000, 80)),   80 in 1,000 ms, 80 at once
  *         wf_limit("pair", recipient, wf_rate(1, 6000, 45)),
  *     };
- *     wf_gate_enter(&gate, it, limits, 2);   calls go(h, it) now, or later when its turn has come
+ *     wf_gate_pass(gate, it, limits, 2, COUNT_PACED);   calls go(h, it) now, or when its turn came
  *
  * An item that must wait is parked, with its slot reserved: those of one recipient go in the order
  * they came, and nobody waits for a slot of somebody else. What would wait longer than
@@ -16,7 +16,13 @@
  * hold it.
  *
  * When the provider says "too often" all the same, wf_gate_throttled() closes that scope for as
- * long as it said and halves its rate; each success afterwards gives a little of it back (AIMD).
+ * long as it said and halves its rate; each success afterwards, wf_gate_went_well(), gives a little
+ * of it back (AIMD).
+ *
+ * A connector that keeps its own queue asks a bucket of its own how many may go:
+ *
+ *     uint32_t n = wf_bucket_room(&bucket, rate, now_us, most);
+ *     wf_bucket_took(&bucket, rate, now_us, n);
  *
  * Rules are GCRA: a bucket is one number, the time at which it would be empty again. Buckets live
  * in a table of fixed size; the one idle for longest makes room. A forgotten idle bucket is a full
@@ -40,13 +46,13 @@ struct wf_rate {
     int64_t burst_us;    /* how far ahead of that it may run */
 };
 
-/* `count` in `per_ms`, and up to `burst` (at least 1) at once after a pause. */
+/* `count` in `per_ms`, and up to `burst` (at least 1) at once after a pause. Intervals are whole
+ * microseconds, so it is never more than that and may be a little less. */
 static inline struct wf_rate wf_rate(int64_t count, int64_t per_ms, int64_t burst)
 {
     if (count <= 0 || per_ms <= 0)
         return (struct wf_rate){ 0, 0 };
-    int64_t interval_us = per_ms * 1000 / count;
-    interval_us += interval_us == 0;
+    int64_t interval_us = (per_ms * 1000 + count - 1) / count;
     return (struct wf_rate){ interval_us, interval_us * (burst > 1 ? burst - 1 : 0) };
 }
 
@@ -143,6 +149,27 @@ static inline void wf_bucket_take(struct wf_bucket *b, struct wf_rate rate, int6
     if (!rate.interval_us)
         return;
     b->empty_us = (b->empty_us > at_us ? b->empty_us : at_us) + rate.interval_us * b->slow;
+}
+
+/* How many may go now, at most `most`. */
+static inline uint32_t wf_bucket_room(const struct wf_bucket *b, struct wf_rate rate,
+                                      int64_t now_us, uint32_t most)
+{
+    if (b->shut_us > now_us)
+        return 0;
+    if (!rate.interval_us)
+        return most;
+    int64_t from_us = b->empty_us > now_us ? b->empty_us : now_us;
+    int64_t ahead_us = now_us + rate.burst_us - from_us;
+    int64_t n = ahead_us < 0 ? 0 : ahead_us / rate.interval_us + 1;
+    return n < (int64_t)most ? (uint32_t)n : most;
+}
+
+static inline void wf_bucket_took(struct wf_bucket *b, struct wf_rate rate, int64_t now_us,
+                                  uint32_t n)
+{
+    if (n)
+        b->empty_us = (b->empty_us > now_us ? b->empty_us : now_us) + rate.interval_us * n;
 }
 
 /* The time at which one more may go in all n, reserved there. With `max_wait_us` passed nothing is
@@ -347,6 +374,64 @@ static inline int wf_gate_enter(struct wf_gate *g, wf_item *it, const struct wf_
     wf_gate_push(g, w);
     wf_gate_arm(g);
     return 1;
+}
+
+/* --- a node's gate, whole --------------------------------------------------------------------- */
+
+/* The state of a node that has nothing but a gate: its open() and close(). NULL when the engine has
+ * no loop/1: such a node paces nothing, and the calls below know that. */
+static inline struct wf_gate *wf_gate_create(const wf_host *h, wf_inst *inst, size_t buckets,
+                                             int64_t max_wait_ms,
+                                             void (*go)(const wf_host *, wf_item *))
+{
+    struct wf_gate *g = malloc(sizeof *g);
+    if (!g)
+        abort();
+    if (wf_gate_open(g, h, inst, buckets, max_wait_ms, go) == 0)
+        return g;
+    free(g);
+    return NULL;
+}
+
+static inline void wf_gate_destroy(struct wf_gate *g)
+{
+    if (g)
+        wf_gate_close(g);
+    free(g);
+}
+
+/* As wf_gate_enter(); who would wait too long fails with `paced`. `metric` counts who waits. */
+static inline void wf_gate_pass(struct wf_gate *g, wf_item *it, const struct wf_limit *limits,
+                                size_t n, unsigned metric)
+{
+    int64_t wait_ms;
+    int entered = wf_gate_enter(g, it, limits, n, &wait_ms);
+    if (entered != 0)
+        g->h->count(g->inst, metric, 1);
+    if (entered >= 0)
+        return;
+    wf_error e = {
+        .size = sizeof e, .fault = WF_THROTTLE, .code = "paced", .retry_after_ms = wait_ms
+    };
+    g->h->fail_with(it, &e,
+                    "its turn is in %lld ms, which is longer than options.maxWait; give the node "
+                    "retries or send less",
+                    (long long)wait_ms);
+}
+
+/* wait_ms 0: the provider did not say for how long. */
+static inline void wf_gate_throttled(struct wf_gate *g, uint64_t key, int64_t wait_ms)
+{
+    enum { DEFAULT_WAIT_MS = 1000 };
+    if (g)
+        wf_limiter_throttled(&g->limiter, key, g->clock_us(),
+                             (wait_ms > 0 ? wait_ms : DEFAULT_WAIT_MS) * 1000);
+}
+
+static inline void wf_gate_went_well(struct wf_gate *g, const struct wf_limit *limits, size_t n)
+{
+    for (size_t i = 0; g && i < n; i++)
+        wf_limiter_went_well(&g->limiter, limits[i].key);
 }
 
 #endif
