@@ -94,7 +94,7 @@ static int read_settings(const wf_host *h, const wf_cred *cred, struct account_s
     *set = (struct account_settings){
         .binds = (uint32_t)number(h, cred, "binds", 1, 1, BINDS_MAX),
         .window = (uint32_t)number(h, cred, "window", 50, 1, 10000),
-        .rate = (double)number(h, cred, "rate", 0, 0, 1000000),
+        .rate = pace_rate(number(h, cred, "rate", 0, 0, 1000000)),
         .enquire_ms = number(h, cred, "enquireLinkSeconds", 30, 1, 3600) * 1000,
         .response_ms = number(h, cred, "responseSeconds", 30, 1, 600) * 1000,
         .bind_ms = number(h, cred, "bindSeconds", 10, 1, 120) * 1000,

@@ -32,7 +32,7 @@ enum bind_mode { BIND_TRANSCEIVER, BIND_SEPARATE };
 /* What an account's credential says beside login and TLS. */
 struct account_settings {
     uint32_t binds, window;
-    double rate; /* of one bind */
+    struct wf_rate rate; /* of all binds together */
     int64_t enquire_ms, response_ms, bind_ms, distance_ms;
     enum gsm_alphabet zero; /* what the SMSC takes data_coding 0 for */
     enum segment_way way;
@@ -112,6 +112,8 @@ struct account {
     wf_timer *timer;
     int64_t due_ms, ticked_ms;
     struct outbox *outbox;
+    struct wf_bucket bucket; /* what may leave, by set.rate; a bind gives way by its own pace */
+    uint32_t turn;           /* the bind that is asked first */
 };
 
 /* The account of a credential on this worker, made when there is none; `user` is filled but for

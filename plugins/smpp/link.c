@@ -133,8 +133,7 @@ static void on_open(void *arg)
                                              .owed = OWED_MAX,
                                              .bind_ms = a->set.bind_ms,
                                              .enquire_ms = a->set.enquire_ms,
-                                             .response_ms = a->set.response_ms,
-                                             .rate = a->set.rate },
+                                             .response_ms = a->set.response_ms },
                  now_ms);
     l->has_session = 1;
     l->is_broken = 0;

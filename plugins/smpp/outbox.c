@@ -153,9 +153,20 @@ static int send_parts(struct link *l, struct message *m, uint32_t *room, int64_t
     return !has_to_do(m);
 }
 
+/* Until a message may leave by the bind, for the account's rate and its own pace. */
+static int64_t wait_ms(const struct account *a, const struct link *l, int64_t now_ms)
+{
+    int64_t now_us = now_ms * 1000, pace_ms = pace_wait_ms(&l->session.pace, now_ms);
+    int64_t rate_ms = (wf_bucket_slot(&a->bucket, a->set.rate, now_us) - now_us + 999) / 1000;
+    return pace_ms > rate_ms ? pace_ms : rate_ms;
+}
+
 static void pump_link(struct outbox *o, struct link *l, int64_t now_ms)
 {
-    uint32_t room = session_room(&l->session, now_ms), had = room;
+    struct account *a = o->account;
+    uint32_t room = wf_bucket_room(&a->bucket, a->set.rate, now_ms * 1000,
+                                   session_room(&l->session, now_ms)),
+             had = room;
     while (room && l->first) {
         struct message *m = l->first;
         if (now_ms >= m->deadline_ms) {
@@ -166,10 +177,12 @@ static void pump_link(struct outbox *o, struct link *l, int64_t now_ms)
             break; /* the session takes nothing */
         }
     }
-    if (had != room)
-        account_count(o->account, COUNT_SUBMITS, had - room);
+    if (had != room) {
+        account_count(a, COUNT_SUBMITS, had - room);
+        wf_bucket_took(&a->bucket, a->set.rate, now_ms * 1000, had - room);
+    }
     if (l->first && window_room(&l->session.window))
-        account_wake_in(o->account, pace_wait_ms(&l->session.pace, now_ms));
+        account_wake_in(a, wait_ms(a, l, now_ms));
     link_flush(l);
 }
 
@@ -188,8 +201,9 @@ void outbox_pump(struct outbox *o)
 {
     int64_t now_ms = wf_conn_now_ms();
     take_due(o, now_ms);
+    o->account->turn++; /* else the first bind would have what the rate leaves */
     for (uint32_t i = 0; i < o->account->n_links; i++) {
-        struct link *l = &o->account->links[i];
+        struct link *l = &o->account->links[(o->account->turn + i) % o->account->n_links];
         if (l->first && link_is_up(l))
             pump_link(o, l, now_ms);
     }

@@ -26,7 +26,7 @@ void session_init(struct session *s, const struct session_owner *calls, void *ow
     s->state = SESSION_OPEN;
     s->since_ms = s->heard_ms = s->asked_ms = now_ms;
     window_init(&s->window, set->window);
-    pace_init(&s->pace, set->rate, now_ms);
+    pace_init(&s->pace, now_ms);
 }
 
 void session_fini(struct session *s)
@@ -137,7 +137,7 @@ int session_send(struct session *s, uint8_t *pdu, size_t len, uint64_t tag, int6
     if (!sequence)
         return -1;
     put_sequence(pdu, sequence);
-    pace_sent(&s->pace, 1);
+    pace_sent(&s->pace, 1, now_ms);
     s->calls->write(s->owner, pdu, len);
     return 0;
 }

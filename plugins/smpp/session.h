@@ -71,7 +71,6 @@ struct session_settings {
     uint32_t window; /* requests of ours under way */
     uint32_t owed;   /* requests of theirs that may wait for an answer; more: throttled */
     int64_t bind_ms, enquire_ms, response_ms, inactivity_ms; /* inactivity 0: never */
-    double rate;                                             /* of ours a second; 0: no limit */
 };
 
 struct session {

@@ -587,6 +587,30 @@ static void test_rate(void **state)
     fake_destroy(f);
 }
 
+/* The rate is the account's, however many binds it has, and none of them takes it all. */
+static void test_rate_of_several_binds(void **state)
+{
+    (void)state;
+    struct fake *f = start("\"binds\":\"3\",\"rate\":\"50\"", NULL);
+    unsigned by_bind[PEER_CONNS] = { 0 };
+    until(account_list() && account_list()->n_up == 3);
+    int64_t began_ms = loop_now();
+    for (int i = 0; i < 60; i++) {
+        char json[100];
+        snprintf(json, sizeof json, "{\"from\":\"A\",\"to\":\"+49151%07d\",\"text\":\"n\"}", i);
+        fake_item(f, json);
+    }
+    fake_run(f);
+    until(peer.n >= 30);
+    for (unsigned i = 0; i < 30; i++)
+        by_bind[peer.got[i].conn]++;
+    for (int i = 0; i < 3; i++)
+        assert_true(by_bind[i] >= 5);
+    until(fake_outputs(f, ACCEPTED) == 60);
+    assert_true(loop_now() - began_ms >= 1050); /* five at once, then one in 20 ms */
+    fake_destroy(f);
+}
+
 /* --- checks ----------------------------------------------------------------------------------- */
 
 static void refused_cred(const char *cred, const char *why)
@@ -647,6 +671,7 @@ int main(void)
         T(test_two_binds),
         T(test_distance),
         T(test_rate),
+        T(test_rate_of_several_binds),
         T(test_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -539,29 +539,30 @@ static void test_throttled(void **state)
     assert_int_equal(session_room(s, now_ms + 999), 0);
     for (unsigned i = 1; i < 10; i++) /* of the same moment: one hold */
         feed_head(SMPP_SUBMIT_SM | SMPP_RESP, SMPP_RMSGQFUL, left(i, 3));
-    assert_int_equal(s->pace.rate, 20);
-    assert_int_equal(s->pace.held_until_ms, now_ms + 1000);
+    assert_int_equal(s->pace.per_s, 20);
+    assert_int_equal(s->pace.bucket.shut_us / 1000, now_ms + 1000);
     now_ms += 1000;
     assert_int_equal(session_room(s, now_ms), 1);
     feed_head(SMPP_SUBMIT_SM | SMPP_RESP, SMPP_RTHROTTLED, left(10, 3));
-    assert_int_equal(s->pace.held_until_ms, now_ms + 2000);
-    assert_int_equal(s->pace.rate, 10);
+    assert_int_equal(s->pace.bucket.shut_us / 1000, now_ms + 2000);
+    assert_int_equal(s->pace.per_s, 10);
     for (int i = 0; i < 12; i++) {
-        now_ms = s->pace.held_until_ms;
+        now_ms = s->pace.bucket.shut_us / 1000;
         pace_throttled(&s->pace, now_ms);
     }
-    assert_int_equal(s->pace.held_until_ms, now_ms + 60000);
-    assert_int_equal(s->pace.rate, 1);
-    now_ms = s->pace.held_until_ms;
-    double before = s->pace.rate;
+    assert_int_equal(s->pace.bucket.shut_us / 1000, now_ms + 60000);
+    assert_int_equal(s->pace.per_s, 1);
+    now_ms = s->pace.bucket.shut_us / 1000;
+    int64_t before = s->pace.per_s;
     for (int i = 0; i < 10; i++)
         pace_accepted(&s->pace, now_ms += 1000);
-    assert_true(s->pace.rate > before + 5);
+    assert_true(s->pace.per_s > before + 5);
     for (int i = 0; i < 400; i++)
         pace_accepted(&s->pace, now_ms += 1000);
-    assert_int_equal(s->pace.rate, 0); /* no limit again */
+    assert_int_equal(s->pace.per_s, 0); /* no limit again */
     pace_throttled(&s->pace, now_ms);
-    assert_int_equal(s->pace.held_until_ms, now_ms + 1000); /* the hold begins small again */
+    assert_int_equal(s->pace.bucket.shut_us / 1000,
+                     now_ms + 1000); /* the hold begins small again */
     end();
 }
 
@@ -570,19 +571,19 @@ static void test_rate(void **state)
     (void)state;
     struct pace p;
     uint32_t sent = 0;
-    pace_init(&p, 200, 0);
-    for (int64_t ms = 0; ms < 10000; ms += 5) {
+    pace_init(&p, 0);
+    assert_int_equal(pace_may(&p, 400, 0), 400);
+    pace_sent(&p, 400, 0);
+    pace_throttled(&p, 0); /* half of what it sent, from the end of the hold on */
+    assert_int_equal(p.per_s, 200);
+    assert_int_equal(pace_wait_ms(&p, 400), 600);
+    for (int64_t ms = 0; ms < 11000; ms += 5) {
         uint32_t n = pace_may(&p, 1000, ms);
-        pace_sent(&p, n);
+        pace_sent(&p, n, ms);
         sent += n;
     }
     assert_in_range(sent, 1990, 2010);
-    assert_in_range(pace_wait_ms(&p, 9995), 1, 10);
-    pace_throttled(&p, 10000);
-    assert_int_equal(p.rate, 100);
-    for (int64_t ms = 11000; ms <= 41000; ms += 1000)
-        pace_accepted(&p, ms);
-    assert_int_equal(p.rate, 200);
+    assert_in_range(pace_wait_ms(&p, 10995), 1, 10);
 }
 
 static void test_congestion(void **state)
@@ -597,7 +598,7 @@ static void test_congestion(void **state)
     smpp_tlv_put_number(&out, SMPP_TAG_CONGESTION_STATE, 85, 1);
     pdu[3] = (uint8_t)(n + out.used);
     session_feed(s, pdu, n + out.used, now_ms);
-    assert_int_equal(s->pace.rate, 10);
+    assert_int_equal(s->pace.per_s, 10);
     assert_false(pace_is_held(&s->pace, now_ms));
     pdu[n + out.used - 1] = 99;
     put_sequence(pdu, left(1, 3));
