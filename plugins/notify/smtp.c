@@ -150,7 +150,8 @@ void smtp_call(void *arg)
 static struct smtp_verdict smtp_refused(const struct smtp_job *job)
 {
     struct smtp_verdict v = { .outcome = WF_OUTCOME_REJECTED };
-    if (job->result == CURLE_LOGIN_DENIED || job->code == 530 || job->code == 535)
+    int for_now = job->code >= 400 && job->code < 500; /* 454 also after a right password */
+    if ((job->result == CURLE_LOGIN_DENIED && !for_now) || job->code == 530 || job->code == 535)
         v.class = WF_CLASS_PERMANENT_ACCOUNT;
     else if (job->code < 500)
         v.fault =
