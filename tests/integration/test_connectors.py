@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the connectors' own tests leave open of CONNECTORS.md: answers that mean later, never, and
+nothing, by the binary against doubles."""
+import json
+import threading
+import time
+
+import pytest
+from engines import Engine, until
+from test_notify_senders import (ACCEPTED, FROM, NOTICE, REJECTED, Sender,  # noqa: F401
+                                 certificate, mail_server, receiver, signed)
+from test_ussd import Phone, WORKFLOW, key
+
+QUICK = {"tries": 10, "first_ms": 50, "max_ms": 200}
+
+
+# --- Slack ----------------------------------------------------------------------------------------
+
+@pytest.fixture
+def slack(catalyst, tmp_path, receiver):  # noqa: F811
+    receiver.answer = (200, b'{"ok":true,"ts":"17.5","channel":"C1"}', {})
+    return Sender(catalyst, tmp_path, "slackApi", {"accessToken": "s3cret", "baseUrl": receiver.url})
+
+
+def test_slack_is_asked_again(slack, receiver):  # noqa: F811
+    """HTTP's words for later, and Slack's own, which come with 200."""
+    receiver.script = [(503, b"", {}), (429, b"", {"retry-after": "0"}),
+                       (200, b'{"ok":false,"error":"ratelimited"}', {"retry-after": "0"}),
+                       (200, b'{"ok":false,"error":"internal_error"}', {})]
+    assert slack("slack", {}, retry=QUICK)[ACCEPTED][0]["provider_id"] == "17.5"
+    assert len(receiver.got) == 5 and len({body for _, _, _, body in receiver.got}) == 1
+
+
+@pytest.mark.parametrize("answer, class_, code", [
+    ((200, b'{"ok":false,"error":"channel_not_found"}', {}), "permanent-recipient", "channel_not_found"),
+    ((200, b'{"ok":false,"error":"invalid_auth"}', {}), "permanent-account", "invalid_auth"),
+    ((200, b'{"ok":false,"error":"invalid_blocks"}', {}), "permanent-content", "invalid_blocks"),
+    ((404, b"no_service", {}), "permanent-account", "no_service")])
+def test_slack_refuses(slack, receiver, answer, class_, code):  # noqa: F811
+    receiver.script = [answer]
+    [refused] = slack("slack", {}, retry=QUICK)[REJECTED]
+    assert (refused["class"], refused["code"]) == (class_, code)
+    assert len(receiver.got) == 1
+
+
+# --- PagerDuty ------------------------------------------------------------------------------------
+
+@pytest.fixture
+def duty(catalyst, tmp_path, receiver):  # noqa: F811
+    receiver.answer = (202, b'{"status":"success"}', {})
+    return Sender(catalyst, tmp_path, "pagerDutyEvents", {"routingKey": "s3cret",
+                                                          "baseUrl": receiver.url})
+
+
+def test_pagerduty_is_asked_again(duty, receiver):  # noqa: F811
+    receiver.script = [(429, b"", {"retry-after": "1"}), (503, b"", {})]
+    began = time.monotonic()
+    assert len(duty("pagerDuty", {}, retry=QUICK)[ACCEPTED]) == 1
+    assert time.monotonic() - began > 0.9
+    assert len(receiver.got) == 3 and len({e["dedup_key"] for e in receiver.items()}) == 1
+
+
+@pytest.mark.parametrize("status, class_", [(400, "permanent-content"), (403, "permanent-account")])
+def test_pagerduty_refuses(duty, receiver, status, class_):  # noqa: F811
+    receiver.script = [(status, b'{"status":"invalid event"}', {})]
+    [refused] = duty("pagerDuty", {}, retry=QUICK)[REJECTED]
+    assert refused["class"] == class_ and "invalid event" in refused["text"]
+    assert len(receiver.got) == 1
+
+
+# --- signed webhooks ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("answer", ["hang", (429, b"", {"retry-after": "1"})])
+def test_a_webhook_without_an_answer_is_sent_again(signed, receiver, answer):  # noqa: F811
+    """Nothing is unknown: who has seen the id drops it."""
+    receiver.script = [answer]
+    ports = signed(receiver.url + "/x", timeout="1s", retry={"tries": 3})
+    assert len(ports[ACCEPTED]) == 1 and len(receiver.got) == 2
+    assert len({headers["webhook-id"] for _, _, headers, _ in receiver.got}) == 1
+
+
+# --- mail -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("say", ["421 4.7.0 too many", "450 4.2.1 greylisted",
+                                 "452 4.5.3 too many recipients"])
+def test_a_mail_that_must_wait_is_sent_later(catalyst, tmp_path, mail_server, say):  # noqa: F811
+    box = mail_server("none")
+    box.say = {"rcpt": say}
+    sender = Sender(catalyst, tmp_path, "smtp", box.credential)
+    threading.Timer(0.5, box.say.clear).start()
+    ports = sender("email", FROM, retry={"tries": 40, "first_ms": 100, "max_ms": 200})
+    assert len(ports[ACCEPTED]) == 1 and len(box.mails) == 1
+
+
+def test_a_login_that_fails_for_now_is_no_wrong_password(catalyst, tmp_path, mail_server):  # noqa: F811
+    says = ["454 4.7.0 Temporary authentication failure"]
+
+    def authenticate(*_):
+        from aiosmtpd.smtp import AuthResult
+        if says:
+            return AuthResult(success=False, handled=False, message=says.pop())
+        return AuthResult(success=True)
+
+    box = mail_server("none", authenticator=authenticate)
+    sender = Sender(catalyst, tmp_path, "smtp", {**box.credential, "user": "ann",
+                                                 "password": "s3cret", "auth": "PLAIN"})
+    assert len(sender("email", FROM, retry=QUICK)[ACCEPTED]) == 1 and len(box.mails) == 1
+
+
+# --- USSD by HTTP ---------------------------------------------------------------------------------
+
+def ussd(catalyst, folder, redis, **options):
+    host, port = redis.url().removeprefix("redis://").split("/")[0].split(":")
+    file, whole = folder / "credentials.json", json.loads(WORKFLOW.read_text())
+    file.write_text(json.dumps({"sessions": {"type": "redis", "data": {"host": host, "port": port}}}))
+    gateway = next(node for node in whole["nodes"] if node["type"] == "catalyst.webhook")
+    gateway["parameters"].setdefault("options", {}).update(options)
+    return Engine(catalyst, folder, "--store", f"sqlite:{folder}/store.db", "--credentials", file,
+                  workflows=[whole])
+
+
+def test_ussd_from_elsewhere_is_refused(catalyst, tmp_path, redis, unique):
+    """No gateway signs: its addresses are what it is known by."""
+    with ussd(catalyst, tmp_path, redis, ipWhitelist="192.0.2.0/24") as engine:
+        phone = Phone(engine, unique("s"))
+        assert phone.post(text="")[0] == 403
+        assert key(redis, phone.session, "EXISTS") == "0" and engine.done() == 0
+
+
+def test_ussd_while_redis_is_away(catalyst, tmp_path, new_server, unique):
+    """A hop that could not be kept is not answered as if it were, and the session goes on after."""
+    redis = new_server("redis")
+    with ussd(catalyst, tmp_path, redis) as engine:
+        phone = Phone(engine, unique("s"))
+        phone.hop()
+        redis.pause()
+        try:
+            phone.inputs.append("2")
+            said = []
+            asking = threading.Thread(target=lambda: said.append(phone.post(text="2")))
+            asking.start()
+            time.sleep(1)
+            assert not said or said[0][0] >= 500
+        finally:
+            redis.resume()
+        asking.join()
+        assert phone.hop() == "CON How much?"
+        assert phone.enter("5").startswith("CON Top up 5?")
+
+
+def test_ussd_killed_with_the_answer_owed(catalyst, tmp_path, new_server, unique):
+    """The gateway asks again after kill -9: the menu has moved once."""
+    redis = new_server("redis")
+    with ussd(catalyst, tmp_path, redis) as engine:
+        phone = Phone(engine, unique("s"))
+        phone.hop(), phone.enter("2")
+        redis.pause()
+        try:
+            def ask():
+                with pytest.raises(OSError):
+                    phone.post(text="2*7")
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            until(lambda: engine.metric("catalyst_executions_started_total") == 3)
+            time.sleep(0.5)  # its first question is on its way to Redis
+            engine.kill()
+            asking.join()
+        finally:
+            redis.resume()
+        engine.start()
+        assert phone.enter("7") == "CON Top up 7?\n1 Yes\n2 No"
+        assert key(redis, phone.session, "HGET", "hop") == "2"
+        assert phone.enter("1") == "END Thank you. 7 is on its way."
