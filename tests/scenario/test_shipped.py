@@ -23,8 +23,8 @@ def world(tmp_path_factory):
         pytest.skip("smsc_sink is not built")
     shipped.kcat.need()
     with shipped.World(BUILD, tmp_path_factory.mktemp("plane")) as running:
-        running.tenant("acme", money=100_000_000, charge_points="sms=submit,whatsapp=submit,telegram=submit")
-        running.tenant("shop", charge_points="sms=delivery,whatsapp=delivery,telegram=submit")
+        running.tenant("acme", money=100_000_000, charge_points="sms=submit,whatsapp=submit")
+        running.tenant("shop", charge_points="sms=delivery,whatsapp=delivery")
         running.tenant("poor", money=0)
         running.tenant("bare", money=0)
         yield running
@@ -219,6 +219,16 @@ def test_telegram_is_sent_and_charged_or_given_back(world):
     assert row["reason"] == "403"
     until(lambda: world.money("acme") == (0, before + 1), lambda: world.money("acme"))
     world.message(world.send("hi", "nobody", "telegram"), "reject")
+
+
+def test_telegram_is_charged_when_it_is_taken_whatever_the_charge_point(world):
+    """There is no delivery that could charge it later."""
+    for tenant, points in (("plain", {}), ("patient", {"charge_points": "sms=delivery,telegram=delivery"})):
+        world.tenant(tenant, **points)
+        world.message(world.send("hi", "-1001234567", "telegram", tenant), "accepted")
+        until(lambda: world.money(tenant) == (0, 1), lambda: world.money(tenant))
+        world.message(world.send("hi", "403403", "telegram", tenant), "rejected")
+        until(lambda: world.money(tenant) == (0, 1), lambda: world.money(tenant))
 
 
 def test_telegram_messages_and_presses_come_in(world):
