@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 struct admin;
+struct store_house;
 struct admin_config {
     struct loop *loop;
     const char *address;
@@ -26,6 +27,8 @@ void admin_waits(struct admin *a, const char *why);
 /* The workers are there, and answer until admin_stop. */
 void admin_workers(struct admin *a, struct worker **workers, uint32_t n_workers);
 int admin_port(const struct admin *a);
+/* The store's housekeeping was done, with what it saw, or failed. [any] */
+void admin_housekept(struct admin *a, bool is_done, const struct store_house *house);
 /* /readyz says 503 from now on. */
 void admin_draining(struct admin *a);
 void admin_stop(struct admin *a);

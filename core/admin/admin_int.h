@@ -13,6 +13,10 @@ struct admin {
     uint32_t n_workers;
     char *waits; /* for what, while there are no workers; NULL: nothing that is known */
     bool draining;
+    int64_t started_us;
+    struct { /* atomic: of the housekeeper; at_us 0: not once yet */
+        int64_t done, failed, at_us, missing, failures;
+    } house;
 };
 
 /* A request that waits for every worker's part. */
@@ -33,5 +37,9 @@ void gather_start(struct admin *a, struct http_request *req, void *(*collect)(st
 void *metrics_collect(struct worker *w);
 void metrics_answer(struct gather *g);
 void metrics_free(void *part);
+
+/* process.c: what is not a worker's. */
+void process_metrics(struct strbuf *b, const struct admin *a);
+bool process_metric_is_ours(const char *name);
 
 #endif

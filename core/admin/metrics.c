@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* id, name, type, help */
 #define METRICS(X)                                                                                 \
@@ -40,6 +39,10 @@
     X(SQL_TIME, "catalyst_sql_seconds_total", "counter", "Time from their call to their answer")   \
     X(SQL_OPEN, "catalyst_sql_open", "gauge", "Such calls without an answer yet")                  \
     X(LAG, "catalyst_trigger_lag", "gauge", "Messages waiting outside for a trigger")              \
+    X(REBALANCES, "catalyst_trigger_rebalances_total", "counter",                                  \
+      "Times that a trigger's partitions were given to it or taken from it")                       \
+    X(TROUBLE, "catalyst_trigger_trouble", "gauge",                                                \
+      "1: the trigger does not work, /readyz says why")                                            \
     X(SENT, "catalyst_outputs_sent_total", "counter",                                              \
       "Output messages handed to the broker client")                                               \
     X(ACKED, "catalyst_outputs_acknowledged_total", "counter", "Output messages acknowledged")     \
@@ -51,6 +54,10 @@
       "Requests the webhook server refused by itself")                                             \
     X(CONNECTIONS, "catalyst_http_connections", "gauge", "Open connections of the webhook server") \
     X(CLIENT, "catalyst_http_client_calls_total", "counter", "Outside calls of nodes")             \
+    X(CLIENT_FAILED, "catalyst_http_client_failed_total", "counter",                               \
+      "Outside calls that had no answer, by reason")                                               \
+    X(CLIENT_TIME, "catalyst_http_client_seconds", "histogram",                                    \
+      "From an outside call's start to its answer's end")                                          \
     X(LUA, "catalyst_lua_bytes", "gauge", "Memory of scripts")                                     \
     X(UP, "catalyst_worker_ready", "gauge", "1: the worker can take work")
 
@@ -124,7 +131,7 @@ static bool is_ours(const char *name)
     for (unsigned i = 0; i < N_METRICS; i++)
         if (!strcmp(metric_name(i), name))
             return true;
-    return !strcmp(name, "catalyst_info");
+    return process_metric_is_ours(name);
 }
 
 static void add_plugin(struct part *p, const struct engine_plan *ep, const struct plan *plan,
@@ -196,18 +203,39 @@ static void add_engine(struct part *p, struct engine *en)
             add_plan(p, ep);
 }
 
-static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag,
-                       const char *trouble)
+static void on_trigger(void *ctx, const struct worker_trigger *t)
 {
-    (void)trouble;
-    if (lag >= 0)
-        sample(ctx, M_LAG, "", (double)lag, "workflow", workflow, "node", node);
+    if (t->lag >= 0)
+        sample(ctx, M_LAG, "", (double)t->lag, "workflow", t->workflow, "node", t->node);
+    if (t->rebalances >= 0)
+        sample(ctx, M_REBALANCES, "", (double)t->rebalances, "workflow", t->workflow, "node",
+               t->node);
+    sample(ctx, M_TROUBLE, "", t->trouble != NULL, "workflow", t->workflow, "node", t->node);
+}
+
+static void add_client(struct part *p, const struct http_client_stats *c)
+{
+    uint64_t sum = 0;
+    char bound[32];
+    plain(p, M_CLIENT, (double)c->calls);
+    sample(p, M_CLIENT_FAILED, "", (double)c->timeouts, "reason", "timeout", NULL, NULL);
+    sample(p, M_CLIENT_FAILED, "", (double)(c->failed - c->timeouts), "reason", "other", NULL,
+           NULL);
+    for (int i = 0; i < HTTP_LATENCY_BOUNDS; i++) {
+        sum += c->latency_le[i];
+        snprintf(bound, sizeof bound, "%.3f", (double)(UINT64_C(1) << i) / 1e3);
+        sample(p, M_CLIENT_TIME, "_bucket", (double)sum, "le", bound, NULL, NULL);
+    }
+    sum += c->latency_le[HTTP_LATENCY_BOUNDS];
+    sample(p, M_CLIENT_TIME, "_bucket", (double)sum, "le", "+Inf", NULL, NULL);
+    sample(p, M_CLIENT_TIME, "_sum", (double)c->latency_us_sum / 1e6, NULL, NULL, NULL, NULL);
+    sample(p, M_CLIENT_TIME, "_count", (double)sum, NULL, NULL, NULL, NULL);
 }
 
 static void add_http(struct part *p, struct worker *w)
 {
     const struct http_stats *http = worker_http_stats(w);
-    plain(p, M_CLIENT, (double)worker_client_stats(w)->calls);
+    add_client(p, worker_client_stats(w));
     if (!http)
         return;
     plain(p, M_HTTP, (double)http->requests);
@@ -264,24 +292,6 @@ void metrics_free(void *part)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void add_process(struct strbuf *b, const char *version)
-{
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f) {
-        if (fscanf(f, "%*s %ld", &pages) != 1)
-            pages = 0;
-        fclose(f);
-    }
-    strbuf_addf(b,
-                "# HELP process_resident_memory_bytes Resident memory\n# TYPE "
-                "process_resident_memory_bytes gauge\n"
-                "process_resident_memory_bytes %lld\n"
-                "# HELP catalyst_info Version\n# TYPE catalyst_info "
-                "gauge\ncatalyst_info{version=\"%s\"} 1\n",
-                (long long)pages * sysconf(_SC_PAGESIZE), version);
-}
-
 static void add_plugins(struct strbuf *b, struct gather *g)
 {
     uint32_t n = g->admin->n_workers;
@@ -316,7 +326,7 @@ void metrics_answer(struct gather *g)
         }
     }
     add_plugins(&b, g);
-    add_process(&b, g->admin->config.version);
+    process_metrics(&b, g->admin);
     const struct http_header type = { STR("content-type"),
                                       STR("text/plain; version=0.0.4; charset=utf-8") };
     http_respond(g->req, 200, &type, 1, strbuf_str(&b));

@@ -2,6 +2,7 @@
  * The routes of the admin server: health, readiness, metrics, state.
  */
 #include "admin/admin_int.h"
+#include "base/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,12 @@ static void clear_reasons(struct reasons *r)
     free(r->texts);
 }
 
-static void on_trigger(void *ctx, const char *workflow, const char *node, int64_t lag,
-                       const char *trouble)
+static void on_trigger(void *ctx, const struct worker_trigger *t)
 {
-    (void)lag;
-    if (!trouble)
+    if (!t->trouble)
         return;
     char text[800];
-    snprintf(text, sizeof text, "workflow '%s' node '%s': %s", workflow, node, trouble);
+    snprintf(text, sizeof text, "workflow '%s' node '%s': %s", t->workflow, t->node, t->trouble);
     add_reason(ctx, text);
 }
 
@@ -162,6 +161,7 @@ struct admin *admin_start(const struct admin_config *config, struct err *err)
 {
     struct admin *a = xcalloc(1, sizeof *a);
     a->config = *config;
+    a->started_us = clock_wall_us();
     struct http_server_config server = {
         .address = config->address, .port = config->port, .ctx = a, .on_request = on_request
     };

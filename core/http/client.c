@@ -116,6 +116,15 @@ static void pending_free(struct http_pending *p)
     free(p);
 }
 
+static void count_time(struct http_client_stats *stats, int64_t us)
+{
+    unsigned i = 0;
+    while (i < HTTP_LATENCY_BOUNDS && us > INT64_C(1000) << i)
+        i++;
+    stats->latency_le[i]++;
+    stats->latency_us_sum += (uint64_t)us;
+}
+
 static void finish(struct http_pending *p, CURLcode code)
 {
     struct http_client *c = p->client;
@@ -124,6 +133,8 @@ static void finish(struct http_pending *p, CURLcode code)
     c->stats.bytes_in += p->reply_bytes;
     c->stats.failed += reply.status == 0;
     c->stats.timeouts += code == CURLE_OPERATION_TIMEDOUT;
+    if (reply.status)
+        count_time(&c->stats, reply.time_us);
     detach(p);
     p->fn(p->arg, &reply);
     pending_free(p);

@@ -298,8 +298,11 @@ bool http_call_cancel(struct http_pending *p);
  */
 int64_t http_retry_after_ms(wf_str value, int64_t now_ms);
 
+enum { HTTP_LATENCY_BOUNDS = 17 }; /* bound i is 1 << i ms */
 struct http_client_stats {
     uint64_t calls, failed, timeouts, bytes_in;
+    /* Of calls that were answered, not cumulative; and one beyond the last bound. */
+    uint64_t latency_us_sum, latency_le[HTTP_LATENCY_BOUNDS + 1];
     unsigned under_way;
 };
 const struct http_client_stats *http_client_stats(const struct http_client *c);

@@ -7,6 +7,7 @@
  * An engine that was silent for so long that others took its work stops: it owns nothing any more.
  */
 #include "main/serve.h"
+#include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include <stdio.h>
@@ -69,8 +70,12 @@ static void keep_house(void *arg)
         if (clock_mono_us() < next_us || __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE))
             continue;
         next_us = clock_mono_us() + (int64_t)3600 * 1000000;
-        if (store_housekeep(s->store, clock_wall_us(), &err) != 0)
+        bool is_done = store_housekeep(s->store, clock_wall_us(), &err) == 0;
+        struct store_house house = store_house(s->store);
+        if (!is_done)
             log_warn("serve", "housekeeping", "%s", err.text);
+        if (s->admin)
+            admin_housekept(s->admin, is_done, &house);
     }
 }
 

@@ -179,6 +179,50 @@ static int keep_series(PGconn *conn, struct err *err)
                     : rc;
 }
 
+/* --- what metrics tell ------------------------------------------------------------------------ */
+
+/* A number, or -1 where the table it is asked of does not exist. */
+static int ask(PGconn *conn, const char *table, const char *sql, int64_t *n, struct err *err)
+{
+    char there[200];
+    *n = -1;
+    snprintf(there, sizeof there, "SELECT to_regclass('%s') IS NOT NULL", table);
+    PGresult *r = PQexec(conn, there);
+    bool is_there = PQresultStatus(r) == PGRES_TUPLES_OK && *PQgetvalue(r, 0, 0) == 't';
+    PQclear(r);
+    if (!is_there)
+        return 0;
+    r = PQexec(conn, sql);
+    int rc = PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : pg_err(err, conn, r, "look at the house");
+    if (rc == 0)
+        *n = pg_int(r, 0, 0);
+    PQclear(r);
+    return rc;
+}
+
+static int look_at_house(PGconn *conn, struct store *s, struct err *err)
+{
+    int64_t days, series;
+    if (ask(conn, "block",
+            "SELECT (to_regclass('block_p' || to_char(now() AT TIME ZONE 'UTC' + interval '1 day', "
+            "'YYYYMMDD')) IS NULL)::int",
+            &days, err) != 0 ||
+        ask(conn, "platform_series",
+            "SELECT count(*) FROM platform_series WHERE NOT is_hyper AND to_regclass(quote_ident("
+            "name || '_p' || to_char(date_trunc(unit, now() AT TIME ZONE 'UTC' + interval '1 "
+            "day'), "
+            "'YYYYMMDD'))) IS NULL",
+            &series, err) != 0 ||
+        ask(conn, "timescaledb_information.job_stats",
+            "SELECT coalesce(sum(total_failures), 0)::bigint FROM "
+            "timescaledb_information.job_stats",
+            &s->house.retention_failures, err) != 0)
+        return -1;
+    s->house.partitions_missing = days + (series > 0 ? series : 0);
+    s->has_house = true;
+    return 0;
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static int lock_house(PGconn *conn, int64_t *now_us, struct err *err)
@@ -214,6 +258,8 @@ int pg_housekeep(struct store *s, int64_t now_us, struct err *err)
         if (rc == 0)
             rc = keep_series(conn, err);
     }
+    if (rc >= 0) /* others may do the work, and yet it is not done */
+        rc = look_at_house(conn, s, err);
     pg_hang_up(ps, PG_HOUSE); /* which unlocks */
     pg_unlock(ps, PG_HOUSE);
     return rc;

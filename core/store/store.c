@@ -202,6 +202,11 @@ int store_housekeep(struct store *s, int64_t now_us, struct err *err)
     return s->ops->housekeep(s, now_us, err);
 }
 
+struct store_house store_house(const struct store *s)
+{
+    return s->has_house ? s->house : (struct store_house){ -1, -1 };
+}
+
 /* --- sessions --------------------------------------------------------------------------------- */
 
 struct store_session *store_session_open(struct store *s, const struct store_session_config *config)

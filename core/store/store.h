@@ -324,6 +324,12 @@ int store_key_release(struct store *s, const struct store_key *key, struct err *
 
 /* Makes partitions ahead and drops those past retention. Hourly. */
 int store_housekeep(struct store *s, int64_t now_us, struct err *err);
+/* What the last store_housekeep of this thread found. -1: the store has nothing of the kind. */
+struct store_house {
+    int64_t partitions_missing; /* tables in time whose partition of tomorrow is not there */
+    int64_t retention_failures; /* of the jobs that drop old data, since they were made */
+};
+struct store_house store_house(const struct store *s);
 
 /* --- a worker's session: asynchronous on its loop --------------------------------------------- */
 

@@ -91,6 +91,8 @@ extern const struct store_ops mem_ops, pg_ops, sqlite_ops;
 struct store {
     const struct store_ops *ops;
     struct store_config config; /* defaults filled in; url is ours */
+    struct store_house house;   /* of the housekeeper's thread */
+    bool has_house;
 };
 
 /* Head of every kind's session. */

@@ -436,6 +436,8 @@ static wf_str source_name(struct arena *a, const struct plan_node *node)
     return arena_str(a, c->topic.ptr, c->topic.len);
 }
 
+static uint64_t rebalances(struct trigger *t) { return kafka_of(t)->rebalances; }
+
 const struct trigger_kind kafka_trigger_kind = {
     .type = "catalyst.kafkaTrigger",
     .start = start,
@@ -445,6 +447,7 @@ const struct trigger_kind kafka_trigger_kind = {
     .lane_lost = lane_lost,
     .acknowledge = acknowledge,
     .lag = lag,
+    .rebalances = rebalances,
     .trouble = trouble,
     .source_kind = "kafka",
     .source_name = source_name,

@@ -376,6 +376,7 @@ void kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 {
     struct kafka_trigger *k = opaque;
     (void)rk;
+    k->rebalances++;
     log_info("kafka", "trigger.rebalance", "workflow '%s' worker %u: %s %d partitions",
              engine_plan_get(k->t.ep)->name, k->t.host->worker,
              code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "takes" : "gives up", list->cnt);

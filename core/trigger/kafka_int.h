@@ -112,6 +112,7 @@ struct kafka_trigger {
     struct timer poll_timer;   /* looks even when no wake-up came */
     struct timer revoke_timer; /* ends waiting for lanes */
     struct kafka_lane *latest;
+    uint64_t rebalances;
     char trouble[800];
     bool broker_trouble; /* it is weather: gone as soon as a broker answers */
 };

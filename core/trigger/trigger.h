@@ -85,6 +85,8 @@ struct trigger_kind {
     void (*acknowledge)(struct trigger *t, struct lane *lane, uint64_t position);
     /* Events waiting outside, for metrics (Kafka lag); -1: not known. May be NULL. */
     int64_t (*lag)(struct trigger *t);
+    /* Times that its partitions were given or taken, for metrics. NULL: it has none. */
+    uint64_t (*rebalances)(struct trigger *t);
     /* Whether it works, or a sentence why not (ready checks). May be NULL. */
     const char *(*trouble)(struct trigger *t);
     /* "kafka", "webhook": the source kind in the store, and the name of the source: topic list,

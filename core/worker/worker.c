@@ -345,9 +345,18 @@ const struct store_sql_stats *worker_sql_stats(const struct worker *w)
 
 size_t worker_lua_bytes(const struct worker *w) { return expr_lua_bytes(w->lua); }
 
-void worker_triggers(struct worker *w,
-                     void (*each)(void *ctx, const char *workflow, const char *node, int64_t lag,
-                                  const char *trouble),
+static struct worker_trigger look_at(struct trigger *t, const struct plan *p)
+{
+    return (struct worker_trigger){ .workflow = p->id,
+                                    .node = p->nodes[t->node].name,
+                                    .trouble = t->kind->trouble ? t->kind->trouble(t) : NULL,
+                                    .lag = t->kind->lag ? t->kind->lag(t) : -1,
+                                    .rebalances = t->kind->rebalances
+                                                      ? (int64_t)t->kind->rebalances(t)
+                                                      : -1 };
+}
+
+void worker_triggers(struct worker *w, void (*each)(void *ctx, const struct worker_trigger *t),
                      void *ctx)
 {
     struct deployed *d;
@@ -356,12 +365,15 @@ void worker_triggers(struct worker *w,
         for (uint32_t i = 0; i < d->n_triggers; i++) {
             struct trigger *t = d->triggers[i];
             const struct plan *p = engine_plan_get(d->ep);
-            if (!t && d->troubles[i] && !d->retired)
-                each(ctx, p->id, p->nodes[p->triggers[i]].name, -1, d->troubles[i]);
-            if (!t)
-                continue;
-            each(ctx, p->id, p->nodes[t->node].name, t->kind->lag ? t->kind->lag(t) : -1,
-                 t->kind->trouble ? t->kind->trouble(t) : NULL);
+            struct worker_trigger seen = { .workflow = p->id,
+                                           .node = p->nodes[p->triggers[i]].name,
+                                           .trouble = d->troubles[i],
+                                           .lag = -1,
+                                           .rebalances = -1 };
+            if (t)
+                seen = look_at(t, p);
+            if (t || (d->troubles[i] && !d->retired))
+                each(ctx, &seen);
         }
     }
 }

@@ -70,10 +70,13 @@ const struct kafka_sink_stats *worker_kafka_stats(const struct worker *w); /* NU
 /* Statements of plugins. */
 const struct store_sql_stats *worker_sql_stats(const struct worker *w);
 size_t worker_lua_bytes(const struct worker *w);
-/* Each trigger: workflow id, node name, events waiting outside (-1: not known), trouble or NULL. */
-void worker_triggers(struct worker *w,
-                     void (*each)(void *ctx, const char *workflow, const char *node, int64_t lag,
-                                  const char *trouble),
+struct worker_trigger {
+    const char *workflow, *node;
+    const char *trouble; /* NULL: it works */
+    int64_t lag;         /* events waiting outside; -1: not known */
+    int64_t rebalances;  /* times its partitions changed; -1: it has none */
+};
+void worker_triggers(struct worker *w, void (*each)(void *ctx, const struct worker_trigger *t),
                      void *ctx);
 /* NULL when the worker can take work; else a sentence why not (store down, broker down). */
 const char *worker_trouble(const struct worker *w);

@@ -336,6 +336,8 @@ static void test_timeout(void **state)
     assert_memory_equal(r.error, "POST 127.0.0.1:", 15);
     assert_null(strstr(r.error, "/hold")); /* paths may carry tokens */
     assert_int_equal(http_client_stats(client)->timeouts, 1);
+    for (int i = 0; i <= HTTP_LATENCY_BOUNDS; i++)
+        assert_int_equal(http_client_stats(client)->latency_le[i], 0); /* no answer, no time */
     wait_for(&fx.n_gone, 1);
 }
 
@@ -378,8 +380,14 @@ static void test_many_calls_on_few_connections(void **state)
         if (results[i].reply.status != (i % 2 ? 200 : 202))
             fail_msg("call %d: %d %s", i, results[i].reply.status, results[i].error);
     }
-    assert_int_equal(http_client_stats(client)->calls, N);
-    assert_int_equal(http_client_stats(client)->under_way, 0);
+    const struct http_client_stats *stats = http_client_stats(client);
+    uint64_t answered = 0, fast = stats->latency_le[0] + stats->latency_le[1];
+    for (int i = 0; i <= HTTP_LATENCY_BOUNDS; i++)
+        answered += stats->latency_le[i];
+    assert_int_equal(stats->calls, N);
+    assert_int_equal(answered, N);
+    assert_true(fast <= N / 2 && stats->latency_us_sum >= N / 2 * 5000); /* half take 5 ms */
+    assert_int_equal(stats->under_way, 0);
     fixture_stop();
     assert_true(fx.stats.accepted <= 4); /* max_per_host, and kept */
     fixture_start((struct http_server_config){ 0 });

@@ -51,6 +51,7 @@
 #define HOUSE_CASES(X)                                                                             \
     X(retention_drops_what_is_old)                                                                 \
     X(partitions_come_and_go)                                                                      \
+    X(what_housekeeping_saw_is_told)                                                               \
     X(lanes_of_engines_that_left_go)                                                               \
     X(a_second_opening_finds_everything)                                                           \
     X(another_schema_is_refused)

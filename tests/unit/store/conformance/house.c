@@ -143,6 +143,35 @@ void partitions_come_and_go(void **state)
     close_session(f, ss);
 }
 
+/* Another holds the journal, so that tomorrow cannot be made: that is no error, but it is seen. */
+void what_housekeeping_saw_is_told(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct err err;
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    if (f->kind != POSTGRES) {
+        assert_int_equal(store_house(f->store).partitions_missing, -1);
+        return;
+    }
+    assert_int_equal(store_house(f->store).partitions_missing, 0);
+    assert_int_equal(store_house(f->store).retention_failures, -1);
+    sql(f, "DO $$ BEGIN EXECUTE 'DROP TABLE block_p' || to_char(now() AT TIME ZONE 'UTC' + "
+           "interval '1 day', 'YYYYMMDD'); END $$");
+    PGconn *other = PQconnectdb(f->url);
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE ONLY block IN ACCESS EXCLUSIVE MODE"));
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    assert_int_equal(store_house(f->store).partitions_missing, 1);
+    PQfinish(other);
+    /* What TimescaleDB would have of its jobs. */
+    sql(f, "CREATE SCHEMA IF NOT EXISTS timescaledb_information");
+    sql(f, "CREATE TABLE timescaledb_information.job_stats AS SELECT 2 AS total_failures "
+           "UNION ALL SELECT 3");
+    assert_int_equal(store_housekeep(f->store, 0, &err), 0);
+    assert_int_equal(store_house(f->store).partitions_missing, 0);
+    assert_int_equal(store_house(f->store).retention_failures, 5);
+    sql(f, "DROP SCHEMA timescaledb_information CASCADE");
+}
+
 static void count_step(void *ctx, int version, const char *name)
 {
     (void)version, (void)name;
