@@ -106,8 +106,7 @@ def check_accounts(engine):
     assert ask(engine, "move", account="bob", to="nobody", amount=5)[0] == 500
     assert ask(engine, "move", account="bob", to="ann", amount=500)[0] == 500
     assert balance(engine, "ann") == 7 and balance(engine, "bob") == 25
-    metrics = engine.get("/metrics")[1]
-    metrics = metrics.decode() if isinstance(metrics, bytes) else metrics
+    metrics = engine.metrics()
 
     def total(name):
         return sum(float(v) for v in re.findall(rf"^{name}{{[^}}]*}} (\S+)$", metrics, re.M))
@@ -119,7 +118,7 @@ def check_accounts(engine):
 
 def migrate(catalyst, plugins, store, *flags):
     return subprocess.run([catalyst, "migrate", "--store", store, "--plugins", plugins, *flags],
-                          text=True, capture_output=True, timeout=60)
+                          text=True, capture_output=True, timeout=120)
 
 
 def check_migrations(catalyst, plugins, store, tmp_path):
@@ -136,6 +135,6 @@ def check_migrations(catalyst, plugins, store, tmp_path):
     edited = build(tmp_path / "edited", "-DEDITED_MIGRATION")
     for words in (["migrate"], ["migrate", "--check"], ["serve"]):
         done = subprocess.run([catalyst, *words, "--store", store, "--plugins", edited], text=True,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=120)
         assert done.returncode == 3, words
         assert "plugin 'accounts': migration 2 (notes of accounts) was changed after" in done.stderr

@@ -10,6 +10,7 @@ Ports are the system's choice and read from the log. The log is text; `log()` re
 Tests run beside others on small machines: they wait for what they have caused (`until`, `wait_log`,
 `wait_done`), never for a time, and what must not end yet is held by a `Gate` until it is opened.
 """
+import atexit
 import http.client
 import http.server
 import json
@@ -86,6 +87,18 @@ class Gate(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
+_started = []
+
+
+@atexit.register
+def _kill_the_rest():
+    """A test that failed may not have come to the end of its engines."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
@@ -120,6 +133,7 @@ class Engine:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self.words, cwd=self.dir, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=self.env)
+        _started.append(self.process)
         if self.ready:
             try:
                 self.wait_listening(timeout_s)

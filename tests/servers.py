@@ -49,7 +49,7 @@ if str(HERE) not in sys.path:
 import kafka_wire  # noqa: E402
 
 KAFKA_VERSION = "4.1.1"
-START_TIMEOUT_S = 90
+START_TIMEOUT_S = 180
 
 
 class Missing(Exception):
@@ -98,7 +98,7 @@ class Server:
     kind = "server"
     ports = ("port",)
     stop_signal = signal.SIGTERM
-    stop_timeout_s = 30
+    stop_timeout_s = 60
 
     def __init__(self, directory, **settings):
         self.dir = Path(directory).resolve()
@@ -176,7 +176,8 @@ class Server:
 
     def start(self):
         """Starts it, waits until it answers, returns self. A port that was taken in the meantime
-        is chosen anew, unless clients may know it already."""
+        is chosen anew, unless clients may know it already; then the processes of a life that was killed
+        may still be going, and it is tried again."""
         if self.running():
             return self
         self.require()
@@ -184,13 +185,15 @@ class Server:
         self.dir.mkdir(parents=True, exist_ok=True)
         if first:
             self.prepare()
-        for attempt in range(3):
+        for _ in range(3 if first else 20):
             if first:
                 self.port_of = {name: free_port() for name in self.ports}
             if self._launch():
                 return self
-            if not first or attempt == 2:
+            if self.is_slow:
                 break
+            if not first:
+                time.sleep(1)
         raise Failed(f"{self.kind} did not start; the end of {self.log}:\n{tail(self.log)}")
 
     def _launch(self):
@@ -200,8 +203,9 @@ class Server:
         self.pid = self.child.pid
         self._save()
         end = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < end:
-            if self.child.poll() is not None:
+        while True:
+            self.is_slow = time.monotonic() > end
+            if self.is_slow or self.child.poll() is not None:
                 break
             if self.ready():
                 return True
@@ -233,7 +237,7 @@ class Server:
         """kill -9, as a crash."""
         if self.running():
             os.kill(self.pid, signal.SIGKILL)
-            self._wait_gone(10)
+            self._wait_gone(60)
 
     def pause(self):
         os.kill(self.pid, signal.SIGSTOP)
@@ -362,7 +366,7 @@ class Redis(Server):
     def ask(self, *words):
         """One command, the first line of its answer."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
                 parts = [f"*{len(words)}\r\n"] + [f"${len(w.encode())}\r\n{w}\r\n" for w in words]
                 sock.sendall("".join(parts).encode())
                 return sock.makefile("r").readline().strip()

@@ -2,6 +2,7 @@
 """The workflow that tests and drills run: Kafka -> if -> set -> code -> switch -> Kafka, on real
 servers, and what must be true at the end."""
 import json
+import threading
 import time
 
 import kcat
@@ -53,6 +54,34 @@ def until(check, timeout_s=90, why=lambda: "it did not come"):
     while not check():
         assert time.monotonic() < end, why()
         time.sleep(0.05)
+
+
+class Feeder:
+    """Produces `size` messages every `pause_s` until it is told to stop, so that engines which come and go
+    have something to do for as long as that takes; `count` is the number of the next message."""
+
+    def __init__(self, setting, size, pause_s, first=0):
+        self.setting, self.size, self.pause_s, self.count = setting, size, pause_s, first
+        self.error, self.ended = None, threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            while not self.ended.is_set():
+                self.setting.produce([message(n) for n in range(self.count, self.count + self.size)])
+                self.count += self.size
+                self.ended.wait(self.pause_s)
+        except Exception as error:  # told by the test's own thread
+            self.error = error
+
+    def stop(self):
+        """How many messages there are."""
+        self.ended.set()
+        self.thread.join()
+        if self.error:
+            raise self.error
+        return self.count
 
 
 class Setting:

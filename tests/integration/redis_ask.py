@@ -14,7 +14,7 @@ def read(stream):
 
 
 def command(port, *words):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         parts = [f"*{len(words)}\r\n"] + [f"${len(w.encode())}\r\n{w}\r\n" for w in words]
         sock.sendall("".join(parts).encode())
         return read(sock.makefile("rb"))

@@ -3,14 +3,13 @@
 output id one body, and none is missing."""
 import json
 import random
-import threading
 import time
 
 import pytest
 
-from pipes import Setting, message, until
+from pipes import Feeder, Setting, message, until
 
-MESSAGES, KILLS = 60000, 6
+MESSAGES, KILLS = 30000, 6  # and those that come meanwhile
 
 
 @pytest.fixture
@@ -46,32 +45,24 @@ def test_kill_9_under_load(setting):
     wrong = 60
     texts = [message(n) for n in range(MESSAGES - wrong)] + ["{broken"] * wrong
     random.Random(7).shuffle(texts)
-    # A third is there, a third comes in the meantime, and the rest by parts before each start, so that
-    # no life has nothing to do, however slow the machine is.
-    part, third = MESSAGES // 3 // (KILLS + 1), MESSAGES // 3
-    parts = [texts[at:at + part] for at in range(2 * third, MESSAGES, part)]
-    s.produce(texts[:third])
-    late = threading.Thread(target=lambda: [
-        (s.produce(texts[at:at + 1000]), time.sleep(0.6)) for at in range(third, 2 * third, 1000)])
-    late.start()
+    s.produce(texts)
+    feeder = Feeder(s, 1000, 0.6, first=MESSAGES - wrong)
     dice = random.Random(11)
     engine = s.engine("--workers", 2, start=False)
     for _ in range(KILLS):
-        s.produce(parts.pop())
         engine.start()
         until(lambda: engine.done() > 0, why=engine.log)  # the dead one's session has run out
         time.sleep(dice.uniform(0, 0.3))
         engine.kill()
-    late.join()
-    for rest in parts:
-        s.produce(rest)
     engine.start()
-    until(lambda: sum(s.statuses().values()) == MESSAGES, 120,
+    until(lambda: engine.done() > 0, why=engine.log)
+    count = feeder.stop() + wrong
+    until(lambda: sum(s.statuses().values()) == count, 120,
           why=lambda: f"{s.statuses()}\n{engine.log()[-2000:]}")
     until(lambda: engine.metric("catalyst_outputs_waiting") == 0)
     assert engine.stop() == 0
-    repeated = reconcile(s, MESSAGES, wrong)
-    print(f"{KILLS} kills under load, {repeated} outputs sent again with the same id and body")
+    repeated = reconcile(s, count, wrong)
+    print(f"{count} messages, {KILLS} kills under load, {repeated} outputs sent again with the same id and body")
 
 
 def test_stopped_engine_that_comes_back_writes_nothing(setting):

@@ -29,7 +29,7 @@ def broker(new_server):
 
 def init(catalyst, *flags, code=0):
     done = subprocess.run([catalyst, "init-platform", "--json", *flags], text=True,
-                          capture_output=True, timeout=120)
+                          capture_output=True, timeout=240)
     assert done.returncode == code, (done.stdout, done.stderr)
     return json.loads(done.stdout) if done.stdout.startswith("{") else None
 
@@ -89,7 +89,7 @@ def test_series_are_kept_by_engines(catalyst, tmp_path, postgres, database):
     sql("CREATE TABLE system_metrics_p20200101 PARTITION OF system_metrics "
         "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')")
     with Engine(catalyst, tmp_path, "--store", database[1]):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while sql("SELECT to_regclass('system_metrics_p20200101') IS NULL") != "t":
             assert time.monotonic() < end
             time.sleep(0.2)

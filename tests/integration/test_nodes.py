@@ -206,7 +206,8 @@ def test_redis_comes_back(catalyst, tmp_path, new_server):
     server.stop()
     workflow = Workflow(catalyst, tmp_path, {"cache": {"type": "redis", "data": {
         "host": "127.0.0.1", "port": str(port)}}})
-    process = workflow.start("catalyst.redis", {"operation": "incr", "key": "back"}, [{}],
+    process = workflow.start("catalyst.redis", {
+        "operation": "incr", "key": "back", "options": {"timeout": "90s"}}, [{}],
                              credentials={"redis": {"name": "cache"}})
     time.sleep(1)
     server.start()
@@ -357,7 +358,8 @@ def test_postgres_comes_back(catalyst, tmp_path, new_server):
     server.stop()
     on = Postgres(catalyst, tmp_path, server)
     process = on.workflow.start("catalyst.postgres", {
-        "operation": "executeQuery", "query": "SELECT 1 AS one"}, **on.node)
+        "operation": "executeQuery", "query": "SELECT 1 AS one", "options": {"timeout": "90s"}},
+        **on.node)
     time.sleep(1)
     server.start()
     result = on.workflow.result(process)

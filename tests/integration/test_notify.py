@@ -36,8 +36,9 @@ def told(receiver):
 
 def test_a_group_is_told_and_resolved(routing, receiver):
     one = routing()
-    for host in "ab":
-        assert one.alert(alertname="Down", host=host)["notify"]["accepted"] == 1
+    given = one.post("alerts", [{"labels": {"alertname": "Down", "host": host}, "startsAt": stamp()}
+                                for host in "ab"])  # at once, so that they are told together
+    assert given["notify"]["accepted"] == 2
     until(lambda: receiver.got)
     one.alert(over=True, alertname="Down", host="a")
     until(lambda: len(receiver.got) == 2)
@@ -68,7 +69,7 @@ def test_wrong_alerts_are_told(routing):
 
 
 def test_silences_and_acknowledgements(routing, receiver):
-    one = routing(fast(route={"escalation": [{"after": "4s", "receiver": "lead"}]}))
+    one = routing(fast(route={"escalation": [{"after": "8s", "receiver": "lead"}]}))
     made = one.post("silence", {"matchers": ['host="a"'], "duration": "1h"})["silence"]
     until(lambda: [s["id"] for s in one.post("list", {})["silences"]] == [made["id"]])
     one.alert(alertname="Down", host="a")
@@ -96,9 +97,9 @@ def test_a_killed_engine_tells_once(routing, receiver, tmp_path, kill_after_s):
     time.sleep(4)
     ids = {i["id"] for i in receiver.items()}
     assert len(ids) == 1, told(receiver)  # a repetition of the webhook has the same id
-    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as store:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=60)) as store:
         assert store.execute("SELECT id FROM notify_claims").fetchall() == [(i,) for i in ids]
-        assert not store.execute("SELECT id FROM notify_outbox").fetchall()
+        until(lambda: not store.execute("SELECT id FROM notify_outbox").fetchall())
 
 
 def test_prometheus_talks_to_it(routing, receiver):
@@ -117,12 +118,12 @@ def test_prometheus_talks_to_it(routing, receiver):
 def test_an_engine_that_lost_the_routing_writes_nothing(routing, receiver, tmp_path):
     """Another one took over meanwhile; it finds the alert where it was."""
     one = routing()
-    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=20)) as store:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=60)) as store:
         store.execute("UPDATE notify_owner SET epoch = epoch + 1")
         store.commit()
         one.alert(alertname="Down")
         one.engine.wait_log("notify.lost")
-        assert "another engine" in one.engine.get("/readyz")[1]
+        until(lambda: "another engine" in one.engine.get("/readyz")[1])
         time.sleep(1.5)
         assert not receiver.got
         assert len(store.execute("SELECT id FROM notify_inbox").fetchall()) == 1
@@ -135,8 +136,8 @@ def test_a_flood_comes_through(routing, receiver):
     one = routing(fast(route={"group_by": ["n"]}, **{"global": {"storm": {"max": 5, "per": "5s"}}}))
     for part in range(4):
         one.post("alerts", [{"labels": {"alertname": "A", "n": f"{part}-{i}"}} for i in range(500)])
-    until(lambda: sum(i.get("held", 1) for i in receiver.items()) == 2000, 60)
-    assert len(receiver.got) <= 10
+    until(lambda: sum(i.get("held", 1) for i in receiver.items()) == 2000, 120)
+    assert len(receiver.got) <= 25  # five in five seconds
 
 
 def test_on_postgresql(routing, receiver, postgres, unique):

@@ -4,13 +4,13 @@ logins), own servers for Slack, PagerDuty and signed webhooks."""
 import email
 import email.policy
 import json
-import socket
 import ssl
 import subprocess
 import threading
 import time
 
 import pytest
+import servers
 from notifying import NEW, OLD, Engine, Receiver, hook, until, verify
 from test_nodes import Workflow
 
@@ -91,11 +91,9 @@ def mail_server(certificate):
         box = Mailbox()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = servers.free_port()
         settings = {"hostname": "127.0.0.1", "port": port, "authenticator": box.authenticate,
-                    **more}
+                    "ready_timeout": 60, **more}
         if mode == "starttls":
             settings.update(tls_context=context, require_starttls=True)
         elif mode == "tls":
@@ -159,7 +157,7 @@ def test_mail_later(catalyst, tmp_path, mail_server):
     box.say = {"rcpt": "451 4.3.0 come later"}
     sender = Sender(catalyst, tmp_path, "smtp", box.credential)
     threading.Timer(0.5, box.say.clear).start()
-    ports = sender("email", FROM, retry={"tries": 20, "first_ms": 100, "max_ms": 200})
+    ports = sender("email", FROM, retry={"tries": 200, "first_ms": 100, "max_ms": 200})
     assert len(ports[ACCEPTED]) == 1 and len(box.mails) == 1
 
 
@@ -182,6 +180,8 @@ def test_mail_that_must_be_secure(catalyst, tmp_path, mail_server):
 
 
 def test_a_daily_digest(catalyst, tmp_path, mail_server):
+    if time.time() % 86400 > 86400 - 120:
+        time.sleep(120)  # a digest belongs to a day
     box = mail_server("none")
     (tmp_path / "credentials.json").write_text(json.dumps(
         {"mail": {"type": "smtp", "data": box.credential}}))
@@ -235,7 +235,7 @@ def test_slack(catalyst, tmp_path, receiver):
 def test_slack_hangs_up(catalyst, tmp_path, receiver):
     receiver.script = ["hang"]
     sender = Sender(catalyst, tmp_path, "slackApi", {"webhookUrl": receiver.url + "/s3cret"})
-    ports = sender("slack", {"options": {"timeout": "500ms"}})
+    ports = sender("slack", {"options": {"timeout": "3s"}})
     assert len(ports[UNKNOWN]) == 1 and len(receiver.got) == 1
 
 
@@ -244,7 +244,7 @@ def test_pagerduty(catalyst, tmp_path, receiver):
     receiver.script = [500, "hang"]
     sender = Sender(catalyst, tmp_path, "pagerDutyEvents", {"routingKey": "s3cret",
                                                             "baseUrl": receiver.url})
-    ports = sender("pagerDuty", {"options": {"timeout": "500ms"}},
+    ports = sender("pagerDuty", {"options": {"timeout": "4s"}},
                    [NOTICE, {**NOTICE, "status": "resolved"}])
     assert len(ports[ACCEPTED]) == 2
     sent = receiver.items()

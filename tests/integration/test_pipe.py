@@ -30,7 +30,7 @@ def test_messages_walk_through(setting):
     s.produce([message(n) for n in range(1000)] + [message(1, channel="mail"), message(2, text="")])
     engine = s.engine()
     until(lambda: engine.done() == 1002, why=engine.log)
-    engine.stop()
+    assert engine.stop() == 0
     assert s.statuses() == {"success": 1002}
     out = s.outputs()
     assert len(out) == 1000
@@ -48,7 +48,7 @@ def test_malformed_messages_fail_alone_with_their_bytes(setting, unique):
     s.produce([message(n) for n in range(50)] + broken + [message(n) for n in range(50, 100)])
     engine = s.engine()
     until(lambda: engine.done() == 104, why=engine.log)
-    engine.stop()
+    assert engine.stop() == 0
     assert s.statuses() == {"success": 100, "error": 4}
     assert len(s.outputs()) == 100
     dead = kcat.consume(s.kafka.url(), letters)
@@ -85,7 +85,7 @@ def test_restart_goes_on_where_it_stopped(setting):
     until(lambda: second.done() == 100, why=second.log)
     time.sleep(0.3)
     assert second.done() == 100
-    second.stop()
+    assert second.stop() == 0
     assert len(s.outputs()) == 200
 
 
@@ -96,8 +96,8 @@ def test_drain_under_load_loses_and_repeats_nothing(setting):
     until(lambda: first.done() > 100, why=first.log)
     assert first.stop() == 0
     second = s.engine(name="second")
-    until(lambda: s.statuses() == {"success": 20000}, 60, why=second.log)
-    second.stop()
+    until(lambda: s.statuses() == {"success": 20000}, 120, why=second.log)
+    assert second.stop() == 0
     ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
     assert len(ids) == len(set(ids)) == 20000
 
@@ -111,11 +111,7 @@ def test_two_engines_share_and_one_takes_over(setting):
         nonlocal sent
         s.produce([message(n) for n in range(sent, sent + count)])
         sent += count
-    end = time.monotonic() + 20
-    while not (one.done() and two.done()):
-        feed(200)
-        assert time.monotonic() < end, "one of them gets nothing"
-        time.sleep(0.2)
+    until(lambda: feed(200) or one.done() and two.done(), why=lambda: "one of them gets nothing")
     until(lambda: s.statuses() == {"success": sent}, why=lambda: one.log() + two.log())
     began = time.monotonic()
     one.kill()
@@ -123,7 +119,7 @@ def test_two_engines_share_and_one_takes_over(setting):
     until(lambda: s.statuses() == {"success": sent}, why=two.log)
     took = time.monotonic() - began
     # Sessions of 1.5 s: far below the 30 s of a takeover that waits for a heartbeat, also on a busy machine.
-    assert took < 15, f"taken over after {took:.1f} s"
+    assert took < 25, f"taken over after {took:.1f} s"
     two.stop()
     bodies = {}
     for m in s.outputs():
@@ -151,7 +147,7 @@ def test_engines_come_and_go_and_nothing_leaves_twice(setting):
     until(lambda: feed(0.5) or three.done(), why=three.log)
     assert two.stop() == 0
     feed(1)
-    until(lambda: s.statuses() == {"success": sent}, 60, why=lambda: one.log() + three.log())
+    until(lambda: s.statuses() == {"success": sent}, 120, why=lambda: one.log() + three.log())
     assert one.stop() == 0 and three.stop() == 0
     ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
     assert len(ids) == len(set(ids)) == sent
@@ -173,9 +169,9 @@ def test_broker_down_at_start(setting, new_server):
     assert engine.get("/readyz")[0] == 503
     assert engine.get("/healthz")[0] == 200
     broker.start()
-    engine.wait_ready(60)
+    engine.wait_ready(90)
     s.produce([message(n) for n in range(10)])
-    until(lambda: engine.done() == 10, 60, why=engine.log)
+    until(lambda: engine.done() == 10, why=engine.log)
 
 
 def test_a_topic_that_comes_after_the_start(setting, unique):
@@ -188,9 +184,10 @@ def test_a_topic_that_comes_after_the_start(setting, unique):
     engine.start()
     engine.wait_listening()
     until(lambda: engine.log().count("not available") == 2, why=engine.log)
-    assert engine.get("/readyz")[1].count("not available") == 1, "each reason once"
+    until(lambda: engine.get("/readyz")[1].count("not available") == 1, why=lambda: (
+        f"each reason once: {engine.get('/readyz')[1]}"))
     s.kafka.create_topic(late, partitions=1)
-    engine.wait_ready(60)
+    engine.wait_ready(90)
     assert engine.done() == 0
 
 
@@ -206,7 +203,7 @@ def test_broker_restart_mid_flight(setting, new_server):
     broker.kill()
     broker.start()
     s.produce([message(n) for n in range(3000, 4000)])
-    until(lambda: s.statuses().get("success") == 4000, 60, why=engine.log)
+    until(lambda: s.statuses().get("success") == 4000, 120, why=engine.log)
     engine.stop()
     bodies = {}
     for m in s.outputs():
@@ -225,19 +222,19 @@ def test_postgres_down_at_start_and_restart_mid_flight(setting, new_server):
     engine.start()
     engine.wait_log("store.wait")
     database.start()
-    engine.wait_listening(60)
-    engine.wait_ready(60)
+    engine.wait_listening(90)
+    engine.wait_ready(90)
     s.produce([message(n) for n in range(5000)])
     until(lambda: engine.done() > 0, why=engine.log)
     database.kill()
     s.produce([message(n) for n in range(5000, 6000)])
     time.sleep(0.5)
     assert engine.get("/healthz")[0] == 200
-    until(lambda: engine.get("/readyz")[0] == 503, 20, why=engine.log)
-    assert "store" in engine.get("/readyz")[1]
+    until(lambda: "store" in engine.get("/readyz")[1], why=engine.log)
+    assert engine.get("/readyz")[0] == 503
     database.start()
-    engine.wait_ready(60)
-    until(lambda: s.statuses().get("success") == 6000, 60,
+    engine.wait_ready(90)
+    until(lambda: s.statuses().get("success") == 6000, 120,
           why=lambda: f"{s.statuses()}\n{engine.log()}")
     engine.stop()
     bodies = {}
@@ -268,5 +265,5 @@ def test_metrics_tell_the_lag(setting):
     s.produce([message(n) for n in range(2000)])
     engine = s.engine()
     until(lambda: engine.done() == 2000, why=engine.log)
-    until(lambda: re.search(r"^catalyst_trigger_lag\{.*\} 0$", engine.get("/metrics")[1], re.M))
+    until(lambda: re.search(r"^catalyst_trigger_lag\{.*\} 0$", engine.metrics(), re.M))
     until(lambda: engine.metric("catalyst_outputs_acknowledged_total") == 2000)

@@ -42,17 +42,24 @@ class Sink:
         self.process.send_signal(signal.SIGUSR1)
         return json.loads(self.process.stdout.readline())
 
+    def until(self, name, wanted):
+        end = time.monotonic() + 60
+        while (counters := self.counters())[name] != wanted:
+            assert time.monotonic() < end, counters
+            time.sleep(0.02)
+        return counters
+
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-            out, _ = self.process.communicate(timeout=10)
+            out, _ = self.process.communicate(timeout=60)
             assert self.process.returncode == 0
             return json.loads(out)
 
 
 class Client:
     def __init__(self, sink, system_id="shop", password="secret", kind=TRX, expect=0):
-        self.sock = socket.create_connection(sink.address, timeout=10)
+        self.sock = socket.create_connection(sink.address, timeout=60)
         self.buffer, self.sequence = b"", 0
         body = f"{system_id}\0{password}\0\0".encode() + b"\x34\0\0\0"
         assert self.call(kind, body)[1] == expect
@@ -64,7 +71,7 @@ class Client:
         self.sock.sendall(struct.pack(">IIII", 16 + len(body), command, status, sequence) + body)
         return sequence
 
-    def read(self, seconds=10):
+    def read(self, seconds=60):
         """(command, status, sequence, body), or None when the connection has ended."""
         self.sock.settimeout(seconds)
         while True:
@@ -157,9 +164,8 @@ def test_fates_by_destination(sink):
     client.submit("491519999")
     assert client.read()[0] == DELIVER  # its receipt, and no response
     assert client.call(SUBMIT, submit_body("491511234599", registered=0))[1] == 0
-    time.sleep(0.2)
-    counters = one.counters()
-    assert counters["receipts_sent"] == 8 and counters["lost"] == 1 and counters["refused"] == 1
+    counters = one.until("receipts_sent", 8)
+    assert counters["lost"] == 1 and counters["refused"] == 1
 
 
 def test_receipts_return_until_they_are_taken(sink):
@@ -198,10 +204,12 @@ def test_ids_early_receipts_and_forms(sink):
 def test_throttle(sink):
     one = sink("--rate", "100", "--no-receipts")
     client = Client(one)
-    for _ in range(200):
+    began = time.monotonic()
+    for _ in range(2000):
         client.submit("491511234599")
-    statuses = [client.read()[1] for _ in range(200)]
-    assert set(statuses) == {0, 0x58} and 1 <= statuses.count(0) <= 60
+    statuses = [client.read()[1] for _ in range(2000)]
+    took = time.monotonic() - began
+    assert set(statuses) == {0, 0x58} and 1 <= statuses.count(0) <= 60 + 100 * took
     time.sleep(0.2)
     assert client.call(SUBMIT, submit_body("491511234599"))[1] == 0
 
@@ -259,7 +267,7 @@ def test_it_is_fast(sink):
         finally:
             os._exit(0)
     began, responses = time.monotonic(), 0
-    client.sock.settimeout(30)
+    client.sock.settimeout(120)
     buffer = bytearray()
     while responses < 10 * many:
         buffer += client.sock.recv(1 << 20)
@@ -282,4 +290,4 @@ def test_it_is_fast(sink):
     print(f"\n{10 * many / seconds:.0f} submit_sm/s seen by the client, "
           f"{counters['accepted'] / cpu:.0f} a second of the sink's processor, "
           f"receipts sent: {counters['receipts_sent']}")
-    assert 10 * many / seconds > 20000
+    assert counters["accepted"] / cpu > 50000

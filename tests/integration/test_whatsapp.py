@@ -25,6 +25,7 @@ class CloudApi(http.server.ThreadingHTTPServer):
     """Takes messages; `answers` are (status, error code) for the next ones, then all is accepted."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), CloudApiHandler)
@@ -49,7 +50,7 @@ class CloudApiHandler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.path, self.headers["authorization"], body))
         status, code = self.server.answers.pop(0) if self.server.answers else (200, 0)
         if status == 0:  # taken, and never answered
-            self.server.hang.wait(20)
+            self.server.hang.wait(120)
             self.close_connection = True
             return
         reply = {"error": {"message": f"refused: {self.headers['authorization']}", "code": code}}
@@ -115,7 +116,7 @@ def sending():
              {"name": "Send", "type": "catalyst.whatsapp", "parameters": {
                  "phoneNumberId": "106", "to": "={{ $json.body.to }}",
                  "text": "={{ $json.body.text }}",
-                 "options": {"messageId": "={{ $json.body.id }}", "timeout": "1s"}},
+                 "options": {"messageId": "={{ $json.body.id }}", "timeout": "5s"}},
               "retryOnFail": True, "maxTries": 3, "waitBetweenTries": 50,
               "credentials": {"whatsAppApi": {"name": "api"}}}]
     wires = [("In", 0, "Send")]
