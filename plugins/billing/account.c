@@ -78,6 +78,11 @@ const wf_param account_params[] = {
       .show_if = "operation=changedBalances", .help = "How far back to look" },
     { WF_NAMED("lookBack"), WF_F_MS(C, within_ms), .flags = WF_EXPR, .def = "30d",
       .show_if = "operation=expireHolds", .help = "Holds older than this are not looked for" },
+    { WF_NAMED("foldAfter"), WF_F_MS(C, fold_ms), .flags = WF_EXPR, .def = "7d",
+      .show_if = "operation=expireHolds",
+      .help = "Slices that ended so long ago become one row for each tenant" },
+    { WF_P_STR(C, events), .show_if = "operation=expireHolds",
+      .help = "Topic that gets an event for every hold given back; empty: none" },
     { WF_P_INT(C, limit), .flags = WF_EXPR, .def = "10000", .min = 1, .max = 100000,
       .show_if = "operation=changedBalances|expireHolds|reconcile",
       .help = "The most rows of one run" },
@@ -85,7 +90,6 @@ const wf_param account_params[] = {
 };
 #undef C
 
-enum { ACCOUNT_COUNT_DONE, ACCOUNT_COUNT_REFUSED, ACCOUNT_COUNT_EXPIRED, ACCOUNT_COUNT_DRIFT };
 const wf_metric account_metrics[] = {
     { WF_COUNTER, "billing_account_done_total", NULL, "Operations done" },
     { WF_COUNTER, "billing_account_refused_total", NULL, "Operations refused" },
@@ -290,56 +294,6 @@ static void changed_start(struct account_job *job, wf_item *it)
     account_run(job, it, &statement, 1, on_changed);
 }
 
-/* --- holds ------------------------------------------------------------------------------------ */
-
-static void on_expired(struct account_job *job, wf_item *it, const wf_rows *rows)
-{
-    const wf_host *h = host_of(job);
-    h->count(job->node->inst, ACCOUNT_COUNT_EXPIRED, (int64_t)rows->n_rows);
-    account_emit(job, it,
-                 h->build(it, "{s:s,s:i}", "op", "expireHolds", "expired", (int64_t)rows->n_rows));
-}
-
-static void expire_start(struct account_job *job, wf_item *it)
-{
-    const wf_host *h = host_of(job);
-    const wf_str params[] = { account_number(h, it, job->c->within_ms / 1000),
-                              account_number(h, it, job->c->limit) };
-    /* What slices of dead workers still have goes where the next grant finds it. */
-#define RECLAIM(now, lock)                                                                         \
-    "UPDATE billing_slices SET freed_micro = freed_micro + granted_micro - held_micro - "          \
-    "spent_micro, granted_micro = held_micro + spent_micro, state = 'closed', "                    \
-    "version = version + 1, updated_us = " now " WHERE slice_id IN (SELECT slice_id FROM "         \
-    "billing_slices WHERE lease_us < " now " AND (state = 'open' OR granted_micro > held_micro "   \
-    "+ spent_micro) ORDER BY slice_id" lock ")"
-#define EXPIRE(table, age, ago, end)                                                               \
-    "INSERT INTO " table " (tenant_id, idempotency_key, body, op, amount_micro, hold_micro, "      \
-    "units, unit_micro, currency, channel, card, version, prefix, slice_id, accept_us) "           \
-    "SELECT r.tenant_id, " end " || ':end', CAST(3 AS bigint) * 72057594037927936 + "              \
-    "r.hold_micro, 'release', r.hold_micro, r.hold_micro, r.units, r.unit_micro, r.currency, "     \
-    "r.channel, r.card, r.version, r.prefix, r.slice_id, r.accept_us "                             \
-    "FROM billing_transactions r JOIN tenant_billing_config c ON c.tenant_id = r.tenant_id "       \
-    "WHERE r.op = 'reserve' AND r.created_at >= " ago " AND " age                                  \
-    " AND NOT EXISTS (SELECT 1 FROM billing_transactions e WHERE e.tenant_id = r.tenant_id "       \
-    "AND e.idempotency_key = " end " || ':end') "                                                  \
-    "AND r.slice_id IN (SELECT slice_id FROM billing_slices WHERE held_micro > 0) "                \
-    "LIMIT CAST($2 AS bigint) "                                                                    \
-    "ON CONFLICT (tenant_id, idempotency_key, body) DO NOTHING RETURNING tenant_id"
-    const wf_statement statements[] = {
-        { .pg = RECLAIM(NOW_US_PG, " FOR UPDATE"), .sqlite = RECLAIM(NOW_US_SQLITE, "") },
-        { .pg = EXPIRE(
-              "billing_transactions", "r.created_at < now() - c.hold_ttl_s * interval '1 second'",
-              "now() - CAST($1 AS bigint) * interval '1 second'", "left(r.idempotency_key, -4)"),
-          .sqlite = EXPIRE("billing_transactions",
-                           "r.created_at < " NOW_US_SQLITE " - c.hold_ttl_s * 1000000",
-                           NOW_US_SQLITE " - CAST($1 AS bigint) * 1000000",
-                           "substr(r.idempotency_key, 1, length(r.idempotency_key) - 4)"),
-          .params = params,
-          .n_params = 2 },
-    };
-    account_run(job, it, statements, 2, on_expired);
-}
-
 /* --- prices ----------------------------------------------------------------------------------- */
 
 static void on_price(struct account_job *job, wf_item *it, const wf_rows *rows)
@@ -531,8 +485,12 @@ const char account_docs[] =
     "balances with\n  both. `drift` tells every difference; `heal` has the rows that a cache "
     "should "
     "be given. Nothing else is\n  changed.\n"
-    "- **expireHolds** releases what was held for longer than the tenant's `hold_ttl_s`, and takes "
-    "back what\n  dead workers still had. Run it every minute.\n"
+    "- **expireHolds** releases what was held for longer than the tenant's `hold_ttl_s`, gives "
+    "what "
+    "slices of dead\n  workers still had back to the accounts, and folds slices that ended long "
+    "ago "
+    "into one row for each tenant.\n  A worker that comes back cannot use what was taken from it. "
+    "Run it every minute.\n"
     "- **changedBalances** gives the rows for a cache of balances. Their `version` only grows: "
     "write one only\n  where the cached version is lower.\n"
     "- **applyEvent** writes the line that an event tells of, and does nothing when it is there: "

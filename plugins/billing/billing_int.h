@@ -123,7 +123,7 @@ struct worker {
     struct waiter *rates_first, **rates_last;
     struct rate_load *load;
     int is_looking;                     /* at the versions */
-    int64_t now_ms;                     /* of the last tick */
+    int64_t now_ms, ahead_ms;           /* see worker_clock() */
     int64_t look_ms, lease_ms, idle_ms; /* when next */
     wf_timer *timer;
     wf_inst *timer_inst;
@@ -135,6 +135,9 @@ void node_close(struct node *node);
 /* What is due: refresh, leases, idle slices, requests. Called with every frame and by a timer. */
 void worker_tick(struct worker *w, int64_t now_ms);
 int64_t wall_ms(void);
+/* The worker's own time, now: no earlier than the wall clock ever was, and it never goes back, so
+ * that leases end and what is due is done whoever sets the clock. wall 0: it is not known. */
+int64_t worker_clock(struct worker *w, int64_t wall);
 /* Cleared. Aborts when there is none. */
 void *worker_memory(size_t bytes);
 
@@ -217,6 +220,8 @@ const char *op_name(enum ledger_op op);
 /* The row leaves with the turn, and the event when there is a topic. -1: the store has no tables.
  */
 int ledger_write(struct worker *w, wf_item *it, const struct charge *c, wf_str topic);
+/* The event alone, of a row that a statement has written. */
+void ledger_tell(struct worker *w, wf_item *it, const struct charge *c, wf_str topic);
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
@@ -284,10 +289,11 @@ enum account_op {
 struct account_config {
     int operation, direction, finish;
     wf_str tenant, key, currency, channel, to, class_name, month, card, note, events, network;
-    int64_t amount_micro, units, at_us, within_ms, limit, from_us;
+    int64_t amount_micro, units, at_us, within_ms, fold_ms, limit, from_us;
     const wf_value *settings, *rows, *cache;
 };
 enum { ACCOUNT_DONE, ACCOUNT_REFUSED };
+enum { ACCOUNT_COUNT_DONE, ACCOUNT_COUNT_REFUSED, ACCOUNT_COUNT_EXPIRED, ACCOUNT_COUNT_DRIFT };
 /* An operation that waits for the store. */
 struct account_job {
     struct node *node;
@@ -308,6 +314,7 @@ void account_emit(struct account_job *job, wf_item *it, const wf_value *billing)
 void account_refuse(struct account_job *job, wf_item *it, const char *reason, const char *words);
 void account_push_rows(struct account_job *job, wf_item *it, const wf_rows *rows,
                        const char *const *names); /* an output item for each; ends it */
+void expire_start(struct account_job *job, wf_item *it);
 void invoice_start(struct account_job *job, wf_item *it);
 void reconcile_start(struct account_job *job, wf_item *it);
 void load_start(struct account_job *job, wf_item *it);

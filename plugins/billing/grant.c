@@ -238,6 +238,7 @@ static void take_answer(struct worker *w, struct tenant *t, const wf_str *cells,
     } else {
         tenant_forget_slice(
             t); /* taken back meanwhile: this worker hung for longer than its lease */
+        t->is_out = 0; /* the next slice tells what there is */
     }
     take_usages(t, cells[CONFIG_CELLS + 2]);
     if (t->first && given) {
@@ -281,7 +282,7 @@ static void on_answer(struct worker *w, struct node *node, void *arg, const wf_r
             t->retry_ms = request->sent_ms + UNKNOWN_MS;
             tenant_forget_slice(t);
         } else if (t->first) {
-            w->h->count(t->first->node->inst, COUNT_GRANT_MS, wall_ms() - request->began_ms);
+            w->h->count(t->first->node->inst, COUNT_GRANT_MS, w->now_ms - request->began_ms);
         }
         serve(w, t);
     }
@@ -299,7 +300,7 @@ void grant_ask(struct worker *w, int64_t now_ms)
     if (!request)
         abort();
     request->sent_ms = now_ms;
-    request->began_ms = wall_ms();
+    request->began_ms = worker_clock(w, 0);
     text_add(&list, "[", 1);
     text_add(&usage, "[", 1);
     for (unsigned n = 0; w->wanting && n < TENANTS_AT_ONCE; n++) {

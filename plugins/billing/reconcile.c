@@ -102,7 +102,7 @@ static void on_fold(struct account_job *job, wf_item *it, const wf_rows *rows)
                          int_of(cells[CELL_LIMIT]), "ccy", cells[1], "version",
                          int_of(cells[CELL_VERSION]), "as_of", int_of(cells[CELL_AS_OF]));
     }
-    h->count(job->node->inst, 3, (int64_t)d.n);
+    h->count(job->node->inst, ACCOUNT_COUNT_DRIFT, (int64_t)d.n);
     if (d.n)
         h->log(job->node->inst, WF_ERROR, "billing.drift", "%zu differences in %zu tenants", d.n,
                rows->n_rows);

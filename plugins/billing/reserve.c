@@ -308,10 +308,10 @@ static void wait_for_tenant(struct node *node, wf_item *it, const struct reserve
 
 /* The slice covers the price, or the item waits, or is denied: 1 when it may go on. */
 static int take_money(struct node *node, wf_item *it, const struct reserve_config *c,
-                      struct tenant *t, int64_t amount_micro, int64_t now_ms, int final)
+                      struct tenant *t, int64_t amount_micro, int final)
 {
-    if (t->slice && now_ms >= t->lease_ms)
-        t->avail_micro = 0; /* perhaps taken back: what is left of it comes back by itself */
+    /* After its lease a slice is used when the next answer says that it is still ours. */
+    int64_t now_ms = node->worker->now_ms;
     if (t->slice && t->lease_ms > now_ms && amount_micro <= t->avail_micro && (final || !t->first))
         return 1;
     if (!final && now_ms >= t->retry_ms) {
@@ -365,11 +365,11 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         reserve_deny(node, it, "no_rate", "the price is more than money can be");
         return;
     }
-    if (!take_money(node, it, c, t, amount, now_ms, final))
+    if (!take_money(node, it, c, t, amount, final))
         return;
     t->avail_micro -= amount;
     t->rate_micro += amount;
-    t->used_ms = now_ms;
+    t->used_ms = w->now_ms;
     if (usage)
         usage->delta += m->units;
     hold = hold_add(w, key);
@@ -394,7 +394,7 @@ void reserve_item(struct node *node, wf_item *it, const struct reserve_config *c
         return;
     }
     struct tenant *t = tenant_of(w, m.tenant.ptr, m.tenant.len);
-    if (t->state == TENANT_UNKNOWN && now_ms < t->retry_ms) {
+    if (t->state == TENANT_UNKNOWN && w->now_ms < t->retry_ms) {
         reserve_deny(node, it, "unknown_tenant", "the tenant has no billing settings");
         return;
     }
@@ -414,6 +414,7 @@ void reserve_process(const wf_host *h, wf_item *const *items, size_t n)
     struct worker *w = node->worker;
     int64_t now_ms = h->now_ms(items[0]);
     look_back_begin(w);
+    worker_clock(w, now_ms);
     for (size_t i = 0; i < n; i++)
         reserve_item(node, items[i], h->config(items[i]), now_ms, 0);
     look_back_flush(w);

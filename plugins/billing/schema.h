@@ -11,6 +11,9 @@
  * already moves nothing. CHECK constraints say cash + credit_limit >= 0 and held + spent <=
  * granted. A reserve row that comes after its slice was taken back (a worker that hung, an
  * execution that waited long) takes its money from the account at that moment, or is refused.
+ *
+ * Slices that ended long ago, with nothing held, are folded into one row for each tenant, whose
+ * owner is '' (upkeep.c). Rows that name them are refused, but for refunds, which that row pays.
  */
 #ifndef PLUGIN_BILLING_SCHEMA_H
 #define PLUGIN_BILLING_SCHEMA_H
@@ -20,8 +23,9 @@ extern const char billing_pg_tenants[], billing_pg_rates[], billing_pg_ledger[],
 extern const char billing_sqlite_tenants[], billing_sqlite_rates[], billing_sqlite_ledger[],
     billing_sqlite_moves[], billing_sqlite_looks[];
 
-/* Microseconds since 1970 by the store's clock: leases are compared with no other. */
-#define NOW_US_PG     "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+/* Microseconds since 1970 by the store's clock: leases are compared with no other. One time for a
+ * whole statement: whether a lease has ended is asked more than once. */
+#define NOW_US_PG     "(extract(epoch from statement_timestamp()) * 1000000)::bigint"
 #define NOW_US_SQLITE "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
 #endif

@@ -39,6 +39,18 @@ int64_t wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Where the wall clock goes ahead this one follows: the machine may have slept, and money is used
+ * for too short a time rather than for too long. */
+int64_t worker_clock(struct worker *w, int64_t wall)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t steady_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (wall && wall - steady_ms > w->ahead_ms)
+        w->ahead_ms = wall - steady_ms;
+    return w->now_ms = steady_ms + w->ahead_ms;
+}
+
 /* --- calls of the store ----------------------------------------------------------------------- */
 
 struct store_call {
@@ -64,6 +76,7 @@ static void on_rows(const wf_host *h, void *arg, const wf_rows *rows)
     struct store_call *call = arg;
     struct worker *w = call->worker;
     struct node *node = call->node;
+    worker_clock(w, 0);
     call->fn(w, node, call->arg, rows);
     free(call);
     node->jobs--;
@@ -320,7 +333,7 @@ static void timer_on(struct worker *w)
 
 void worker_tick(struct worker *w, int64_t now_ms)
 {
-    w->now_ms = now_ms;
+    now_ms = worker_clock(w, now_ms);
     if (now_ms >= w->look_ms) {
         w->look_ms = now_ms + 1000;
         rates_look(w, now_ms);
