@@ -159,6 +159,7 @@ struct fake_array {
     size_t n, size;
 };
 
+enum { FAKE_METRICS = 1024 }; /* of a node */
 struct fake {
     wf_host host; /* first: resume() gets it back */
     struct fake_heap heap;
@@ -178,7 +179,7 @@ struct fake {
     size_t n_items;
     uint64_t next_ticket;
     struct fake_array outputs, requests, messages, rows, answers, logs, canned, jobs, services;
-    int64_t metrics[64];
+    int64_t metrics[FAKE_METRICS];
     struct fake_wakeup *wakes;
     atomic_flag wakes_lock;
     void *sql;                 /* fake_sql.h */

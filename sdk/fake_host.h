@@ -218,7 +218,7 @@ static inline void fake_count_places(struct fake *f)
     f->n_inputs += !f->n_inputs;
     while (f->node->ports && f->node->ports[f->n_outputs])
         f->n_outputs++;
-    while (f->node->metrics && f->node->metrics[f->n_metrics].name && f->n_metrics < 64)
+    while (f->node->metrics && f->node->metrics[f->n_metrics].name && f->n_metrics < FAKE_METRICS)
         f->n_metrics++;
     if (f->node->shape)
         f->node->shape(f->config, &f->n_inputs, &f->n_outputs);
@@ -623,7 +623,7 @@ static inline const char *fake_log(const struct fake *f, size_t i)
 
 static inline int64_t fake_metric(const struct fake *f, unsigned index)
 {
-    return index < 64 ? f->metrics[index] : 0;
+    return index < FAKE_METRICS ? f->metrics[index] : 0;
 }
 
 static inline const char *fake_header(const wf_pair *headers, const char *name)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 256, SAMPLES_MAX_BYTES = 16 << 20 };
+enum { NAME_MAX_BYTES = 256, SAMPLES_MAX_BYTES = 16 << 20, LABELS_OF_TABLES = 3 };
 
 static const char *const kinds[] = {
     [WF_COUNTER] = "counter", [WF_GAUGE] = "gauge", [WF_HISTOGRAM] = "histogram"
@@ -156,12 +156,22 @@ static void sample_histogram(const struct sample *s, const struct metric_cell *c
     strbuf_addf(s->to, "} %" PRIu64 "\n", cell->count);
 }
 
+/* A gauge that was not set says nothing. Where every combination of some labels has a row, most are
+ * never met and would fill pages with zeros. */
+static bool is_left_out(const wf_metric *row, const struct metric_name *parts)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < parts->labels.len; i++)
+        n += parts->labels.ptr[i] == '=';
+    return row->kind == WF_GAUGE || n >= (row->kind == WF_HISTOGRAM ? 1 : LABELS_OF_TABLES);
+}
+
 void families_add(struct families *f, const wf_metric *row, const struct metric_cell *cell,
                   const char *labels)
 {
-    if (row->kind == WF_GAUGE && !cell->count)
-        return;
     struct metric_name parts = metric_name_split(row->name);
+    if (!cell->count && is_left_out(row, &parts))
+        return;
     struct family *family = family_of(f, row, &parts);
     struct sample s = { .to = &family->samples,
                         .name = family->name,

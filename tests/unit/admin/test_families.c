@@ -305,6 +305,33 @@ static void a_node_without_metrics(void **state)
     assert_null(metric_cells_create(&type));
 }
 
+static void what_was_not_counted(void **state)
+{
+    (void)state;
+    static const wf_metric rows[] = {
+        { WF_COUNTER, "two_total{a=\"1\",b=\"1\"}", NULL, "Two" },
+        { WF_COUNTER, "three_total{a=\"1\",b=\"1\",c=\"1\"}", NULL, "Three" },
+        { WF_COUNTER, "three_total{a=\"1\",b=\"1\",c=\"2\"}", NULL, "Three" },
+        { WF_HISTOGRAM, "times{a=\"1\"}", NULL, "Times" },
+        { WF_HISTOGRAM, "times{a=\"2\"}", NULL, "Times" },
+        { WF_HISTOGRAM, "plain", NULL, "Plain" },
+        { 0, NULL, NULL, NULL },
+    };
+    struct rig r;
+    rig_open(&r, rows);
+    rig_count(&r, 2, 5);
+    rig_count(&r, 4, 1);
+    rig_add(&r, "worker=\"0\"");
+    const char *text = rig_text(&r);
+    expect(text, "catalyst_two_total{worker=\"0\",a=\"1\",b=\"1\"} 0\n");
+    expect(text, "catalyst_three_total{worker=\"0\",a=\"1\",b=\"1\",c=\"2\"} 5\n");
+    assert_null(strstr(text, "c=\"1\""));
+    expect(text, "catalyst_times_count{worker=\"0\",a=\"2\"} 1\n");
+    assert_null(strstr(text, "catalyst_times_count{worker=\"0\",a=\"1\"}"));
+    expect(text, "catalyst_plain_count{worker=\"0\"} 0\n");
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +345,7 @@ int main(void)
         cmocka_unit_test(one_name_of_two_kinds),
         cmocka_unit_test(workers_are_put_together),
         cmocka_unit_test(a_gauge_that_was_never_set),
+        cmocka_unit_test(what_was_not_counted),
         cmocka_unit_test(a_node_without_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
