@@ -21,6 +21,13 @@ static const wf_param record_params[] = {
     WF_END,
 };
 static const char *const record_ports[] = { "main", NULL };
+static const wf_metric record_metrics[] = {
+    WF_EACH_TRAFFIC(RECORDED_ROWS) /* */
+    WF_EACH_CHANNEL(RECORDED_TIME) /* */
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+_Static_assert(sizeof record_metrics / sizeof *record_metrics == RECORD_METRICS + 1,
+               "as the table");
 
 static const char record_docs[] =
     "Writes one row of `messages_log` for each message, in the turn's transaction: whatever became "
@@ -65,8 +72,12 @@ static const wf_metric status_metrics[] = {
     { WF_COUNTER, "messages_queries_total", NULL,
       "Queries for messages; each serves many receipts" },
     { WF_GAUGE, "messages_waiting", NULL, "Receipts that wait for their message" },
+    WF_EACH_TRAFFIC(ENDED_ROWS) /* */
+    WF_EACH_CHANNEL(ENDED_TIME) /* */
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
+_Static_assert(sizeof status_metrics / sizeof *status_metrics == STATUS_METRICS + 1,
+               "as the table");
 
 static const char status_docs[] =
     "Takes a receipt: `{channel, account, provider_id, state, code, class, ts_provider_us}`, as "
@@ -96,6 +107,7 @@ static const wf_node nodes[] = {
       .process = record_process,
       .open = record_open,
       .close = record_close,
+      .metrics = record_metrics,
       .group = "channel",
       .docs = record_docs },
     { .type = "catalyst.messageStatus",

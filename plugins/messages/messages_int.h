@@ -12,6 +12,7 @@
 #define PLUGIN_MESSAGES_INT_H
 #include <catalyst/channel.h>
 #include <catalyst/plugin.h>
+#include "metrics.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,14 @@ enum {
     METRIC_CACHE_HITS,
     METRIC_CACHE_MISSES,
     METRIC_QUERIES,
-    METRIC_WAITING
+    METRIC_WAITING,
+    METRIC_ENDED,
+    METRIC_END_TIME = METRIC_ENDED + WF_TRAFFICS * ENDS,
+    STATUS_METRICS = METRIC_END_TIME + WF_CHANNELS
 };
+/* The time of a message since its ts_us, into a histogram by channel; nothing where it has none. */
+void count_time(const wf_host *h, wf_item *it, wf_inst *inst, unsigned metric,
+                const wf_value *message, enum wf_channel channel);
 
 struct waiter {
     wf_ticket ticket;

@@ -8,6 +8,7 @@
 #include "messages_int.h"
 
 struct record_node {
+    wf_inst *inst;
     struct cache *cache;
     const wf_ledger *ledger;
 };
@@ -23,7 +24,6 @@ struct entry {
 
 void *record_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
-    (void)inst;
     const wf_ledger *ledger = h->service("ledger/1");
     if (!ledger) {
         why->fault = WF_REJECTED;
@@ -33,7 +33,7 @@ void *record_open(const wf_host *h, wf_inst *inst, wf_error *why)
     struct record_node *node = malloc(sizeof *node);
     if (!node)
         abort();
-    *node = (struct record_node){ cache_get(), ledger };
+    *node = (struct record_node){ inst, cache_get(), ledger };
     return node;
 }
 
@@ -142,6 +142,24 @@ static int add_rows(const struct entry *e)
     return 0;
 }
 
+void count_time(const wf_host *h, wf_item *it, wf_inst *inst, unsigned metric,
+                const wf_value *message, enum wf_channel channel)
+{
+    int64_t ts_us = member_int(h, message, "ts_us", 0), ms = h->now_ms(it) - ts_us / 1000;
+    if (ts_us > 0)
+        h->count(inst, metric + (unsigned)channel, ms > 0 ? ms : 0);
+}
+
+static void count(const struct entry *e)
+{
+    wf_str class = member_str(e->h, e->message, "class");
+    enum wf_channel channel = wf_channel_of(e->channel.ptr, e->channel.len);
+    unsigned row = wf_traffic(channel, wf_kind_of(class.ptr, class.len)) * OUTCOMES +
+                   outcome_index(e->outcome.ptr, e->outcome.len);
+    e->h->count(e->node->inst, METRIC_RECORDED + row, 1);
+    count_time(e->h, e->it, e->node->inst, METRIC_RECORD_TIME, e->message, channel);
+}
+
 static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                    struct record_node *node)
 {
@@ -175,8 +193,10 @@ static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                            .code = e.send ? e.reason : (wf_str){ "", 0 },
                            .error_class = e.error_class,
                            .reason = e.send ? (wf_str){ "", 0 } : e.reason };
-    if (add_rows(&e) == 0 && event_send(h, it, &event) == 0)
-        h->pass(it, 0);
+    if (add_rows(&e) != 0 || event_send(h, it, &event) != 0)
+        return;
+    count(&e);
+    h->pass(it, 0);
 }
 
 void record_process(const wf_host *h, wf_item *const *items, size_t n)

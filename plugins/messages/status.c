@@ -111,13 +111,26 @@ static int tell(const struct receipt *r, const wf_value *message, wf_str topic, 
     return event_send(h, r->it, &event);
 }
 
+static bool is_end(enum wf_state state) { return state >= WF_STATE_DELIVERED; }
+
+/* A message's first end; read after delivered is no other one. */
+static void count_end(const struct receipt *r, const struct status_node *node,
+                      const wf_value *message, enum wf_state state)
+{
+    wf_str class = member_str(r->h, message, "class");
+    enum wf_channel channel = wf_channel_of(r->at.channel.ptr, r->at.channel.len);
+    unsigned row = wf_traffic(channel, wf_kind_of(class.ptr, class.len)) * ENDS +
+                   (unsigned)(state - WF_STATE_DELIVERED);
+    r->h->count(node->inst, METRIC_ENDED + row, 1);
+    count_time(r->h, r->it, node->inst, METRIC_END_TIME, message, channel);
+}
+
 static void finish(const struct receipt *r, const wf_value *message, enum wf_state state,
                    bool moved)
 {
     const wf_host *h = r->h;
-    const wf_value *status =
-        h->build(r->it, "{s:s,s:b,s:b}", "state", wf_state_name(state), "moved", moved ? 1 : 0,
-                 "final", wf_state_is_final(state) || state >= WF_STATE_DELIVERED ? 1 : 0);
+    const wf_value *status = h->build(r->it, "{s:s,s:b,s:b}", "state", wf_state_name(state),
+                                      "moved", moved ? 1 : 0, "final", is_end(state) ? 1 : 0);
     const wf_value *out = h->v->set_key(r->it, r->value, str_of("message"), message);
     h->emit(r->it, moved ? PORT_MOVED : PORT_OLD,
             h->v->set_key(r->it, out, str_of("status"), status));
@@ -145,6 +158,8 @@ static bool finish_receipt(struct receipt r, struct status_node *node)
         return true;
     if (moved && tell(&r, message, c->events, after) != 0)
         return true;
+    if (is_end(after) && !is_end(before))
+        count_end(&r, node, message, after);
     finish(&r, message, after, moved);
     return true;
 }

@@ -358,6 +358,63 @@ static void the_oldest_goes_first(void **state)
     cache_put_back(c);
 }
 
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static int64_t metric_named(struct fake *f, const wf_metric *rows, const char *name)
+{
+    for (unsigned i = 0; rows[i].name; i++)
+        if (!strcmp(rows[i].name, name))
+            return fake_metric(f, i);
+    fail_msg("there is no metric %s", name);
+    return -1;
+}
+#define RECORDED(f, labels) metric_named((f), record_metrics, "messages_recorded_total{" labels "}")
+#define ENDED(f, labels)    metric_named((f), status_metrics, "messages_ended_total{" labels "}")
+
+static void counts_by_channel_class_and_outcome(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        "{\"id\":\"2\",\"channel\":\"telegram\",\"class\":\"marketing\",\"firewall\":{\"verdict\":"
+        "\"quarantine\"}}",
+        "{\"id\":\"3\",\"channel\":\"ussd\",\"class\":\"transactional\",\"billing\":{\"reason\":"
+        "\"no_funds\"}}",
+        "{\"id\":\"4\",\"channel\":\"pigeon\",\"class\":7,\"firewall\":{\"verdict\":\"tag\"}}",
+        "{}",
+    };
+    struct pair p = nodes_with("{}", "{}");
+    fake_clock(p.record, 1700000005000);
+    record_message(p,
+                   "{\"id\":\"1\",\"channel\":\"sms\",\"class\":\"otp\",\"ts_us\":1700000000000000,"
+                   "\"send\":{\"outcome\":\"accepted\",\"channel\":\"sms\",\"account\":\"a\","
+                   "\"provider_id\":\"p9\"}}");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        record_message(p, others[i]);
+#define ROW(channel, class, outcome)                                                               \
+    RECORDED(p.record, "channel=\"" channel "\",class=\"" class "\",outcome=\"" outcome "\"")
+    assert_int_equal(ROW("sms", "otp", "accepted"), 1);
+    assert_int_equal(ROW("telegram", "marketing", "quarantine"), 1);
+    assert_int_equal(ROW("ussd", "transactional", "denied"), 1);
+    assert_int_equal(ROW("other", "other", "other"), 1);
+    assert_int_equal(ROW("other", "other", "unknown"), 1);
+    assert_int_equal(ROW("sms", "otp", "rejected"), 0);
+    assert_int_equal(
+        metric_named(p.record, record_metrics, "messages_record_seconds{channel=\"sms\"}"), 5000);
+
+    const char *now;
+    fake_clock(p.status, 1700000009000);
+    assert_int_equal(receipt(p.status, "p9", "sent", &now), PORT_MOVED);
+    assert_int_equal(ENDED(p.status, "channel=\"sms\",class=\"otp\",state=\"delivered\""), 0);
+    assert_int_equal(receipt(p.status, "p9", "delivered", &now), PORT_MOVED);
+    assert_int_equal(receipt(p.status, "p9", "delivered", &now), PORT_OLD);
+    assert_int_equal(receipt(p.status, "p9", "read", &now), PORT_MOVED); /* one end, not two */
+    assert_int_equal(ENDED(p.status, "channel=\"sms\",class=\"otp\",state=\"delivered\""), 1);
+    assert_int_equal(ENDED(p.status, "channel=\"sms\",class=\"otp\",state=\"read\""), 0);
+    assert_int_equal(
+        metric_named(p.status, status_metrics, "messages_end_seconds{channel=\"sms\"}"), 9000);
+    destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +430,7 @@ int main(void)
         cmocka_unit_test(nobody_knows_it),
         cmocka_unit_test(a_store_that_is_down_loses_nothing),
         cmocka_unit_test(the_oldest_goes_first),
+        cmocka_unit_test(counts_by_channel_class_and_outcome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
