@@ -14,7 +14,8 @@
 enum {
     STRUCT_MAX = 4096, /* bytes of one declared struct; more is no struct of ours */
     NODES_MAX = 1000,
-    NAMES_MAX = 64, /* ports, inputs */
+    NAMES_MAX = 64,     /* ports, inputs */
+    METRICS_MAX = 1024, /* where labels are combined, each combination is one */
     CONFIG_MAX = 1 << 20,
     NODE_FLAGS =
         WF_NODE_TRIGGER | WF_NODE_EFFECT | WF_NODE_SEGMENT | WF_NODE_ANY_INPUT | WF_NODE_ONCE,
@@ -231,10 +232,10 @@ static int copy_metrics(struct copy *c, struct node_type *type)
     const wf_metric *from = type->node.metrics;
     if (!from)
         return 0;
-    size_t n = count_named(from, c->entry->metric_size, offsetof(wf_metric, name), NAMES_MAX);
-    if (n > NAMES_MAX)
+    size_t n = count_named(from, c->entry->metric_size, offsetof(wf_metric, name), METRICS_MAX);
+    if (n > METRICS_MAX)
         return err_set(c->err, ERR_LIMIT, "more than %d metrics; does the list end with name NULL?",
-                       NAMES_MAX);
+                       METRICS_MAX);
     wf_metric *to = copy_array(c, from, n, c->entry->metric_size, sizeof *to, "metric");
     if (!to || metrics_check(to, n, c->err) != 0)
         return -1;

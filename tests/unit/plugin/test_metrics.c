@@ -95,11 +95,33 @@ static void metrics_with_labels_load(void **state)
     plugin_set_destroy(set);
 }
 
+static void a_table_has_an_end(void **state)
+{
+    (void)state;
+    static char names[1025][16];
+    static wf_metric rows[1026];
+    for (int i = 0; i < 1025; i++) {
+        snprintf(names[i], sizeof names[i], "n%d", i);
+        rows[i] = (wf_metric){ WF_COUNTER, names[i], NULL, NULL };
+    }
+    wf_node node = good_node(rows);
+    wf_plugin entry = good_plugin(&node);
+    struct plugin_set *set = plugin_set_create();
+    struct err err = { 0 };
+    assert_int_equal(plugin_set_add(set, &entry, NULL, &err), -1);
+    assert_non_null(strstr(err.text, "more than 1024 metrics"));
+    rows[1024].name = NULL;
+    assert_int_equal(plugin_set_add(set, &entry, NULL, &err), 0);
+    assert_int_equal(plugin_node_at(set, 0)->n_metrics, 1024);
+    plugin_set_destroy(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_are_checked),
         cmocka_unit_test(metrics_with_labels_load),
+        cmocka_unit_test(a_table_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
