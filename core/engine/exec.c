@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLAB_EXECS = 64 };
+enum { SLAB_EXECS = 64, ERROR_INPUT_MAX = 64 << 10 };
 _Static_assert(sizeof(struct exec) < EXEC_BYTES / 2,
                "an execution leaves room for its first items");
 
@@ -310,6 +310,20 @@ static const char *error_workflow(const struct exec *e, const char *trigger_type
     return plan_has_error_trigger(p) ? p->id : NULL;
 }
 
+/* What it began with, so that who deals with the failure knows whose it was. Not a request: its
+ * headers may hold secrets. */
+static void add_began_with(struct strbuf *b, struct exec *e)
+{
+    struct json value;
+    struct json_error why;
+    if (!e->raw.len || e->raw.len > ERROR_INPUT_MAX || *e->raw.ptr != '{' ||
+        json_parse(&e->arena, e->raw.ptr, e->raw.len, 0, &value, &why) != 0)
+        return;
+    strbuf_adds(b, "\"input\":");
+    json_add(b, &value);
+    strbuf_addc(b, ',');
+}
+
 /* {"execution":{...},"workflow":{...}} for the error workflow. */
 void exec_start_error_workflow(struct exec *e, struct turn *t)
 {
@@ -327,6 +341,8 @@ void exec_start_error_workflow(struct exec *e, struct turn *t)
     error_json(&e->arena, e, &error);
     strbuf_addf(&b, "{\"execution\":{\"id\":\"%s\",\"mode\":\"%s\",\"error\":%s,", id,
                 strcmp(type, "catalyst.webhook") ? "trigger" : "webhook", error.ptr);
+    if (strcmp(type, "catalyst.webhook") != 0)
+        add_began_with(&b, e);
     strbuf_adds(&b, "\"lastNodeExecuted\":");
     const char *node = exec_node(e, e->error_node)->name;
     strbuf_add_json(&b, node, strlen(node));

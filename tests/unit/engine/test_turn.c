@@ -640,7 +640,7 @@ static void error_workflow_starts_with_the_commit(void **state)
     assert_string_equal(rig.started.ptr, "");
     commit_ok();
     assert_non_null(strstr(rig.started.ptr, "alarm:{\"execution\":{\"id\":\"1-0-0\""));
-    assert_non_null(strstr(rig.started.ptr, "\"lastNodeExecuted\":\"A\""));
+    assert_non_null(strstr(rig.started.ptr, "\"input\":{\"bad\":1},\"lastNodeExecuted\":\"A\""));
     clear_text(&rig.started);
     commit();
     assert_string_equal(rig.started.ptr, "");
