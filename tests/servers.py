@@ -98,7 +98,7 @@ class Server:
     kind = "server"
     ports = ("port",)
     stop_signal = signal.SIGTERM
-    stop_timeout_s = 60
+    stop_timeout_s = 30
 
     def __init__(self, directory, **settings):
         self.dir = Path(directory).resolve()

@@ -74,7 +74,7 @@ def test_pagerduty_refuses(duty, receiver, status, class_):  # noqa: F811
 def test_a_webhook_without_an_answer_is_sent_again(signed, receiver, answer):  # noqa: F811
     """Nothing is unknown: who has seen the id drops it."""
     receiver.script = [answer]
-    ports = signed(receiver.url + "/x", timeout="1s", retry={"tries": 3})
+    ports = signed(receiver.url + "/x", timeout="4s", retry={"tries": 3})
     assert len(ports[ACCEPTED]) == 1 and len(receiver.got) == 2
     assert len({headers["webhook-id"] for _, _, headers, _ in receiver.got}) == 1
 
@@ -88,7 +88,7 @@ def test_a_mail_that_must_wait_is_sent_later(catalyst, tmp_path, mail_server, sa
     box.say = {"rcpt": say}
     sender = Sender(catalyst, tmp_path, "smtp", box.credential)
     threading.Timer(0.5, box.say.clear).start()
-    ports = sender("email", FROM, retry={"tries": 40, "first_ms": 100, "max_ms": 200})
+    ports = sender("email", FROM, retry={"tries": 400, "first_ms": 100, "max_ms": 200})
     assert len(ports[ACCEPTED]) == 1 and len(box.mails) == 1
 
 
@@ -162,7 +162,7 @@ def test_ussd_killed_with_the_answer_owed(catalyst, tmp_path, new_server, unique
 
             asking = threading.Thread(target=ask)
             asking.start()
-            until(lambda: engine.metric("catalyst_executions_started_total") == 3)
+            until(lambda: engine.metric("catalyst_executions_started_total") >= 3)
             time.sleep(0.5)  # its first question is on its way to Redis
             engine.kill()
             asking.join()

@@ -4,10 +4,10 @@ idempotency keys gets it once, and the next life says `unknown`; who knows them 
 same key, and the next life says `accepted`."""
 import email
 import json
-import socket
 import threading
 
 import pytest
+import servers
 from engines import Engine, until
 from notifying import NEW, Receiver
 from smpp_world import Sink, node, post, workflow
@@ -143,10 +143,8 @@ class SlowMail:
 def mail():
     controllers = pytest.importorskip("aiosmtpd.controller", reason="aiosmtpd is not installed")
     box = SlowMail()
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        box.port = s.getsockname()[1]
-    one = controllers.Controller(box, hostname="127.0.0.1", port=box.port)
+    box.port = servers.free_port()
+    one = controllers.Controller(box, hostname="127.0.0.1", port=box.port, ready_timeout=60)
     one.start()
     yield box
     box.is_open.set()
