@@ -144,7 +144,24 @@ static const wf_metric metrics[] = {
     COUNTER("reason_total{reason=\"" text "\"}", "Messages by reason: " help),
     REASONS(X)
 #undef X
-        { (wf_metric_kind)0, NULL, NULL, NULL },
+#define CLASS_ROW(class, verdict)                                                                  \
+    COUNTER("class_total{class=\"" class "\",verdict=\"" verdict "\"}",                            \
+            "Messages by class and verdict")
+#define X(name, text) CLASS_ROW("otp", text),
+        VERDICTS(X)
+#undef X
+#define X(name, text) CLASS_ROW("transactional", text),
+            VERDICTS(X)
+#undef X
+#define X(name, text) CLASS_ROW("marketing", text),
+                VERDICTS(X)
+#undef X
+#define X(name, text) CLASS_ROW("other", text),
+                    VERDICTS(X)
+#undef X
+                        { WF_HISTOGRAM, "firewall_frame_seconds", "us",
+                          "How long the messages of a frame wait for their verdicts" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 _Static_assert(sizeof metrics / sizeof *metrics == METRICS + 1, "metrics and their table agree");
 
@@ -160,6 +177,12 @@ static const wf_metric feedback_metrics[] = {
 };
 static const wf_metric quarantine_metrics[] = {
     COUNTER("quarantined_total", "Messages that were kept"),
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+static const wf_metric review_metrics[] = {
+    COUNTER("decided_total{decision=\"released\"}", "Held messages that were decided"),
+    COUNTER("decided_total{decision=\"denied\"}", "Held messages that were decided"),
+    COUNTER("decided_total{decision=\"expired\"}", "Held messages that were decided"),
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 static const wf_pair quarantine_codes[] = {
@@ -220,6 +243,7 @@ static const wf_node nodes[] = {
       .process = review_process,
       .open = review_open,
       .close = review_close,
+      .metrics = review_metrics,
       .codes = review_codes,
       .flags = WF_NODE_EFFECT,
       .group = "messaging",

@@ -89,7 +89,9 @@ enum metric {
     METRIC_VERDICT,                                  /* one each */
     METRIC_STAGE = METRIC_VERDICT + VERDICT_END - 1, /* 0 to 8 */
     METRIC_REASON = METRIC_STAGE + STAGES,           /* one each */
-    METRICS = METRIC_REASON + REASON_END - 1
+    METRIC_CLASS = METRIC_REASON + REASON_END - 1,   /* by class, then verdict */
+    METRIC_FRAME = METRIC_CLASS + CLASSES * (VERDICT_END - 1),
+    METRICS
 };
 
 struct node {

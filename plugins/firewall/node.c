@@ -10,6 +10,7 @@
 #include "hash.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { TICK_MS = 1000, TICK_WAITING_MS = 20, WAIT_MS = 120000 };
 
@@ -78,8 +79,16 @@ static void tell_counts(struct node *d)
         }
 }
 
+static int64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void run(struct node *d, wf_item *const *items, size_t n)
 {
+    int64_t began_us = clock_us();
     d->items = items;
     d->n = n;
     d->now_ms = d->h->now_ms(items[0]);
@@ -88,6 +97,7 @@ static void run(struct node *d, wf_item *const *items, size_t n)
     stages_run(d);
     verdict_finish_all(d);
     tell_counts(d);
+    d->h->count(d->inst, METRIC_FRAME, clock_us() - began_us);
 }
 
 static void wait_for_rules(struct node *d, wf_item *const *items, size_t n)

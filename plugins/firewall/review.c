@@ -112,8 +112,17 @@ static const wf_value *row_value(const wf_host *h, wf_item *it, const wf_str *ce
     return h->v->set_key(it, message, (wf_str)KEY("quarantine"), h->v->object(it, keys, values, N));
 }
 
+/* Rows of metrics, in the order of the operations. */
+static void count_decided(const wf_host *h, wf_item *it, size_t n)
+{
+    const struct review_config *c = h->config(it);
+    if (n && c->operation >= OP_RELEASE && c->operation <= OP_EXPIRE)
+        h->count(h->inst(it), (unsigned)(c->operation - OP_RELEASE), (int64_t)n);
+}
+
 static void tell_rows(const wf_host *h, wf_item *it, const wf_rows *rows)
 {
+    count_decided(h, it, rows->n_rows);
     for (size_t i = 0; i < rows->n_rows; i++) {
         const wf_value *v = row_value(h, it, rows->cells + i * rows->n_columns, rows->n_columns);
         if (v)

@@ -98,6 +98,7 @@ const char *words_suggest(const char *word, const char *const *list);
 enum per { PER_TENANT = 1, PER_SENDER = 2, PER_RECIPIENT = 4, PER_ROUTE = 8, PER_RANGE = 16 };
 enum sender_kind { SENDER_ALPHANUMERIC = 1, SENDER_NUMERIC = 2, SENDER_SHORT = 4, SENDER_NONE = 8 };
 enum class { CLASS_OTP = 1, CLASS_TRANSACTIONAL = 2, CLASS_MARKETING = 4, CLASS_NONE = 8 };
+enum { CLASSES = 4 };
 enum direction { DIRECTION_MT = 1, DIRECTION_MO = 2 };
 
 enum cond_kind {

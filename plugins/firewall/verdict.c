@@ -178,6 +178,8 @@ static void verdict_finish(struct node *d, size_t i)
     wf_item *it = d->items[i];
     node_count(d, METRIC_MESSAGES);
     node_count(d, METRIC_VERDICT + (unsigned)m->verdict - 1);
+    node_count(d, METRIC_CLASS + (unsigned)__builtin_ctz(m->class_mask) * (VERDICT_END - 1) +
+                      (unsigned)m->verdict - 1);
     if (m->verdict > VERDICT_TAG)
         node_count(d, METRIC_STAGE + (unsigned)m->stage);
     if (m->reason)

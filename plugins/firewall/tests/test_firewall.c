@@ -115,7 +115,8 @@ static void members_are_checked(void **state)
           "blocked reject  bad_number 0" },
         { "{\"tenant_id\":\"t\",\"from\":7,\"to\":\"+49 151 1234567\",\"text\":\"x\"}",
           "passed pass   8" },
-        { "{\"tenant_id\":\"t\",\"to\":\"491511234567\",\"text\":\"\"}", "passed pass   8" },
+        { "{\"tenant_id\":\"t\",\"to\":\"491511234567\",\"text\":\"\",\"class\":\"marketing\"}",
+          "passed pass   8" },
     };
     struct fake *f = begin("{\"rules\": []}", "");
     (void)state;
@@ -127,6 +128,14 @@ static void members_are_checked(void **state)
     assert_int_equal(fake_metric(f, METRIC_MESSAGES), 8);
     assert_int_equal(fake_metric(f, METRIC_REASON + REASON_MALFORMED - 1), 4);
     assert_int_equal(fake_metric(f, METRIC_STAGE), 6);
+    const unsigned marketing = METRIC_CLASS + 2 * (VERDICT_END - 1),
+                   other = METRIC_CLASS + 3 * (VERDICT_END - 1);
+    assert_int_equal(fake_metric(f, marketing + VERDICT_PASS - 1), 1);
+    assert_int_equal(fake_metric(f, other + VERDICT_PASS - 1), 1);
+    assert_int_equal(fake_metric(f, other + VERDICT_REJECT - 1), 6);
+    assert_string_equal(metrics[marketing + VERDICT_PASS - 1].name,
+                        "firewall_class_total{class=\"marketing\",verdict=\"pass\"}");
+    assert_string_equal(metrics[METRIC_FRAME].name, "firewall_frame_seconds");
     end(f);
 }
 

@@ -83,6 +83,8 @@ static void one_decision_stands(void **state)
     fake_run(r);
     assert_int_equal(fake_outputs(r, FOUND), 2);
     assert_int_equal(fake_outputs(r, NONE), 2);
+    assert_int_equal(fake_metric(r, 0), 2); /* released: what is told, not what is not there */
+    assert_int_equal(fake_metric(r, 1), 0);
     fake_destroy(r);
     r = review(f, "{\"operation\":\"deny\",\"id\":\"t/m1\"}", "{}");
     assert_int_equal(fake_outputs(r, NONE), 1);
@@ -113,6 +115,7 @@ static void time_runs_out(void **state)
     fake_run(r);
     assert_int_equal(fake_outputs(r, FOUND), 2);
     assert_int_equal(fake_outputs(r, NONE), 1);
+    assert_int_equal(fake_metric(r, 2), 2);
     fake_destroy(r);
     assert_string_equal(
         fake_sql_text(f, "SELECT count(*) FROM firewall_quarantine WHERE state = 'held'"), "1");
