@@ -12,7 +12,8 @@
 #   tsan     gcc with the thread sanitizer: loops and workers
 #   clang    clang-14 builds everything without a warning
 #   peer     not among everything: beside programs that are not ours (Kannel, npm's smpp, tshark,
-#            libsmpp34, Alertmanager, promtool), which are installed first; takes some minutes
+#            libsmpp34, Alertmanager, promtool, emulators of Slack and the Bot API and others that
+#            tests/peers.py names), which are installed first; takes some minutes
 #
 # A bare Debian 12 as root will do. What was installed, fetched and built is kept: a second run is
 # quick and needs no network. A test whose server cannot be had is skipped by name, and counted.
@@ -25,7 +26,7 @@ began=$SECONDS
 summary=() failed=() skipped=()
 
 case ${1:-} in
--h | --help) sed -n '3,20s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h | --help) sed -n '3,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
 '')    legs=(lint release asan tsan clang) ;;
 quick) legs=(lint release) ;;
 *)     legs=("$@") ;;

@@ -16,8 +16,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from servers import Missing, cache_dir  # noqa: E402
 
-NPM = {"smpp": "0.5.1", "sms-segments-calculator": "1.3.0", "@trt2/gsm-charset-utils": "1.0.13"}
-PYPI = {"gsmcodecs": "1.0.0"}
+NPM = {
+    # SMPP, segments and alphabets
+    "smpp": "0.5.1", "sms-segments-calculator": "1.3.0", "@trt2/gsm-charset-utils": "1.0.13",
+    # emulators of the Bot API and of Slack, menus for USSD gateways
+    "telegram-test-api": "4.2.1", "emulate": "0.12.2", "ussd-menu-builder": "1.2.0",
+    # what is sent, described as types; Slack's, PagerDuty's and Telegram's by those who make them
+    "typescript": "5.9.3", "@grammyjs/types": "5.0.0", "@slack/web-api": "8.2.0",
+    "@pagerduty/pdjs": "2.2.4", "@whatsapp-cloudapi/types": "4.2.0",
+    # receivers: WhatsApp's webhooks, signed webhooks, mails
+    "whatsapp-api-js": "5.3.0", "standardwebhooks": "1.1.1", "smtp-server": "3.21.6",
+    "mailparser": "3.14.2"}
+PYPI = {"gsmcodecs": "1.0.0", "slack_sdk": "3.47.0"}
 
 
 def node():
