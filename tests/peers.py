@@ -30,10 +30,10 @@ NPM = {
 PYPI = {"gsmcodecs": "1.0.0", "slack_sdk": "3.47.0"}
 
 
-def node():
-    """node_modules with all of NPM."""
+def node(*wanted):
+    """node_modules with those of NPM; none named: all."""
     modules = cache_dir() / "peers" / "node_modules"
-    for name in NPM:
+    for name in wanted or NPM:
         if not (modules / name).exists():
             raise Missing(f"{name}: not in the cache; run tests/peers.py fetch")
     if not shutil.which("node"):
@@ -41,10 +41,10 @@ def node():
     return modules
 
 
-def python():
-    """A directory for sys.path with all of PYPI."""
+def python(*wanted):
+    """A directory for sys.path with those of PYPI; none named: all."""
     packages = cache_dir() / "peers" / "python"
-    for name in PYPI:
+    for name in wanted or PYPI:
         if not (packages / name).exists():
             raise Missing(f"{name}: not in the cache; run tests/peers.py fetch")
     return packages

@@ -56,7 +56,7 @@ def ours():
 @pytest.fixture(scope="module")
 def npm():
     try:
-        modules = peers.node()
+        modules = peers.node("smpp", "sms-segments-calculator", "@trt2/gsm-charset-utils")
     except peers.Missing as reason:
         pytest.skip(str(reason))
     one = Filter("node", str(HERE / "peer_smpp.js"), env={**os.environ, "NODE_PATH": str(modules)})
@@ -337,7 +337,7 @@ KNOWN = {("locking", language, 0x2c) for language in range(4, 14)} | {("locking"
 
 def test_tables_are_those_of_gsmcodecs(ours):
     try:
-        sys.path.insert(0, str(peers.python()))
+        sys.path.insert(0, str(peers.python("gsmcodecs")))
     except peers.Missing as reason:
         pytest.skip(str(reason))
     import gsmcodecs  # noqa: F401

@@ -30,7 +30,7 @@ class Smsc:
 
     def __init__(self, receipts="none", ids="text"):
         try:
-            modules = peers.node()
+            modules = peers.node("smpp")
         except peers.Missing as reason:
             pytest.skip(str(reason))
         self.process = subprocess.Popen(
