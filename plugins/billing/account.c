@@ -23,6 +23,7 @@ static const wf_pair account_operations[] = {
     { "changedBalances", "An item for each balance that changed lately" },
     { "applyEvent", "Write the line that an event of billing.events tells of, if it is not there" },
     { "setTenant", "Make a tenant, or change its settings" },
+    { "lowBalances", "An item for each tenant whose money became low, or is no longer" },
     { NULL, NULL },
 };
 static const wf_pair account_directions[] = { { "mt", "To a phone" },
@@ -83,8 +84,14 @@ const wf_param account_params[] = {
       .help = "Slices that ended so long ago become one row for each tenant" },
     { WF_P_STR(C, events), .show_if = "operation=expireHolds",
       .help = "Topic that gets an event for every hold given back; empty: none" },
+    { WF_NAMED("belowMicro"), WF_F_INT(C, below_micro), .flags = WF_EXPR, .def = "5000000",
+      .min = 1, .max = INT64_MAX, .show_if = "operation=lowBalances",
+      .help = "Low: who can spend less, balance and limit together" },
+    { WF_NAMED("overMicro"), WF_F_INT(C, clear_micro), .flags = WF_EXPR, .def = "6000000", .min = 1,
+      .max = INT64_MAX, .show_if = "operation=lowBalances",
+      .help = "No longer low: who can spend that much again" },
     { WF_P_INT(C, limit), .flags = WF_EXPR, .def = "10000", .min = 1, .max = 100000,
-      .show_if = "operation=changedBalances|expireHolds|reconcile",
+      .show_if = "operation=changedBalances|expireHolds|reconcile|lowBalances",
       .help = "The most rows of one run" },
     WF_END,
 };
@@ -187,8 +194,8 @@ void account_run(struct account_job *job, wf_item *it, const wf_statement *state
 }
 
 /* A name with # is a number, one with ? may be missing. */
-static const wf_value *row_value(const wf_host *h, wf_item *it, const char *const *names,
-                                 const wf_str *cells)
+const wf_value *account_row(const wf_host *h, wf_item *it, const char *const *names,
+                            const wf_str *cells)
 {
     const wf_value *row = NULL;
     for (size_t i = 0; names[i]; i++) {
@@ -207,7 +214,7 @@ void account_push_rows(struct account_job *job, wf_item *it, const wf_rows *rows
 {
     const wf_host *h = host_of(job);
     for (size_t i = 0; i < rows->n_rows; i++)
-        h->push(it, ACCOUNT_DONE, row_value(h, it, names, rows->cells + i * rows->n_columns));
+        h->push(it, ACCOUNT_DONE, account_row(h, it, names, rows->cells + i * rows->n_columns));
     h->count(job->node->inst, ACCOUNT_COUNT_DONE, 1);
     h->done(it);
     free(job);
@@ -236,7 +243,7 @@ static void on_balance(struct account_job *job, wf_item *it, const wf_rows *rows
     struct worker *w = job->node->worker;
     struct tenant *t = tenant_of(w, rows->cells[0].ptr, rows->cells[0].len);
     t->retry_ms = 0;
-    account_emit(job, it, row_value(host_of(job), it, balance_names, rows->cells));
+    account_emit(job, it, account_row(host_of(job), it, balance_names, rows->cells));
 }
 
 static void balance_start(struct account_job *job, wf_item *it)
@@ -446,7 +453,7 @@ void account_process(const wf_host *h, wf_item *const *items, size_t n)
         [ACCOUNT_INVOICE] = invoice_start, [ACCOUNT_RECONCILE] = reconcile_start,
         [ACCOUNT_EXPIRE] = expire_start,   [ACCOUNT_LOAD] = load_start,
         [ACCOUNT_CHANGED] = changed_start, [ACCOUNT_APPLY] = apply_start,
-        [ACCOUNT_TENANT] = tenant_start,
+        [ACCOUNT_TENANT] = tenant_start,   [ACCOUNT_LOW] = low_start,
     };
     struct node *node = h->state(items[0]);
     for (size_t i = 0; i < n; i++) {
@@ -493,6 +500,14 @@ const char account_docs[] =
     "Run it every minute.\n"
     "- **changedBalances** gives the rows for a cache of balances. Their `version` only grows: "
     "write one only\n  where the cached version is lower.\n"
+    "- **lowBalances** gives an item with `level`, `low` or `out` (nothing left), and `state`, "
+    "`firing` or\n  `resolved`, with the balance and what is `spendable`: once when a tenant can "
+    "spend "
+    "less than `belowMicro`,\n  once when there is nothing left, and for each level that was told "
+    "when it is "
+    "`overMicro` again. What was\n  told is in `billing_alerts`. Run it as often as you like, in a "
+    "workflow with "
+    "`exactly_once`.\n"
     "- **applyEvent** writes the line that an event tells of, and does nothing when it is there: "
     "any part of\n  `billing.events` may be read again, in any order that has a reservation before "
     "its end.\n"

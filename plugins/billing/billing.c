@@ -89,6 +89,7 @@ static const char docs[] =
     "| `billing_transactions` | every move, once for each key |\n"
     "| `billing_balances`, `billing_postings` | views: a tenant's money; the moves as double entry "
     "|\n"
+    "| `billing_alerts` | what was told of low balances |\n"
     "| `billing_invoices`, `billing_usage` | lines of invoices; units of a month for volume bands "
     "|\n";
 

@@ -284,12 +284,14 @@ enum account_op {
     ACCOUNT_LOAD,
     ACCOUNT_CHANGED,
     ACCOUNT_APPLY,
-    ACCOUNT_TENANT
+    ACCOUNT_TENANT,
+    ACCOUNT_LOW
 };
 struct account_config {
     int operation, direction, finish;
     wf_str tenant, key, currency, channel, to, class_name, month, card, note, events, network;
     int64_t amount_micro, units, at_us, within_ms, fold_ms, limit, from_us;
+    int64_t below_micro, clear_micro;
     const wf_value *settings, *rows, *cache;
 };
 enum { ACCOUNT_DONE, ACCOUNT_REFUSED };
@@ -312,9 +314,12 @@ void account_run(struct account_job *job, wf_item *it, const wf_statement *state
                  void (*then)(struct account_job *, wf_item *, const wf_rows *));
 void account_emit(struct account_job *job, wf_item *it, const wf_value *billing); /* frees job */
 void account_refuse(struct account_job *job, wf_item *it, const char *reason, const char *words);
+const wf_value *account_row(const wf_host *h, wf_item *it, const char *const *names,
+                            const wf_str *cells);
 void account_push_rows(struct account_job *job, wf_item *it, const wf_rows *rows,
                        const char *const *names); /* an output item for each; ends it */
 void expire_start(struct account_job *job, wf_item *it);
+void low_start(struct account_job *job, wf_item *it);
 void invoice_start(struct account_job *job, wf_item *it);
 void reconcile_start(struct account_job *job, wf_item *it);
 void load_start(struct account_job *job, wf_item *it);

@@ -167,6 +167,53 @@ static void drift_is_told(void **state)
               "\"where\":\"cache\",\"field\":\"version\"");
 }
 
+#define LOW_BALANCES "{\"operation\":\"lowBalances\",\"belowMicro\":500,\"overMicro\":600}"
+
+/* One crossing: `n` items of which the last has these members, and nothing when asked again. */
+static void expect_crossing(int64_t adjust, size_t n, const char *part)
+{
+    char sql[300];
+    static int key;
+    snprintf(sql, sizeof sql,
+             "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, "
+             "amount_micro, currency) VALUES ('acme', 'a%d', 1, 'adjust', %lld, 'EUR')",
+             ++key, (long long)adjust);
+    fake_sql_exec(books, sql);
+    for (int round = 0; round < 2; round++) {
+        struct fake *f = desk("catalyst.billingAccount", LOW_BALANCES);
+        fake_item(f, "{}");
+        fake_run(f);
+        fake_run(f);
+        assert_int_equal(fake_outputs(f, ACCOUNT_DONE), round ? 0 : n);
+        if (!round && n)
+            expect_in(fake_output_json(f, ACCOUNT_DONE, n - 1), part);
+        assert_int_equal(fake_sql_commit(f), 0);
+        fake_destroy(f);
+    }
+}
+
+static void a_crossing_is_told_once(void **state)
+{
+    (void)state;
+    ask(SET_TENANT, "{}", ACCOUNT_DONE);
+    expect_crossing(0, 0, ""); /* nobody paid into it yet */
+    expect_crossing(500, 0, "");
+    expect_crossing(-1, 1, "\"spendable\":499,\"level\":\"low\",\"state\":\"firing\"");
+    expect_crossing(100, 0, ""); /* 599 */
+    expect_crossing(-300, 0, "");
+    expect_crossing(-299, 1, "\"level\":\"out\",\"state\":\"firing\"");
+    expect_crossing(100, 0, "");
+    expect_crossing(-100, 0, "");
+    expect_crossing(600, 2, "\"level\":\"out\",\"state\":\"resolved\"");
+    expect_crossing(-100, 0, "");
+    expect_crossing(-450, 1, "\"level\":\"low\",\"state\":\"firing\"");
+    expect_crossing(700, 1, "\"level\":\"low\",\"state\":\"resolved\"");
+    assert_string_equal(fake_sql_text(books, "SELECT max(number) FROM billing_alerts"), "5");
+    expect_in(ask("{\"operation\":\"lowBalances\",\"belowMicro\":500,\"overMicro\":499}", "{}",
+                  ACCOUNT_REFUSED),
+              "\"reason\":\"bad_message\"");
+}
+
 static void the_store_may_fail(void **state)
 {
     (void)state;
@@ -220,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cards_are_checked_and_loaded, open_books, close_books),
         cmocka_unit_test_setup_teardown(tables_only_grow, open_books, close_books),
         cmocka_unit_test_setup_teardown(drift_is_told, open_books, close_books),
+        cmocka_unit_test_setup_teardown(a_crossing_is_told_once, open_books, close_books),
         cmocka_unit_test_setup_teardown(the_store_may_fail, open_books, close_books),
         cmocka_unit_test_setup_teardown(what_is_no_reservation_is_refused, open_books, close_books),
     };

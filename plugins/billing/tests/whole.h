@@ -12,6 +12,7 @@
 #include "../ledger.c"
 #include "../load.c"
 #include "../lookback.c"
+#include "../low.c"
 #include "../money.c"
 #include "../rates.c"
 #include "../reconcile.c"
