@@ -240,6 +240,8 @@ struct account *account_join(struct account_user *user, wf_error *why)
     user->next = NULL;
     *end = user;
     if (is_new)
+        account_tell(a); /* also of binds that never come up */
+    if (is_new)
         for (uint32_t i = 0; i < a->n_links; i++)
             link_start(&a->links[i]);
     if (is_new)
@@ -280,7 +282,14 @@ void account_leave(struct account *a, struct account_user *user)
     adopt(a, a->users);
     for (uint32_t i = 0; i < a->n_links; i++)
         link_move(&a->links[i]);
+    account_tell(a);
+}
+
+void account_tell(struct account *a)
+{
+    account_count(a, COUNT_BINDS, a->n_links);
     account_count(a, COUNT_BINDS_UP, a->n_up);
+    account_count(a, COUNT_WINDOW_SIZE, (int64_t)a->n_up * a->set.window);
 }
 
 /* --- the timer -------------------------------------------------------------------------------- */

@@ -69,6 +69,8 @@ static void leave(const wf_host *h, wf_item *it, unsigned port, enum wf_class er
     if (text)
         deliver = h->v->set(it, deliver, "text", h->v->of_str(it, text, strlen(text)));
     h->count(h->inst(it), counters[port], 1);
+    if (port == PORT_REJECTED)
+        wf_count_rejected(h, it, COUNT_REASON, error_class);
     h->emit(it, port, h->v->set(it, h->value(it), "deliver", deliver));
 }
 

@@ -132,6 +132,8 @@ void account_wake_in(struct account *a, int64_t ms);
 const char *account_trouble(const struct account *a, uint32_t *refused);
 struct account_user *account_receiver(const struct account *a);
 void account_count(struct account *a, enum metric metric, int64_t by);
+/* What binds there are and are to be, and the room in them, as gauges. */
+void account_tell(struct account *a);
 
 /* --- what the links tell ---------------------------------------------------------------------- */
 

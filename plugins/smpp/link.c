@@ -33,7 +33,8 @@ static void on_bound(void *owner, uint32_t status)
     }
     wf_conn_up(&l->c);
     l->is_counted = 1;
-    account_count(a, COUNT_BINDS_UP, ++a->n_up);
+    a->n_up++;
+    account_tell(a);
     outbox_on_up(l);
 }
 
@@ -206,8 +207,10 @@ static void on_disconnect(wf_conn *base)
     account_count(l->account, COUNT_LATE, (int64_t)l->session.late);
     session_fini(&l->session);
     l->has_session = 0;
-    if (l->is_counted)
-        account_count(l->account, COUNT_BINDS_UP, --l->account->n_up);
+    if (l->is_counted) {
+        l->account->n_up--;
+        account_tell(l->account);
+    }
     l->is_counted = 0;
     outbox_on_down(l);
 }

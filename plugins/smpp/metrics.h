@@ -3,6 +3,7 @@
  */
 #ifndef PLUGIN_SMPP_METRICS_H
 #define PLUGIN_SMPP_METRICS_H
+#include <catalyst/channel.h>
 #include <catalyst/plugin.h>
 
 #define SMPP_METRICS(X)                                                                            \
@@ -29,10 +30,17 @@
       "Requests of the other side that were refused")                                              \
     X(COUNT_REFUSED_BINDS, WF_COUNTER, "smpp_refused_binds_total", NULL,                           \
       "Binds that were refused")                                                                   \
-    X(COUNT_LATENCY, WF_HISTOGRAM, "smpp_response_seconds", "ms", "From request to response")
+    X(COUNT_LATENCY, WF_HISTOGRAM, "smpp_response_seconds", "ms", "From request to response")      \
+    X(COUNT_BINDS, WF_GAUGE, "smpp_binds_configured", NULL,                                        \
+      "Sessions that the account is to have")                                                      \
+    X(COUNT_WINDOW_SIZE, WF_GAUGE, "smpp_window_size", NULL,                                       \
+      "Requests that may await a response, of the sessions that are bound")
 
 #define SMPP_METRIC_NAME(id, kind, name, unit, help) id,
-enum metric { SMPP_METRICS(SMPP_METRIC_NAME) COUNTS };
+enum metric {
+    SMPP_METRICS(SMPP_METRIC_NAME) COUNT_REASON, /* one for each enum wf_class */
+    COUNTS = COUNT_REASON + WF_CLASSES
+};
 #undef SMPP_METRIC_NAME
 
 extern const wf_metric smpp_metrics[];

@@ -81,6 +81,7 @@ static void add_parts(struct pairs *p, const wf_host *h, wf_item *it, const stru
 static void add_failure(struct pairs *p, const wf_host *h, wf_item *it, enum wf_class error_class,
                         const char *code, const char *text)
 {
+    wf_count_rejected(h, it, COUNT_REASON, error_class);
     add_text(p, h, it, "class", wf_class_name(error_class));
     add_text(p, h, it, "code", code);
     add_text(p, h, it, "text", text);

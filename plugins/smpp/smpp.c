@@ -13,8 +13,8 @@
 #include "server.h"
 
 #define SMPP_METRIC_ROW(id, kind, name, unit, help) { kind, name, unit, help },
-const wf_metric smpp_metrics[] = { SMPP_METRICS(SMPP_METRIC_ROW){ (wf_metric_kind)0, NULL, NULL,
-                                                                  NULL } };
+const wf_metric smpp_metrics[] = { SMPP_METRICS(SMPP_METRIC_ROW) WF_EACH_CLASS(
+    WF_REJECTED_ROW, "sms"){ (wf_metric_kind)0, NULL, NULL, NULL } };
 #undef SMPP_METRIC_ROW
 
 #define TEXT(n, h)                                                                                 \
@@ -48,7 +48,8 @@ const wf_param smpp_account_fields[] = {
     TEXT_OR("version", "3.4", "interface_version: 3.4, 5.0 or 3.3"),
     NUMBER("binds", "1", 1, BINDS_MAX, "Sessions of each worker"),
     NUMBER("window", "50", 1, 10000, "Requests of a bind that may await their response"),
-    NUMBER("rate", "0", 0, 1000000, "Messages a second over all binds of a worker together; 0: no limit"),
+    NUMBER("rate", "0", 0, 1000000,
+           "Messages a second over all binds of a worker together; 0: no limit"),
     NUMBER("recipientDistanceMs", "0", 0, 3600000,
            "Milliseconds between two messages to the same recipient; 0: none"),
     NUMBER("enquireLinkSeconds", "30", 1, 3600, "Silence after which the SMSC is asked for a sign"),

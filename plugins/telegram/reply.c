@@ -48,6 +48,7 @@ static const wf_value *configured_chat(const wf_host *h, wf_item *it)
 void reject(const wf_host *h, wf_item *it, enum wf_class class, const char *code, wf_str text)
 {
     const wf_value *said = outside_text(h, it, text);
+    wf_count_rejected(h, it, COUNT_REASON, class);
     if (class == WF_CLASS_PERMANENT_ACCOUNT)
         h->log(h->inst(it), WF_ERROR, "telegram.account", "the bot cannot send: %s",
                h->v->text(it, said).ptr);

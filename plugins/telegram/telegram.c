@@ -146,6 +146,7 @@ static const wf_metric metrics[] = {
       "Told to come later: Calls that were told to come back later" },
     { WF_COUNTER, "send_paced_total{channel=\"telegram\"}", NULL,
       "Items that waited for their turn" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "telegram") /* */
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 

@@ -68,6 +68,7 @@ void wa_reject(const wf_host *h, wf_item *it, const struct wa_verdict *v, int64_
     const wf_value *send =
         send_value(h, it, v->is_deferred ? WF_OUTCOME_DEFERRED : WF_OUTCOME_REJECTED);
     send = with_text(h, it, send, "class", wf_class_name(v->class));
+    wf_count_rejected(h, it, COUNT_REASON, v->class);
     send = with_text(h, it, send, "reason", v->reason);
     if (code)
         send = h->v->set(it, send, "code", h->v->of_int(it, code));

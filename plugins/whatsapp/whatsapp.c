@@ -44,6 +44,7 @@ static const wf_metric send_metrics[] = {
       "Items that waited for their turn" },
     { WF_COUNTER, "send_throttled_total{channel=\"whatsapp\"}", NULL,
       "Told to come later: Calls that were told to come back later" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "whatsapp") /* */
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 

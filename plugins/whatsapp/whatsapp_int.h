@@ -78,7 +78,7 @@ void wa_send(const wf_host *h, wf_item *it);
 
 /* How often a number may send, and to one recipient (pace.c): a gate. */
 /* The first three are those of the ports. */
-enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_PACED, COUNT_THROTTLED };
+enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_PACED, COUNT_THROTTLED, COUNT_REASON };
 void *pace_open(const wf_host *h, wf_inst *inst, wf_error *why);
 void pace_close(const wf_host *h, void *state);
 /* Calls wa_send() for each item, now or when its turn has come. */

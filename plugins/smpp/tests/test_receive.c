@@ -286,6 +286,7 @@ static void test_shares_the_bind(void **state)
     assert_int_equal(peer.binds, 1);
     assert_int_equal(peer.unbinds, 0);
     assert_int_equal(fake_metric(f, COUNT_BINDS_UP), 1);
+    assert_int_equal(fake_metric(f, COUNT_BINDS), 1);
     trigger_stored_one(f, 0, 1);
     trigger_stored_one(f, 1, 1);
     fake_destroy(f);

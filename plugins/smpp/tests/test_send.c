@@ -86,6 +86,9 @@ static void test_one(void **state)
                         "\"gsm7\"}}");
     assert_int_equal(fake_metric(f, COUNT_ACCEPTED), 1);
     assert_int_equal(fake_metric(f, COUNT_SUBMITS), 1);
+    assert_int_equal(fake_metric(f, COUNT_BINDS), 1);
+    assert_int_equal(fake_metric(f, COUNT_BINDS_UP), 1);
+    assert_int_equal(fake_metric(f, COUNT_WINDOW_SIZE), 50);
     fake_destroy(f);
     until(peer.unbinds == 1);
 }
@@ -328,6 +331,9 @@ static void test_refused(void **state)
     assert_true(
         has(f, REJECTED, 0, "\"class\":\"permanent-recipient\",\"code\":\"ESME_RINVDSTADR\""));
     assert_int_equal(fake_metric(f, COUNT_REJECTED), 1);
+    assert_int_equal(fake_metric(f, COUNT_REASON + WF_CLASS_PERMANENT_RECIPIENT - 1), 1);
+    assert_string_equal(smpp_metrics[COUNT_REASON + WF_CLASS_PERMANENT_RECIPIENT - 1].name,
+                        "send_rejected_total{channel=\"sms\",reason=\"permanent-recipient\"}");
     fake_destroy(f);
 }
 

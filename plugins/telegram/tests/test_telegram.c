@@ -321,6 +321,9 @@ static void test_answers(void **state)
         fake_run(f);
         assert_string_equal(fake_output_json(f, answers[i].port, 0), answers[i].json);
         assert_int_equal(fake_metric(f, answers[i].port), 1);
+        for (unsigned c = 1; c <= WF_CLASSES; c++)
+            assert_int_equal(fake_metric(f, COUNT_REASON + c - 1),
+                             strstr(answers[i].json, wf_class_name((enum wf_class)c)) != NULL);
         assert_int_equal(fake_requests(f), 1);
         end(f);
     }

@@ -302,6 +302,9 @@ static void test_ports(void **state)
         snprintf(wanted, sizeof wanted, "{\"t\":\"hi\",\"send\":%s}", ended[i].send);
         assert_string_equal(fake_output_json(f, ended[i].port, 0), wanted);
         assert_int_equal(fake_metric(f, ended[i].port), 1);
+        for (unsigned c = 1; c <= WF_CLASSES; c++)
+            assert_int_equal(fake_metric(f, COUNT_REASON + c - 1),
+                             strstr(ended[i].send, wf_class_name((enum wf_class)c)) != NULL);
         assert_int_equal(fake_requests(f), 1);
         end(f, it);
     }

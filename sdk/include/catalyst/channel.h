@@ -49,6 +49,25 @@ enum wf_class {
     WF_CLASS_WINDOW_CLOSED        /* outside the conversation's window; another way may do */
 };
 
+/* Rows of metrics for them: X(channel, class) for each, in their order, e.g.
+ * send_rejected_total{channel="sms",reason="permanent-recipient"}; the row of a class is class - 1.
+ */
+enum { WF_CLASSES = 6 };
+#define WF_EACH_CLASS(X, channel)                                                                  \
+    X(channel, "throttle")                                                                         \
+    X(channel, "transient")                                                                        \
+    X(channel, "permanent-recipient")                                                              \
+    X(channel, "permanent-content")                                                                \
+    X(channel, "permanent-account") X(channel, "window-closed")
+#define WF_REJECTED_ROW(channel, reason)                                                           \
+    { WF_COUNTER, "send_rejected_total{channel=\"" channel "\",reason=\"" reason "\"}", NULL,      \
+      "Messages that were refused, by the class of the error" },
+static inline void wf_count_rejected(const wf_host *h, wf_item *it, unsigned first, unsigned class_)
+{
+    if (class_ >= 1 && class_ <= WF_CLASSES)
+        h->count(h->inst(it), first + class_ - 1, 1);
+}
+
 /* "" for what is none. */
 static inline const char *wf_class_name(enum wf_class error_class)
 {

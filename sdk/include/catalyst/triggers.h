@@ -26,6 +26,7 @@ struct wf_kafka_property {
 
 enum { WF_WEBHOOK_RECEIVED, WF_WEBHOOK_LAST_NODE, WF_WEBHOOK_RESPOND_NODE };
 enum { WF_WEBHOOK_NO_AUTH, WF_WEBHOOK_BASIC, WF_WEBHOOK_HEADER, WF_WEBHOOK_HMAC, WF_WEBHOOK_JWT };
+enum { WF_WEBHOOK_HMAC_BODY, WF_WEBHOOK_HMAC_SLACK, WF_WEBHOOK_HMAC_STANDARD };
 /* catalyst.webhook */
 struct wf_webhook_trigger {
     wf_str path;    /* "orders/:id" */
@@ -48,6 +49,7 @@ struct wf_webhook_trigger {
     int ignore_bots;
     wf_str binary_name; /* of the part that holds a body that is no text */
     int64_t idempotency_keep_ms;
+    int hmac_form; /* WF_WEBHOOK_HMAC_BODY ... */
 };
 struct wf_webhook_method {
     wf_str name;
