@@ -98,6 +98,7 @@ class Server:
     kind = "server"
     ports = ("port",)
     stop_signal = signal.SIGTERM
+    discard_signal = signal.SIGKILL
     stop_timeout_s = 30
 
     def __init__(self, directory, **settings):
@@ -233,6 +234,15 @@ class Server:
         if not self._wait_gone(self.stop_timeout_s):
             self.kill()
 
+    def discard(self):
+        """The end of a server whose data nobody wants: writing them out takes a busy disk long."""
+        if not self.running():
+            return
+        self.resume()
+        os.kill(self.pid, self.discard_signal)
+        if not self._wait_gone(self.stop_timeout_s):
+            self.kill()
+
     def kill(self):
         """kill -9, as a crash."""
         if self.running():
@@ -251,6 +261,7 @@ class Postgres(Server):
 
     kind = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends the sessions instead of waiting for them
+    discard_signal = signal.SIGQUIT  # "immediate": nothing is written, shared memory is given back
 
     def require(self):
         self.bin = self._bin()
@@ -533,7 +544,7 @@ def tie(directory, pid, remove):
 
 def stop_under(directory, remove=False):
     for server in found_under(directory):
-        server.stop()
+        server.discard() if remove else server.stop()
     if remove:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -68,7 +68,7 @@ def new_server(server_dir):
 
     yield make
     for server in started:
-        server.stop()
+        server.discard()
 
 
 @pytest.fixture
