@@ -43,25 +43,78 @@ static bool parse_digest(wf_str given, unsigned char out[DIGEST])
     return ok;
 }
 
-bool sign_check_hmac(wf_str secret, wf_str timestamp, wf_str body, wf_str given)
+/* HMAC-SHA256 over the pieces, one behind the other. */
+static bool pieces_match(wf_str secret, const wf_str *pieces, size_t n,
+                         const unsigned char want[DIGEST])
 {
-    unsigned char want[DIGEST], have[EVP_MAX_MD_SIZE];
-    size_t len = 0;
-    if (!parse_digest(given, want))
-        return false;
+    unsigned char have[EVP_MAX_MD_SIZE];
+    size_t len = sizeof have;
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL,
                                                  (const unsigned char *)secret.ptr, secret.len);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = key && ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1;
-    if (ok && timestamp.len)
-        ok = EVP_DigestSignUpdate(ctx, timestamp.ptr, timestamp.len) == 1 &&
-             EVP_DigestSignUpdate(ctx, ".", 1) == 1;
-    len = sizeof have;
-    ok = ok && EVP_DigestSignUpdate(ctx, body.ptr, body.len) == 1 &&
-         EVP_DigestSignFinal(ctx, have, &len) == 1;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = EVP_DigestSignUpdate(ctx, pieces[i].ptr, pieces[i].len) == 1;
+    ok = ok && EVP_DigestSignFinal(ctx, have, &len) == 1;
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
     return ok && len == DIGEST && CRYPTO_memcmp(want, have, DIGEST) == 0;
+}
+
+bool sign_check_hmac(wf_str secret, wf_str timestamp, wf_str body, wf_str given)
+{
+    unsigned char want[DIGEST];
+    wf_str pieces[] = { timestamp, { ".", 1 }, body };
+    return parse_digest(given, want) && (timestamp.len ? pieces_match(secret, pieces, 3, want)
+                                                       : pieces_match(secret, &body, 1, want));
+}
+
+bool sign_check_slack(wf_str secret, wf_str timestamp, wf_str body, wf_str given)
+{
+    unsigned char want[DIGEST];
+    wf_str pieces[] = { { "v0:", 3 }, timestamp, { ":", 1 }, body };
+    return given.len == 3 + 2 * DIGEST && !memcmp(given.ptr, "v0=", 3) &&
+           hex_decode((wf_str){ given.ptr + 3, 2 * DIGEST }, want, DIGEST) &&
+           pieces_match(secret, pieces, 4, want);
+}
+
+/* The next word of *rest, which goes on behind it. */
+static wf_str next_word(wf_str *rest, const char *between)
+{
+    while (rest->len && strchr(between, *rest->ptr)) {
+        rest->ptr++;
+        rest->len--;
+    }
+    wf_str word = { rest->ptr, 0 };
+    while (rest->len && !strchr(between, *rest->ptr)) {
+        rest->ptr++;
+        rest->len--;
+        word.len++;
+    }
+    return word;
+}
+
+bool sign_check_standard(wf_str secrets, wf_str id, wf_str timestamp, wf_str body, wf_str given)
+{
+    enum { SIGNATURES_MAX = 16 };
+    char room[512];
+    struct arena a;
+    wf_str pieces[] = { id, { ".", 1 }, timestamp, { ".", 1 }, body }, key, word;
+    bool ok = false;
+    arena_init(&a, room, sizeof room);
+    for (int n = 0; n < SIGNATURES_MAX && (word = next_word(&given, " ")).len; n++) {
+        unsigned char want[DIGEST];
+        wf_str rest = secrets, secret;
+        if (word.len < 3 || memcmp(word.ptr, "v1,", 3) || !parse_digest(word, want))
+            continue;
+        while ((secret = next_word(&rest, " ,\n")).len) {
+            size_t mark = secret.len > 6 && !memcmp(secret.ptr, "whsec_", 6) ? 6 : 0;
+            if (base64_decode(&a, secret.ptr + mark, secret.len - mark, &key) && key.len)
+                ok |= pieces_match(key, pieces, 5, want);
+        }
+    }
+    arena_fini(&a);
+    return ok;
 }
 
 bool sign_parse_time(wf_str text, int64_t *ms)

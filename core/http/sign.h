@@ -11,6 +11,12 @@
 /* HMAC-SHA256 over timestamp "." body (or the body alone when timestamp is empty). `given` is hex
  * or base64, with or without "sha256=" or "v1=" before it. */
 bool sign_check_hmac(wf_str secret, wf_str timestamp, wf_str body, wf_str given);
+/* Slack's: hex after "v0=", over v0:timestamp:body. */
+bool sign_check_slack(wf_str secret, wf_str timestamp, wf_str body, wf_str given);
+/* Standard Webhooks: over id.timestamp.body; `secrets` are base64, also after "whsec_", several
+ * with spaces or commas, and `given` are signatures with spaces: one of "v1," that fits one secret
+ * is enough. */
+bool sign_check_standard(wf_str secrets, wf_str id, wf_str timestamp, wf_str body, wf_str given);
 /* A time in seconds or milliseconds since 1970, or false. */
 bool sign_parse_time(wf_str text, int64_t *ms);
 /* A JSON Web Token (RFC 7519) signed with HS256/384/512 (key: the secret) or RS256/384/512, ES256

@@ -43,19 +43,51 @@ wf_str webhook_header(struct http_request *req, wf_str name, const char *otherwi
     return http_request_header(req, lower);
 }
 
+/* The time that was signed, or empty when it is none or too far away. */
+static wf_str fresh_time(const struct wf_webhook_trigger *c, struct http_request *req, wf_str name,
+                         struct arena *a)
+{
+    int64_t ms, now = clock_wall_us() / 1000;
+    int64_t grace = c->hmac_tolerance_ms ? c->hmac_tolerance_ms : 300000;
+    wf_str text = webhook_header(req, name, "", a);
+    if (!sign_parse_time(text, &ms) || ms > now + grace || ms < now - grace)
+        return (wf_str){ "", 0 };
+    return text;
+}
+
+/* The header that `options` name, or that of the form. */
+static wf_str header_of(wf_str given, const char *forms)
+{
+    return given.len && strcmp(given.ptr, "x-signature") != 0 ? given : str_of(forms);
+}
+
+static bool check_formed(const struct wf_webhook_trigger *c, struct http_request *req,
+                         struct arena *a)
+{
+    bool is_slack = c->hmac_form == WF_WEBHOOK_HMAC_SLACK;
+    wf_str secret = cred_get(c->credential, "secret");
+    wf_str name = header_of(c->hmac_header, is_slack ? "x-slack-signature" : "webhook-signature");
+    wf_str when = header_of(c->hmac_timestamp_header,
+                            is_slack ? "x-slack-request-timestamp" : "webhook-timestamp");
+    wf_str given = webhook_header(req, name, "", a), timestamp = fresh_time(c, req, when, a);
+    wf_str id = webhook_header(req, str_of("webhook-id"), "", a);
+    if (!given.len || !timestamp.len || (!is_slack && !id.len))
+        return false;
+    return is_slack ? sign_check_slack(secret, timestamp, req->body, given)
+                    : sign_check_standard(secret, id, timestamp, req->body, given);
+}
+
 static bool check_hmac(const struct wf_webhook_trigger *c, struct http_request *req,
                        struct arena *a)
 {
     wf_str given = webhook_header(req, c->hmac_header, "x-signature", a), timestamp = { "", 0 };
+    if (c->hmac_form != WF_WEBHOOK_HMAC_BODY)
+        return check_formed(c, req, a);
     if (!given.len)
         return false;
-    if (c->hmac_timestamp_header.len) {
-        int64_t ms, now = clock_wall_us() / 1000;
-        int64_t grace = c->hmac_tolerance_ms ? c->hmac_tolerance_ms : 300000;
-        timestamp = webhook_header(req, c->hmac_timestamp_header, "", a);
-        if (!sign_parse_time(timestamp, &ms) || ms > now + grace || ms < now - grace)
-            return false;
-    }
+    if (c->hmac_timestamp_header.len &&
+        !(timestamp = fresh_time(c, req, c->hmac_timestamp_header, a)).len)
+        return false;
     return sign_check_hmac(cred_get(c->credential, "secret"), timestamp, req->body, given);
 }
 

@@ -39,6 +39,15 @@ static const wf_param method_rows[] = {
     WF_END,
 };
 
+static const wf_pair hmac_forms[] = {
+    { "body", "The body, or hmacTimestampHeader's time, a dot and the body" },
+    { "slack", "Slack: v0:time:body, in X-Slack-Signature and X-Slack-Request-Timestamp" },
+    { "standardWebhooks",
+      "Standard Webhooks: id.time.body, in webhook-signature, webhook-id and "
+      "webhook-timestamp; secrets are base64 behind whsec_, several with spaces" },
+    { NULL, NULL }
+};
+
 static const wf_param answer_header_rows[] = {
     { WF_P_STR(struct wf_kafka_property, name), .flags = WF_REQUIRED, .help = "Header name" },
     { WF_P_STR(struct wf_kafka_property, value), .help = "Header value" },
@@ -67,6 +76,9 @@ static const wf_param trigger_params[] = {
       .flags = WF_REQUIRED, .show_if = "authentication=hmac", .help = "Secret of the signature" },
     { WF_NAMED("credential"), WF_F_CRED(struct wf_webhook_trigger, credential, "jwtAuth"),
       .flags = WF_REQUIRED, .show_if = "authentication=jwtAuth", .help = "Key of the token" },
+    { WF_NAMED("options.hmacForm"), WF_F_CHOICE(struct wf_webhook_trigger, hmac_form, hmac_forms),
+      .def = "body", .show_if = "authentication=hmac",
+      .help = "What is signed, and where it stands" },
     { WF_NAMED("options.hmacHeader"), WF_F_STR(struct wf_webhook_trigger, hmac_header),
       .def = "x-signature", .show_if = "authentication=hmac",
       .help = "Header with the signature: HMAC-SHA256 in hex, also after \"sha256=\"" },
@@ -227,6 +239,14 @@ static const char trigger_docs[] =
     "first\n"
     "one runs it gets 409, with another body 422. Requests without the header are taken as they "
     "are.\n"
+    "\n"
+    "**Signed calls** (`hmac`) are checked over the bytes of the body before anything is parsed, "
+    "in\n"
+    "constant time; others get 401. What Slack sends is taken with `hmacForm` `slack` and the "
+    "app's\n"
+    "signing secret, what follows Standard Webhooks with `standardWebhooks`, where\n"
+    "`idempotencyKeyHeader` `webhook-id` answers a call that comes again as the first time. For\n"
+    "WhatsApp `hmacHeader` is `X-Hub-Signature-256`.\n"
     "\n"
     "With `allowedOrigins` the browser's question before a call (CORS preflight) is answered, and\n"
     "a call from a page of another origin is refused with 403. Refusals, too, can be read by the\n"
