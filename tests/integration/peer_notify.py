@@ -4,12 +4,15 @@ Slack's and PagerDuty's published types, Alertmanager's own events, nodemailer's
 and the reference implementation of Standard Webhooks."""
 import json
 import shutil
+import sys
+import time
 
 import pytest
 from engines import Engine, until
 from notifying import NEW, OLD, hook, stamp
 from peer_channels import judge  # noqa: F401
-from peer_judges import keep, wrongly_typed
+from peer_judges import keep, peers, wrongly_typed
+from test_connectors import taking
 from test_notify_alertmanager import Alertmanager
 from test_notify_senders import ACCEPTED, FROM, NOTICE, REJECTED, Sender, receiver  # noqa: F401
 
@@ -243,3 +246,44 @@ def test_webhooks_are_verified_by_the_reference(catalyst, tmp_path, receiver, ju
             assert reference.ask("webhook_verifies", secret=secret, headers=head, body=said) is None
             assert reference.refused
     keep(peer="standardwebhooks", webhooks=len(bodies))
+
+
+def test_webhooks_of_the_reference_come_in(catalyst, tmp_path, judge):  # noqa: F811
+    reference = judge("answers")
+    with taking(catalyst, tmp_path, "standardWebhooks", f"{NEW} {OLD}") as engine:
+        def call(body, secret, at, sent=None):
+            signature = reference.ask("webhook_signs", secret=secret, id="m1", at=at, body=body)
+            return engine.call("POST", "/webhook/in", (sent or body).encode(), {
+                "content-type": "application/json", "webhook-id": "m1", "webhook-timestamp": str(at),
+                "webhook-signature": signature}).status
+
+        now = int(time.time())
+        for body in ('{"id":"plain"}', '{"id": "ünï ☃"}'):
+            for secret in (NEW, OLD):
+                assert call(body, secret, now) == 200
+            assert call(body, NEW[:-8] + "AAAAAAA=", now) == 401
+            assert call(body, NEW, now - 400) == 401
+            assert call(body, NEW, now, body + " ") == 401
+
+
+def test_slack_calls_are_taken_and_refused_as_by_its_sdk(catalyst, tmp_path):
+    try:
+        sys.path.insert(0, str(peers.python("slack_sdk")))
+    except peers.Missing as reason:
+        pytest.skip(str(reason))
+    from slack_sdk.signature import SignatureVerifier
+    theirs, now = SignatureVerifier("s3cret"), int(time.time())
+    body = json.dumps({"id": "ünï ☃"})
+    good = theirs.generate_signature(timestamp=str(now), body=body)
+    calls = [(body, now, good), (body + " ", now, good), (body, now - 1, good),
+             (body, now - 400, theirs.generate_signature(timestamp=str(now - 400), body=body)),
+             (body, now, SignatureVerifier("other").generate_signature(timestamp=str(now), body=body)),
+             (body, now, good[:-1]), (body, now, good.removeprefix("v0="))]
+    with taking(catalyst, tmp_path, "slack", "s3cret") as engine:
+        for sent, at, signature in calls:
+            headers = {"x-slack-request-timestamp": str(at), "x-slack-signature": signature}
+            ours = engine.call("POST", "/webhook/in", sent.encode(), {
+                "content-type": "application/json", **headers}).status
+            assert ours == (200 if theirs.is_valid_request(sent, headers) else 401), (at, signature)
+        assert engine.done() == 1
+    keep(peer="slack_sdk", calls=len(calls), refused=len(calls) - 1)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the connectors' own tests leave open of CONNECTORS.md: answers that mean later, never, and
 nothing, by the binary against doubles."""
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
 
 import pytest
 from engines import Engine, until
+from notifying import NEW, OLD, hook
 from test_notify_senders import (ACCEPTED, FROM, NOTICE, REJECTED, Sender,  # noqa: F401
                                  certificate, mail_server, receiver, signed)
 from test_ussd import Phone, WORKFLOW, key
@@ -43,6 +47,42 @@ def test_slack_refuses(slack, receiver, answer, class_, code):  # noqa: F811
     assert len(receiver.got) == 1
 
 
+def taking(catalyst, folder, form, secret, **options):
+    """A webhook of that form, answered with the body's `id`; what comes again is answered as before."""
+    (folder / "credentials.json").write_text(json.dumps({"k": {"type": "hmac", "data": {
+        "secret": secret}}}))
+    whole = hook("in", {"type": "catalyst.set", "parameters": {
+        "mode": "raw", "jsonOutput": "={{ { id: $json.body.id } }}"}})
+    whole["nodes"][0]["parameters"].update(authentication="hmac", options={"hmacForm": form, **options})
+    whole["nodes"][0]["credentials"] = {"hmac": {"name": "k"}}
+    return Engine(catalyst, folder, "--store", f"sqlite:{folder}/store.db", "--credentials",
+                  folder / "credentials.json", workflows=[whole])
+
+
+def hex_of(secret, text):
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+def test_slack_calls_are_taken_when_slack_signed_them(catalyst, tmp_path):
+    with taking(catalyst, tmp_path, "slack", "s3cret") as engine:
+        def call(body=b'{"id": "e1"}', at=None, secret="s3cret", **change):
+            at = str(int(time.time() if at is None else at))
+            sum_ = hex_of(secret, f"v0:{at}:".encode() + body)
+            return engine.call("POST", "/webhook/in", change.pop("sent", body), {
+                "content-type": "application/json", "x-slack-request-timestamp": at,
+                "x-slack-signature": f"v0={sum_}", **change}).status
+
+        assert call() == 200 and call(b'{"id": "\xc3\xa4"}') == 200
+        now = time.time()
+        for refused in (dict(secret="other"), dict(sent=b'{"id": "e2"}'), dict(at=now - 400),
+                        dict(at=now + 400), {"x-slack-signature": "v0=" + "0" * 64},
+                        {"x-slack-signature": ""}, {"x-slack-request-timestamp": str(int(now) - 1)},
+                        {"x-slack-signature": hex_of("s3cret", f"v0:{int(now)}:".encode() +
+                                                     b'{"id": "e1"}')}):
+            assert call(**refused) == 401, refused
+        engine.wait_done(2)
+
+
 # --- PagerDuty ------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -77,6 +117,33 @@ def test_a_webhook_without_an_answer_is_sent_again(signed, receiver, answer):  #
     ports = signed(receiver.url + "/x", timeout="4s", retry={"tries": 3})
     assert len(ports[ACCEPTED]) == 1 and len(receiver.got) == 2
     assert len({headers["webhook-id"] for _, _, headers, _ in receiver.got}) == 1
+
+
+def test_standard_webhooks_come_in_once(catalyst, tmp_path):
+    """Any of several secrets; a call that comes again is answered from what it was answered."""
+    with taking(catalyst, tmp_path, "standardWebhooks", f"{NEW} {OLD}",
+                idempotencyKeyHeader="webhook-id") as engine:
+        def call(id_="m1", at=None, secret=NEW, body=b'{"id": 1}', **change):
+            at = str(int(time.time() if at is None else at))
+            key = base64.b64decode(secret.removeprefix("whsec_"))
+            sum_ = base64.b64encode(hmac.new(key, f"{id_}.{at}.".encode() + body, hashlib.sha256).digest())
+            return engine.call("POST", "/webhook/in", change.pop("sent", body), {
+                "content-type": "application/json", "webhook-id": id_, "webhook-timestamp": at,
+                "webhook-signature": f"v1,{sum_.decode()}", **change})
+
+        assert [call().status for _ in range(3)] == [200] * 3
+        assert call().headers["idempotent-replayed"] == "true"
+        assert call("m2", secret=OLD).status == 200
+        other, now = "whsec_" + base64.b64encode(b"x" * 32).decode(), time.time()
+        good = base64.b64encode(hmac.new(base64.b64decode(OLD.removeprefix("whsec_")),
+                                         f"m3.{int(now)}.".encode() + b'{"id": 1}',
+                                         hashlib.sha256).digest()).decode()
+        assert call("m3", now, **{"webhook-signature": f"v1a,xyz v1,{good[::-1]} v1,{good}"}).status == 200
+        for refused in (dict(secret=other), dict(sent=b'{"id": 2}'), dict(at=now - 400),
+                        dict(at=now + 400), {"webhook-id": "m9"}, {"webhook-signature": f"v1a,{good}"},
+                        {"webhook-signature": ""}, {"webhook-id": ""}):
+            assert call("m4", **refused).status == 401, refused
+        engine.wait_done(3)
 
 
 # --- mail -----------------------------------------------------------------------------------------
