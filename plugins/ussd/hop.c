@@ -47,6 +47,14 @@ const char hop_docs[] =
     "and a "
     "path nobody guesses.";
 
+const wf_metric hop_metrics[] = {
+    { WF_COUNTER, "ussd_hops_total{op=\"begin\"}", NULL, "Hops by what the gateway says" },
+    { WF_COUNTER, "ussd_hops_total{op=\"continue\"}", NULL, "Hops by what the gateway says" },
+    { WF_COUNTER, "ussd_hops_total{op=\"end\"}", NULL, "Hops by what the gateway says" },
+    { WF_COUNTER, "ussd_hops_total{op=\"refused\"}", NULL, "Hops by what the gateway says" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+
 struct hop {
     const wf_host *h;
     wf_item *it;
@@ -222,6 +230,12 @@ static void read_hop(const wf_host *h, wf_item *it)
     else
         read_json(&p);
     p.reason = refusal(&p);
+    h->count(h->inst(it),
+             p.reason       ? METRIC_REFUSED
+             : *p.op == 'b' ? METRIC_BEGUN
+             : *p.op == 'e' ? METRIC_ENDED
+                            : METRIC_CONTINUED,
+             1);
     unsigned port = p.reason ? HOP_REFUSED : strcmp(p.op, "end") == 0 ? HOP_ENDED : HOP_HOP;
     h->emit(it, port, h->v->set(it, h->value(it), "ussd", ussd_value(&p)));
 }

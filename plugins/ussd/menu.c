@@ -55,6 +55,16 @@ const char menu_docs[] =
     "| repeated | the gateway sent the same hop again | `menu: {body}`: the answer it had |\n\n"
     "`menu.data` is what the session's script must keep: JSON text.";
 
+const wf_metric menu_metrics[] = {
+    { WF_COUNTER, "ussd_sessions_total", NULL, "Sessions that began" },
+    { WF_COUNTER, "ussd_finished_total", NULL, "Sessions that came to a screen with end" },
+    { WF_COUNTER, "ussd_timeouts_total", NULL,
+      "Hops of sessions that were over or forgotten when they came" },
+    { WF_COUNTER, "ussd_repeated_total", NULL, "Hops that a gateway sent again" },
+    { WF_COUNTER, "ussd_invalid_total", NULL, "Inputs that fit nothing" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
+};
+
 struct walk {
     const wf_host *h;
     wf_item *it;
@@ -241,6 +251,15 @@ static const wf_value *parsed(const wf_host *h, wf_item *it, const wf_value *v)
     return h->v->parse(it, h->v->text(it, v), &why);
 }
 
+static void count_step(const struct walk *w)
+{
+    const wf_host *h = w->h;
+    if (w->is_invalid)
+        h->count(h->inst(w->it), METRIC_INVALID, 1);
+    else if (h->v->boolean(h->v->get(w->screen, "end", 3)))
+        h->count(h->inst(w->it), METRIC_FINISHED, 1);
+}
+
 static void walk_one(const wf_host *h, wf_item *it)
 {
     const struct menu_config *c = h->config(it);
@@ -248,11 +267,13 @@ static void walk_one(const wf_host *h, wf_item *it)
         parsed(h, it, h->v->get(h->value(it), c->session_member.ptr, c->session_member.len));
     wf_str state = member_text(h, it, session, "state");
     if (str_is(state, "repeated")) {
+        h->count(h->inst(it), METRIC_REPEATED, 1);
         leave(h, it, MENU_REPEATED,
               h->build(it, "{s:S}", "body", member_text(h, it, session, "reply")));
         return;
     }
     if (str_is(state, "lost") || str_is(state, "late")) {
+        h->count(h->inst(it), METRIC_TIMEOUTS, 1);
         leave(h, it, MENU_REPLY,
               h->build(it, "{s:S,s:b,s:s}", "text", c->expired, "end", 1, "data", ""));
         return;
@@ -271,7 +292,10 @@ static void walk_one(const wf_host *h, wf_item *it)
     if (at.len && screen_named(&w, at)) {
         go(&w, at);
         take_input(&w);
+    } else {
+        h->count(h->inst(it), METRIC_SESSIONS, 1);
     }
+    count_step(&w);
     if (!w.fields)
         w.fields = h->build(it, "{}");
     leave(h, it, w.action.len ? MENU_ACTION : MENU_REPLY, menu_value(&w));

@@ -34,8 +34,10 @@ struct hop_config {
     int dialect;
 };
 enum { HOP_HOP, HOP_ENDED, HOP_REFUSED };
+enum { METRIC_BEGUN, METRIC_CONTINUED, METRIC_ENDED, METRIC_REFUSED };
 extern const wf_param hop_params[];
 extern const char *const hop_ports[];
+extern const wf_metric hop_metrics[];
 extern const char hop_docs[];
 void hop_process(const wf_host *h, wf_item *const *items, size_t n);
 
@@ -46,8 +48,10 @@ struct menu_config {
     wf_str session_member, invalid, expired;
 };
 enum { MENU_REPLY, MENU_ACTION, MENU_REPEATED };
+enum { METRIC_SESSIONS, METRIC_FINISHED, METRIC_TIMEOUTS, METRIC_REPEATED, METRIC_INVALID };
 extern const wf_param menu_params[];
 extern const char *const menu_ports[];
+extern const wf_metric menu_metrics[];
 extern const char menu_docs[];
 int menu_check(const wf_host *h, const void *config, char *why, size_t why_size);
 void menu_process(const wf_host *h, wf_item *const *items, size_t n);

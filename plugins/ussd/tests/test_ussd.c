@@ -7,10 +7,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+static struct fake *last; /* node that an item went through */
+
 /* One item through a node: the port it left on, and its value. */
 static const wf_value *through(const char *type, const char *params, const char *json, int *port)
 {
-    static struct fake *last;
     if (last)
         fake_destroy(last);
     last = fake_create(&wf_plugin_entry, type);
@@ -71,6 +72,8 @@ static void every_gateway_says_the_same(void **state)
         assert_string_equal(text_at(v, "ussd.op"), cases[i].op);
         assert_string_equal(text_at(v, "ussd.input"), cases[i].input);
         assert_int_equal(int_at(v, "ussd.hop"), cases[i].hop);
+        assert_int_equal(fake_metric(last, cases[i].op[0] == 'b' ? METRIC_BEGUN : METRIC_CONTINUED),
+                         1);
     }
 }
 
@@ -95,6 +98,8 @@ static void what_is_no_hop_says_why(void **state)
         const wf_value *v = through("catalyst.ussdHop", "{}", cases[i].json, &port);
         assert_int_equal(port, cases[i].port);
         assert_string_equal(text_at(v, "ussd.reason"), cases[i].reason);
+        assert_int_equal(
+            fake_metric(last, cases[i].port == HOP_ENDED ? METRIC_ENDED : METRIC_REFUSED), 1);
     }
 }
 
@@ -125,12 +130,15 @@ static void a_session_walks_through_its_screens(void **state)
     const wf_value *v = step("{\"state\":\"new\"}", "", &port);
     assert_int_equal(port, MENU_REPLY);
     assert_string_equal(text_at(v, "menu.text"), "Hi 254");
+    assert_int_equal(fake_metric(last, METRIC_SESSIONS), 1);
     assert_string_equal(text_at(v, "menu.data"), "{\"screen\":\"main\",\"fields\":{}}");
     v = step("{\"state\":\"open\",\"data\":\"{\\\"screen\\\":\\\"main\\\",\\\"fields\\\":{}}\"}",
              "2", &port);
     assert_string_equal(text_at(v, "menu.screen"), "amount");
     v = step("{\"state\":\"open\",\"data\":{\"screen\":\"amount\",\"fields\":{}}}", "250", &port);
     assert_string_equal(text_at(v, "menu.text"), "Top up 250? {what}");
+    assert_int_equal(fake_metric(last, METRIC_SESSIONS), 0);
+    assert_int_equal(fake_metric(last, METRIC_FINISHED), 0);
     v = step(
         "\"{\\\"state\\\":\\\"open\\\",\\\"data\\\":{\\\"screen\\\":\\\"sure\\\",\\\"fields\\\":"
         "{\\\"amount\\\":\\\"250\\\"}}}\"",
@@ -140,6 +148,7 @@ static void a_session_walks_through_its_screens(void **state)
     assert_string_equal(text_at(v, "menu.fields.amount"), "250");
     assert_string_equal(text_at(v, "menu.text"), "Bye");
     assert_true(fake_truth(fake_path(v, "menu.end")));
+    assert_int_equal(fake_metric(last, METRIC_FINISHED), 1);
 }
 
 static void what_fits_nothing_shows_the_screen_again(void **state)
@@ -154,6 +163,7 @@ static void what_fits_nothing_shows_the_screen_again(void **state)
         assert_int_equal(port, MENU_REPLY);
         assert_non_null(strstr(text_at(v, "menu.text"), "Not a choice here.\n"));
         assert_string_equal(text_at(v, "menu.screen"), i < 2 ? "main" : "amount");
+        assert_int_equal(fake_metric(last, METRIC_INVALID), 1);
     }
 }
 
@@ -164,9 +174,12 @@ static void a_repeated_hop_gets_its_answer_again(void **state)
     const wf_value *v = step("{\"state\":\"repeated\",\"reply\":\"CON Amount?\"}", "2", &port);
     assert_int_equal(port, MENU_REPEATED);
     assert_string_equal(text_at(v, "menu.body"), "CON Amount?");
+    assert_int_equal(fake_metric(last, METRIC_REPEATED), 1);
     v = step("{\"state\":\"lost\"}", "2", &port);
     assert_int_equal(port, MENU_REPLY);
     assert_true(fake_truth(fake_path(v, "menu.end")));
+    assert_int_equal(fake_metric(last, METRIC_TIMEOUTS), 1);
+    assert_int_equal(fake_metric(last, METRIC_SESSIONS), 0);
 }
 
 static void wrong_menus_are_refused(void **state)
