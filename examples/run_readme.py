@@ -11,21 +11,17 @@ free ones, so that examples can be tested side by side. 77: something the exampl
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from servers import free_port  # noqa: E402
+
 PORTS = re.compile(r"\b56(?:78|79|80)\b")
 MARK = "--- end of block {} ---"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def blocks(text):

@@ -11,8 +11,8 @@ if(TARGET catalyst)
            COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/run.sh --messages 600)
   add_test(NAME integration.example_messaging
            COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/run.sh --messages 2000 --real)
-  set_tests_properties(scenario.example.messaging PROPERTIES LABELS scenario TIMEOUT 120)
-  set_tests_properties(integration.example_messaging PROPERTIES LABELS integration TIMEOUT 300)
+  set_tests_properties(scenario.example.messaging PROPERTIES LABELS scenario TIMEOUT 600)
+  set_tests_properties(integration.example_messaging PROPERTIES LABELS integration TIMEOUT 600)
   set_tests_properties(scenario.example.messaging integration.example_messaging PROPERTIES
     SKIP_RETURN_CODE 77 ENVIRONMENT "CATALYST_BUILD=${CMAKE_BINARY_DIR}")
 endif()
