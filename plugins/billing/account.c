@@ -5,6 +5,7 @@
  * Thread: the worker's. Nothing blocks.
  */
 #include "billing_int.h"
+#include "metrics.h"
 #include "schema.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,7 @@ const wf_metric account_metrics[] = {
     { WF_COUNTER, "billing_account_refused_total", NULL, "Operations refused" },
     { WF_COUNTER, "billing_holds_expired_total", NULL, "Holds given back because of their age" },
     { WF_COUNTER, "billing_drift_total", NULL, "Differences that reconciling found" },
+    ACCOUNT_GAUGES,
     { (wf_metric_kind)0, NULL, NULL, NULL },
 };
 

@@ -7,6 +7,7 @@
  * Thread: the worker's; nothing blocks.
  */
 #include "billing_int.h"
+#include "metrics.h"
 #include <stdlib.h>
 
 enum { TOLD_LOW = 1, TOLD_OUT = 2 };
@@ -24,6 +25,14 @@ enum { LOW_SPENDABLE = 9, LOW_NUMBER, LOW_TOLD };
     "WHERE (spendable <= 0 AND told < 2) OR (spendable < CAST($1 AS bigint) AND told = 0) "        \
     "OR (spendable >= CAST($2 AS bigint) AND told > 0) ORDER BY tenant_id LIMIT CAST($3 AS "       \
     "bigint)"
+
+/* What metrics tell of all tenants, in one snapshot: nothing is on its way between tables then. */
+#define SUMMARY                                                                                    \
+    "SELECT COALESCE(sum(CASE WHEN spendable < CAST($1 AS bigint) THEN 1 ELSE 0 END), 0), "        \
+    "COALESCE(sum(CASE WHEN spendable <= 0 THEN 1 ELSE 0 END), 0), "                               \
+    "CAST(COALESCE(sum(abs(off)), 0) AS bigint) FROM (SELECT CASE WHEN topups_micro <> 0 OR "      \
+    "credit_limit_micro <> 0 THEN avail_micro + credit_limit_micro END AS spendable, "             \
+    "avail_micro + held_micro + spent_micro - topups_micro AS off FROM billing_balances) x"
 
 static const char *const low_names[] = { "tenant_id", "ccy",        "#avail", "#held",
                                          "#spent",    "#topups",    "#limit", "#version",
@@ -79,6 +88,19 @@ static void on_low(struct account_job *job, wf_item *it, const wf_rows *rows)
     free(job);
 }
 
+static void on_summary(struct account_job *job, wf_item *it, const wf_rows *rows)
+{
+    const wf_host *h = job->node->worker->h;
+    const struct account_config *c = job->c;
+    for (unsigned i = 0; rows->n_rows && i < 3; i++)
+        h->count(job->node->inst, ACCOUNT_GAUGE_LOW + i, int_of(rows->cells[i]));
+    const wf_str params[] = { h->fmt(it, "%lld", (long long)c->below_micro),
+                              h->fmt(it, "%lld", (long long)c->clear_micro),
+                              h->fmt(it, "%lld", (long long)c->limit) };
+    const wf_statement statement = { .pg = LOW, .params = params, .n_params = 3 };
+    account_run(job, it, &statement, 1, on_low);
+}
+
 void low_start(struct account_job *job, wf_item *it)
 {
     const wf_host *h = job->node->worker->h;
@@ -87,9 +109,7 @@ void low_start(struct account_job *job, wf_item *it)
         account_refuse(job, it, "bad_message", "overMicro is less than belowMicro");
         return;
     }
-    const wf_str params[] = { h->fmt(it, "%lld", (long long)c->below_micro),
-                              h->fmt(it, "%lld", (long long)c->clear_micro),
-                              h->fmt(it, "%lld", (long long)c->limit) };
-    const wf_statement statement = { .pg = LOW, .params = params, .n_params = 3 };
-    account_run(job, it, &statement, 1, on_low);
+    const wf_str below = h->fmt(it, "%lld", (long long)c->below_micro);
+    const wf_statement statement = { .pg = SUMMARY, .params = &below, .n_params = 1 };
+    account_run(job, it, &statement, 1, on_summary);
 }

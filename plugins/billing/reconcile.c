@@ -4,6 +4,7 @@
  * hands out. Thread: the worker's; nothing blocks.
  */
 #include "billing_int.h"
+#include "metrics.h"
 
 /* A tenant's money by its transactions alone, beside what the tables say. */
 #define FOLD                                                                                       \
@@ -103,6 +104,8 @@ static void on_fold(struct account_job *job, wf_item *it, const wf_rows *rows)
                          int_of(cells[CELL_VERSION]), "as_of", int_of(cells[CELL_AS_OF]));
     }
     h->count(job->node->inst, ACCOUNT_COUNT_DRIFT, (int64_t)d.n);
+    h->count(job->node->inst, ACCOUNT_GAUGE_DRIFT, (int64_t)d.n);
+    h->count(job->node->inst, ACCOUNT_GAUGE_RECONCILED, h->now_ms(it) / 1000);
     if (d.n)
         h->log(job->node->inst, WF_ERROR, "billing.drift", "%zu differences in %zu tenants", d.n,
                rows->n_rows);

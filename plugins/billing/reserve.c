@@ -6,6 +6,7 @@
  * Thread: the worker's. Nothing blocks.
  */
 #include "billing_int.h"
+#include "metrics.h"
 #include <stdio.h>
 
 /* --- parameters ------------------------------------------------------------------------------- */
@@ -67,8 +68,15 @@ const wf_metric reserve_metrics[] = {
     { WF_HISTOGRAM, "billing_grant_micro", NULL, "Micro-units of a slice" },
     { WF_HISTOGRAM, "billing_grant_seconds", "ms", "From asking for slices to having them" },
     { WF_COUNTER, "billing_waited_total", NULL, "Times that an item waited for its tenant" },
-    RESERVE_REASONS(RESERVE_METRIC){ (wf_metric_kind)0, NULL, NULL, NULL },
+    RESERVE_REASONS(RESERVE_METRIC) /* */
+    WF_EACH_TRAFFIC(AMOUNT_RESERVED)
+        WF_EACH_CHANNEL(PRICE_ROW){ (wf_metric_kind)0, NULL, NULL, NULL },
 };
+enum {
+    COUNT_AMOUNT = COUNT_DENIED + COUNT_OF(reserve_reasons) - 1,
+    COUNT_PRICE = COUNT_AMOUNT + WF_TRAFFICS
+};
+_Static_assert(COUNT_OF(reserve_metrics) == COUNT_PRICE + WF_CHANNELS + 1, "as the table");
 
 /* --- saying no -------------------------------------------------------------------------------- */
 
@@ -238,6 +246,13 @@ static struct usage *usage_of(struct tenant *t, const struct rate_hit *hit, int6
 
 /* --- reserving -------------------------------------------------------------------------------- */
 
+static void reserve_count_amount(struct node *node, const struct message *m, int64_t amount_micro)
+{
+    unsigned row = amount_row(m->channel, m->class_name);
+    node->worker->h->count(node->inst, COUNT_AMOUNT + row, amount_micro);
+    node->worker->h->count(node->inst, COUNT_PRICE + row / WF_KINDS, amount_micro);
+}
+
 static void emit_reserved(struct node *node, wf_item *it, const struct reserve_config *c,
                           const struct message *m, const struct tenant *t,
                           const struct rate_hit *hit, const struct hold *hold, int is_repeated)
@@ -293,6 +308,8 @@ static void emit_reserved(struct node *node, wf_item *it, const struct reserve_c
     const wf_value *billing = v->object(it, keys, values, COUNT_OF(keys));
     h->count(node->inst, is_repeated ? COUNT_REPEATED : COUNT_RESERVED, 1);
     h->count(node->inst, COUNT_RESERVED_MICRO, is_repeated ? 0 : hold->amount_micro);
+    if (!is_repeated)
+        reserve_count_amount(node, m, hold->amount_micro);
     h->emit(it, PORT_RESERVED, v->set_key(it, h->value(it), STR_OF("billing"), billing));
 }
 

@@ -6,6 +6,7 @@
  * Thread: the worker's. Nothing blocks.
  */
 #include "billing_int.h"
+#include "metrics.h"
 #include <stdlib.h>
 
 /* --- parameters ------------------------------------------------------------------------------- */
@@ -60,14 +61,25 @@ const wf_metric settle_metrics[] = {
     { WF_COUNTER, "billing_settled_again_total", NULL, "Settlements that were there already" },
     { WF_COUNTER, "billing_settle_asked_total", NULL, "Items for which the store was asked" },
     { WF_COUNTER, "billing_committed_micro_total", NULL, "Micro-units charged" },
-    SETTLE_REASONS(SETTLE_METRIC){ (wf_metric_kind)0, NULL, NULL, NULL },
+    SETTLE_REASONS(SETTLE_METRIC)                                      /* */
+    WF_EACH_TRAFFIC(AMOUNT_COMMITTED) WF_EACH_TRAFFIC(AMOUNT_RELEASED) /* */
+    WF_EACH_TRAFFIC(AMOUNT_REFUNDED)                                   /* */
+    { WF_GAUGE, "billing_committed_time_seconds", "s",
+      "The latest message that was charged: its ts_us, seconds since 1970" },
+    { (wf_metric_kind)0, NULL, NULL, NULL },
 };
+
+enum {
+    SETTLE_COUNT_AMOUNT = SETTLE_COUNT_REFUSED + COUNT_OF(settle_reasons) - 1,
+    SETTLE_GAUGE_COMMITTED = SETTLE_COUNT_AMOUNT + 3 * WF_TRAFFICS
+};
+_Static_assert(COUNT_OF(settle_metrics) == SETTLE_GAUGE_COMMITTED + 2, "as the table");
 
 /* --- reading the item ------------------------------------------------------------------------- */
 
 struct settle {
     struct charge charge; /* of the reservation; hold_micro is what is held */
-    wf_str point;
+    wf_str point, class_name;
     int is_own;        /* reserved by this very execution: its row may come with the same turn */
     enum ledger_op op; /* 0: nothing yet */
 };
@@ -106,6 +118,7 @@ static int read_settle(const wf_host *h, const wf_value *value, struct settle *s
     if (!c->tenant.len)
         c->tenant = settle_text(h, value, "tenant_id");
     s->point = settle_text(h, billing, "point");
+    s->class_name = settle_text(h, s->is_own ? value : message, "class");
     const struct {
         const char *name;
         int64_t *to;
@@ -163,6 +176,24 @@ static void settle_refuse(struct node *node, wf_item *it, const char *reason)
                           settle_reasons[i].text));
 }
 
+/* Late receipts come among others: the time is that of the latest message, of this worker's. */
+static void settle_count_amount(struct node *node, wf_item *it, const struct settle *s,
+                                int64_t amount)
+{
+    static _Thread_local int64_t latest_s;
+    const wf_host *h = node->worker->h;
+    h->count(node->inst,
+             SETTLE_COUNT_AMOUNT + (unsigned)(s->op - OP_COMMIT) * WF_TRAFFICS +
+                 amount_row(s->charge.channel, s->class_name),
+             amount);
+    int64_t now_s = h->now_ms(it) / 1000, at_s = s->charge.accept_us / 1000000;
+    if (s->op != OP_COMMIT)
+        return;
+    at_s = at_s < now_s ? at_s : now_s;
+    latest_s = at_s > latest_s ? at_s : latest_s;
+    h->count(node->inst, SETTLE_GAUGE_COMMITTED, latest_s);
+}
+
 /* The row is written for a repetition, too: where the first one's execution began again, it was
  * dropped with it. */
 static void settle_write(struct node *node, wf_item *it, const struct settle_config *c,
@@ -187,6 +218,8 @@ static void settle_write(struct node *node, wf_item *it, const struct settle_con
              1);
     if (s->op == OP_COMMIT && !is_again)
         h->count(node->inst, SETTLE_COUNT_COMMITTED_MICRO, amount);
+    if (!is_again)
+        settle_count_amount(node, it, s, amount);
     settle_leave(node, it, is_again ? PORT_REPEATED : PORT_SETTLED,
                  h->build(it, "{s:s,s:i,s:S}", "op", op_name(s->op), "amount_micro", amount, "ccy",
                           s->charge.currency));

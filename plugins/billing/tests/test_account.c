@@ -214,6 +214,39 @@ static void a_crossing_is_told_once(void **state)
               "\"reason\":\"bad_message\"");
 }
 
+static void expect_gauges(int64_t low, int64_t empty, int64_t imbalance)
+{
+    struct fake *f = desk("catalyst.billingAccount", LOW_BALANCES);
+    fake_item(f, "{}");
+    fake_run(f);
+    fake_run(f);
+    assert_int_equal(fake_metric(f, ACCOUNT_GAUGE_LOW), low);
+    assert_int_equal(fake_metric(f, ACCOUNT_GAUGE_EMPTY), empty);
+    assert_int_equal(fake_metric(f, ACCOUNT_GAUGE_IMBALANCE), imbalance);
+    fake_destroy(f);
+}
+
+static void gauges_tell_of_all_tenants(void **state)
+{
+    (void)state;
+    expect_gauges(0, 0, 0);
+    ask(SET_TENANT, "{}", ACCOUNT_DONE);
+    expect_gauges(0, 0, 0); /* nobody paid into it yet */
+    ask(TOP_UP("500"), "{}", ACCOUNT_DONE);
+    expect_gauges(0, 0, 0);
+    fake_sql_exec(books, "UPDATE billing_accounts SET cash_micro = cash_micro - 7");
+    expect_gauges(1, 0, 7);
+    fake_sql_exec(books, "UPDATE billing_accounts SET cash_micro = 0");
+    expect_gauges(1, 1, 500);
+    struct fake *f = desk("catalyst.billingAccount", "{\"operation\":\"reconcile\"}");
+    fake_item(f, "{}");
+    fake_run(f);
+    fake_run(f);
+    assert_int_equal(fake_metric(f, ACCOUNT_GAUGE_DRIFT), 1);
+    assert_true(fake_metric(f, ACCOUNT_GAUGE_RECONCILED) > 0);
+    fake_destroy(f);
+}
+
 static void the_store_may_fail(void **state)
 {
     (void)state;
@@ -268,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tables_only_grow, open_books, close_books),
         cmocka_unit_test_setup_teardown(drift_is_told, open_books, close_books),
         cmocka_unit_test_setup_teardown(a_crossing_is_told_once, open_books, close_books),
+        cmocka_unit_test_setup_teardown(gauges_tell_of_all_tenants, open_books, close_books),
         cmocka_unit_test_setup_teardown(the_store_may_fail, open_books, close_books),
         cmocka_unit_test_setup_teardown(what_is_no_reservation_is_refused, open_books, close_books),
     };

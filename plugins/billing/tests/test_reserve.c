@@ -97,6 +97,18 @@ static void commit(struct desk *d)
     expect_sql(d, "SELECT COALESCE(sum(micro), 0) FROM billing_postings", "0");
 }
 
+static int64_t metric_named(struct fake *f, const wf_metric *rows, const char *name)
+{
+    for (unsigned i = 0; rows[i].name; i++)
+        if (!strcmp(rows[i].name, name))
+            return fake_metric(f, i);
+    fail_msg("there is no metric %s", name);
+    return -1;
+}
+#define AMOUNT(f, rows, op, class)                                                                 \
+    metric_named((f), (rows),                                                                      \
+                 "billing_amount_micro_total{op=\"" op "\",channel=\"sms\",class=\"" class "\"}")
+
 static void reserves_and_settles(void **state)
 {
     (void)state;
@@ -104,9 +116,13 @@ static void reserves_and_settles(void **state)
     fund(&d, "acme", 1000000);
     assert_int_equal(fake_start(d.settle, "{}"), 0);
     assert_int_equal(fake_start(d.reserve, "{\"events\":\"billing.events\"}"), 0);
-    reserve(&d, "m1", "acme", "+4917698765432", "");
+    reserve(&d, "m1", "acme", "+4917698765432", ",\"class\":\"marketing\"");
     const char *out = last(d.reserve, PORT_RESERVED);
     expect_in(out, "\"price_micro\":70");
+    assert_int_equal(AMOUNT(d.reserve, reserve_metrics, "reserve", "marketing"), 70);
+    assert_int_equal(AMOUNT(d.reserve, reserve_metrics, "reserve", "other"), 0);
+    assert_int_equal(
+        metric_named(d.reserve, reserve_metrics, "billing_price_micro{channel=\"sms\"}"), 70);
     expect_in(out, "\"prefix\":\"4917\"");
     expect_in(out, "\"card\":\"default\"");
     expect_in(out, "\"point\":\"submit\"");
@@ -129,6 +145,10 @@ static void reserves_and_settles(void **state)
     fake_item(d.settle, json);
     run(&d);
     expect_in(last(d.settle, PORT_REPEATED), "\"op\":\"commit\"");
+    assert_int_equal(AMOUNT(d.settle, settle_metrics, "commit", "marketing"), 70); /* once */
+    assert_int_equal(AMOUNT(d.settle, settle_metrics, "release", "marketing"), 0);
+    assert_int_equal(metric_named(d.settle, settle_metrics, "billing_committed_time_seconds"),
+                     1700000000);
     snprintf(json, sizeof json, "%.*s,\"send\":{\"outcome\":\"rejected\"}}", (int)strlen(out) - 1,
              out);
     fake_item(d.settle, json);
