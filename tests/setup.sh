@@ -21,7 +21,9 @@ test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven po
     procps python3-aiosmtpd python3-jsonschema python3-pytest redis-server
     tzdata"
 bench="nginx-light wrk"
-peer="kannel libsmpp34-dev prometheus-alertmanager tshark"
+peer="kannel libsmpp34-dev prometheus prometheus-alertmanager prometheus-blackbox-exporter
+    prometheus-elasticsearch-exporter prometheus-node-exporter prometheus-pgbouncer-exporter
+    prometheus-postgres-exporter prometheus-redis-exporter tshark"
 
 case ${1:-} in
 build) wanted="$build" ;;
