@@ -55,8 +55,15 @@ const char events_docs[] =
     "of\n"
     "the number, `msg_id` what catalyst.whatsapp sent along. Calls come again for up to seven "
     "days\n"
-    "and in any order: `dedupe` is the same each time (catalyst.removeDuplicates), and states are\n"
-    "merged by rank, accepted < sent < delivered < read, final failed. A `played` sound counts as\n"
+    "and in any order. With `idempotencyKeyHeader` `X-Hub-Signature-256` and "
+    "`idempotencyKeyRetention`\n"
+    "`7d` the webhook answers a call that comes again as the first time, and starts nothing; "
+    "`dedupe` "
+    "is the\n"
+    "same for an event each time; states are merged by rank (catalyst.messageStatus), accepted < "
+    "sent "
+    "<\n"
+    "delivered < read, final failed. A `played` sound counts as\n"
     "read. A state or part that is not understood goes to errors.\n";
 
 /* One call being taken apart. */

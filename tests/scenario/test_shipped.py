@@ -194,13 +194,16 @@ def test_whatsapp_template_and_refusal(world):
 
 
 def test_whatsapp_messages_come_in_and_the_subscription_is_answered(world):
-    assert world.whatsapp_call(messages=[{"id": "wamid.in1", "from": "4915100007000", "type": "text",
-                                          "timestamp": "1700000000", "text": {"body": "hello you"}}]) in (200, 202)
+    for _ in range(2):  # a call may come again
+        assert world.whatsapp_call(messages=[{
+            "id": "wamid.in1", "from": "4915100007000", "type": "text", "timestamp": "1700000000",
+            "text": {"body": "hello you"}}]) in (200, 202)
     message = until(lambda: world.topic("messaging.whatsapp.inbound", id="wamid.in1"))[0]
     assert (message["from"], message["to"], message["text"]) == ("4915100007000", "106", "hello you")
     assert world.whatsapp_call(errors=[{"code": 130429, "title": "Rate limit hit"}]) in (200, 202)
     alert = until(lambda: world.topic("notifications.alerts"))[0]["labels"]
     assert (alert["alertname"], alert["account"], alert["code"]) == ("WhatsAppError", "106", "130429")
+    assert len(world.topic("messaging.whatsapp.inbound", id="wamid.in1")) == 1
     url = (f"{world.plane.http}/webhook/whatsapp?hub.mode=subscribe&hub.challenge=4711&hub.verify_token="
            + shipped.VERIFY)
     with urllib.request.urlopen(url, timeout=60) as answer:
