@@ -67,7 +67,12 @@ struct tenant {
 
     int64_t slice; /* 0: none yet */
     int64_t avail_micro, lease_ms;
+    int64_t low_micro;   /* with less than that more is asked for early; 0: when it is short */
+    int64_t price_micro; /* of the last message */
+    int is_rich;         /* the slice is little of what the tenant can spend: nobody misses it */
     int64_t rate_from_ms, rate_micro; /* reserved since then: how large the next slice is */
+    int has_horizon;
+    int64_t horizon_us; /* its latest message in the ledger before this worker's own */
     struct waiter *first, **last;
     int64_t asked_micro; /* what those who waited needed at the last request */
     int is_out;          /* and there was less than that */
@@ -80,7 +85,8 @@ enum hold_state { HOLD_RESERVED = 1, HOLD_COMMITTED, HOLD_RELEASED };
 struct hold {
     uint64_t key, body, by; /* by: the item, the same when its execution begins again */
     int64_t amount_micro, unit_micro, slice;
-    uint32_t units, stamp;
+    int64_t at_us; /* the message's; the earliest is forgotten first */
+    uint32_t units;
     uint8_t state;
 };
 
@@ -113,8 +119,10 @@ struct worker {
     int64_t ask_ms; /* no request before: the store did not answer */
 
     struct hold *holds;
-    uint32_t stamp;
-    int64_t born_ms;   /* wall clock: holds of before are not in memory */
+    uint32_t *hold_slots;
+    uint64_t n_holds;  /* ever added */
+    int64_t forgot_us; /* the latest message that had to make room for another */
+    int64_t front_us;  /* the latest message seen, by this clock no later than now */
     struct look *look; /* of the frame at hand: who asks the store about an earlier life; or NULL */
     int may_look;
 
@@ -161,7 +169,7 @@ enum { CONFIG_CELLS = 9 };
 /* grant.c: money for those that wait. */
 void grant_ask(struct worker *w, int64_t now_ms);
 void lease_renew(struct worker *w, int64_t now_ms);
-void slices_give_back(struct worker *w, int64_t idle_before_ms, int is_closing);
+void slices_give_back(struct worker *w, int64_t now_ms, int is_closing); /* those that are idle */
 
 /* load.c: the snapshot of the rates. */
 void rates_look(struct worker *w, int64_t now_ms); /* newer rates or tenants? */
@@ -181,17 +189,21 @@ void rates_waiters_go(struct worker *w);
     "AND b.idempotency_key = w.k"
 void ledger_key(struct text *list, size_t i, wf_str tenant, wf_str id, const char *end);
 
-/* lookback.c: a message that is older than this worker's memory may have been reserved before. 1:
+/* lookback.c: a message that this worker's memory does not reach may have been reserved before. 1:
  * the item is parked until the store has told. */
-int look_back(struct node *node, wf_item *it, wf_str tenant, wf_str id, int64_t at_us,
+int look_back(struct node *node, wf_item *it, const struct tenant *t, wf_str id, int64_t at_us,
               int64_t now_ms, int64_t timeout_ms);
 /* Around many items that are reserved for the first time: gathers, and asks for all at once. */
 void look_back_begin(struct worker *w);
 void look_back_flush(struct worker *w);
 
+/* holds.c. Pointers are good until the next hold is added. hold_add: the key is in no other. */
+void holds_open(struct worker *w);
+void holds_close(struct worker *w);
 struct hold *hold_find(struct worker *w, uint64_t key);
-struct hold *hold_add(struct worker *w, uint64_t key);
-uint64_t hold_key(wf_str tenant, wf_str id);
+struct hold *hold_add(struct worker *w, uint64_t key, int64_t at_us, int64_t now_ms);
+uint64_t hold_key(wf_str tenant, wf_str id); /* never 0 */
+int is_ahead(int64_t at_us, int64_t now_ms); /* later than clocks may differ */
 
 /* --- a growing text --------------------------------------------------------------------------- */
 

@@ -4,10 +4,15 @@
  *
  * It locks the tenants' accounts in order, so two workers never wait for each other; sweeps what
  * their slices have given free and what slices of dead workers still held, moves the grants, and
- * answers with the tenants' settings. How much is granted: what the waiting items need, else 200 ms
- * of the worker's present pace or 64 messages, but never more than a twentieth of what the tenant
- * can spend (a hundredth for the 64 messages): near zero a slice is one message, and with too
- * little money for those that wait it is all there is.
+ * answers with the tenants' settings. How much is granted: what the waiting items need, else a
+ * second of the worker's present pace or 256 messages, but never more than a twentieth of what the
+ * tenant can spend (a hundredth for the 256 messages, a thousandth where no price is known yet):
+ * near zero a slice is one message, and with too little money for those that wait it is all there
+ * is.
+ *
+ * A slice that is little of what the tenant can spend is filled again before it is short, so that
+ * nothing waits, and kept for ten seconds without a message: money that nobody misses need
+ * not move. Where it is much, what is left goes back after a second without a message.
  *
  * A grant whose answer is lost leaves money in the slice that nobody knows of; it comes back when
  * the lease has ended. Thread: the worker's; nothing blocks.
@@ -20,8 +25,11 @@
 enum {
     LEASE_MS = 30000,
     LEASE_MARGIN_MS = 5000, /* used no longer than until so long before its end */
-    PACE_MS = 200,
-    PACE_MESSAGES = 64,
+    PACE_MS = 1000,
+    PACE_MESSAGES = 256,
+    RICH_PARTS = 20, /* so many such slices could be had */
+    IDLE_MS = 1000,
+    IDLE_RICH_MS = 10000,
     UNKNOWN_MS = 2000,
     TENANTS_AT_ONCE = 1000,
     AGAIN_MS = 250
@@ -61,7 +69,8 @@ enum {
     "UPDATE billing_accounts SET cash_micro = billing_accounts.cash_micro + x.swept - x.given, "   \
     "last_grant_micro = x.given, version = billing_accounts.version + 1, updated_us = " now        \
     " FROM (SELECT t, swept, CASE WHEN may THEN " least "(spend, " most "(n, " least               \
-    "(spend / 20, " most "(w, " least "(f, spend / 100))))) ELSE 0 END AS given FROM ("            \
+    "(spend / 20, " most "(w, CASE WHEN f > 0 THEN " least "(f, spend / 100) "                     \
+    "ELSE spend / 1000 END)))) ELSE 0 END AS given FROM ("                                         \
     "SELECT w.t, w.n, w.w, w.f, COALESCE(f.swept, 0) AS swept, "                                   \
     "c.status = 'active' AND s.state = 'open' AND s.owner = $2 AS may, " most                      \
     "(0, b.cash_micro + COALESCE(f.swept, 0) + b.credit_limit_micro) AS spend "                    \
@@ -92,7 +101,9 @@ enum {
 #define ANSWER(w, list)                                                                            \
     "SELECT " CONFIG_COLUMNS ", a.last_grant_micro, "                                              \
     "CASE WHEN s.owner = $2 AND s.state = 'open' THEN 1 ELSE 0 END, "                              \
-    "(SELECT " list " FROM billing_usage u WHERE u.tenant_id = w.t) FROM " w                       \
+    "(SELECT " list " FROM billing_usage u WHERE u.tenant_id = w.t), "                             \
+    "a.cash_micro + a.credit_limit_micro, "                                                        \
+    "(SELECT max(x.accept_us) FROM billing_slices x WHERE x.tenant_id = w.t) FROM " w              \
     " JOIN tenant_billing_config c ON c.tenant_id = w.t "                                          \
     "JOIN billing_accounts a ON a.tenant_id = w.t LEFT JOIN billing_slices s ON s.slice_id = w.s"
 
@@ -120,7 +131,7 @@ static const wf_statement grant_statements[] = {
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-/* Since the slice was last filled: micro-units in 200 ms. */
+/* Since the slice was last filled: micro-units in PACE_MS. */
 static int64_t pace_of(const struct tenant *t, int64_t now_ms)
 {
     int64_t ms = now_ms - t->rate_from_ms;
@@ -140,6 +151,7 @@ static void ask_for(struct worker *w, struct tenant *t, struct text *list, struc
     }
     need = need > t->avail_micro ? need - t->avail_micro : 0;
     t->asked_micro = need;
+    one = one > t->price_micro ? one : t->price_micro;
     if (!t->slice)
         t->slice = w->next_slice++;
     text_add(list, list->len > 1 ? ",{\"t\":" : "{\"t\":", list->len > 1 ? 6 : 5);
@@ -227,20 +239,35 @@ static void take_usages(struct tenant *t, wf_str list)
     }
 }
 
+/* What follows the tenant's settings in an answer. */
+enum {
+    CELL_GIVEN = CONFIG_CELLS,
+    CELL_IS_OURS,
+    CELL_USAGES,
+    CELL_LEFT, /* in the account */
+    CELL_HORIZON
+};
+
 static void take_answer(struct worker *w, struct tenant *t, const wf_str *cells, int64_t sent_ms)
 {
-    int64_t given = int_of(cells[CONFIG_CELLS]);
+    int64_t given = int_of(cells[CELL_GIVEN]);
     tenant_fill(w, t, cells);
     t->is_out = given < t->asked_micro;
-    if (int_of(cells[CONFIG_CELLS + 1])) {
+    if (!t->has_horizon) {
+        t->has_horizon = 1;
+        t->horizon_us = int_of(cells[CELL_HORIZON]);
+    }
+    if (int_of(cells[CELL_IS_OURS])) {
         t->avail_micro += given;
         t->lease_ms = sent_ms + LEASE_MS - LEASE_MARGIN_MS;
+        t->is_rich = t->avail_micro <= int_of(cells[CELL_LEFT]) / RICH_PARTS;
+        t->low_micro = t->is_rich ? t->avail_micro / 4 : 0;
     } else {
         tenant_forget_slice(
-            t); /* taken back meanwhile: this worker hung for longer than its lease */
+            t);        /* taken back meanwhile: this worker hung for longer than its lease */
         t->is_out = 0; /* the next slice tells what there is */
     }
-    take_usages(t, cells[CONFIG_CELLS + 2]);
+    take_usages(t, cells[CELL_USAGES]);
     if (t->first && given) {
         w->h->count(t->first->node->inst, COUNT_GRANTS, 1);
         w->h->count(t->first->node->inst, COUNT_GRANT_MICRO, given);
@@ -393,14 +420,19 @@ static void on_given_back(struct worker *w, struct node *node, void *arg, const 
     " WHERE billing_slices.slice_id = w.s AND state = 'open' "                                     \
     "AND granted_micro - held_micro - spent_micro >= w.n"
 
-void slices_give_back(struct worker *w, int64_t idle_before_ms, int is_closing)
+static int is_idle(const struct tenant *t, int64_t now_ms)
+{
+    return t->used_ms < now_ms - (t->is_rich ? IDLE_RICH_MS : IDLE_MS);
+}
+
+void slices_give_back(struct worker *w, int64_t now_ms, int is_closing)
 {
     struct text list = { 0 };
     text_add(&list, "[", 1);
     for (size_t i = 0; i < w->n_buckets; i++)
         for (struct tenant *t = w->buckets[i]; t; t = t->next) {
-            if (!t->slice || t->asked || t->first || t->used_ms >= idle_before_ms ||
-                (t->avail_micro <= 0 && !is_closing))
+            if (!t->slice || t->asked || t->first ||
+                (!is_closing && (t->avail_micro <= 0 || !is_idle(t, now_ms))))
                 continue;
             text_addf(&list, "%s{\"s\":%lld,\"n\":%lld}", list.len > 1 ? "," : "",
                       (long long)t->slice, (long long)(t->avail_micro > 0 ? t->avail_micro : 0));

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What an earlier life reserved. A worker remembers its own reservations, so a message that comes
  * twice is known; not those of a process that ended, or of a worker that had the partition before.
- * A message made before this worker was, or long ago, is looked for in the ledger, all of a frame
- * with one query. What is found becomes a memory like any other: the message is a repetition.
+ *
+ * Both copies of a message carry the same ts_us, so one time tells what cannot have been reserved
+ * before: later than the tenant's latest message in the ledger when this worker first asked for
+ * the tenant (its horizon), and later than all that this worker had to forget. A backlog of new
+ * messages is beyond both and asks nothing. All others are looked for in the ledger, those of a
+ * frame with one query: also one that comes long after its neighbours, because its first copy may
+ * have come to another worker, and one whose time is still to come, which no horizon counts. What
+ * is found becomes a memory like any other: the message is a repetition.
  *
  * Thread: the worker's. Nothing blocks.
  */
 #include "billing_int.h"
 #include <stdlib.h>
 
-enum { LOOKS = 1024, OLD_MS = 30000 };
+enum { LOOKS = 1024, LATE_MS = 30000 };
 
 struct look {
     struct node *node;
     size_t n;
     wf_ticket tickets[LOOKS];
     uint64_t keys[LOOKS];
+    int64_t at_us[LOOKS];
     struct text list;
 };
 
@@ -40,14 +47,21 @@ static void look_free(struct look *look)
 
 static void look_back_ask(struct worker *w);
 
-int look_back(struct node *node, wf_item *it, wf_str tenant, wf_str id, int64_t at_us,
+static int may_be_there(const struct worker *w, const struct tenant *t, int64_t at_us,
+                        int64_t now_ms)
+{
+    return at_us <= t->horizon_us || at_us <= w->forgot_us ||
+           at_us < w->front_us - (int64_t)LATE_MS * 1000 || is_ahead(at_us, now_ms);
+}
+
+int look_back(struct node *node, wf_item *it, const struct tenant *t, wf_str id, int64_t at_us,
               int64_t now_ms, int64_t timeout_ms)
 {
     struct worker *w = node->worker;
-    int is_old = at_us < w->born_ms * 1000 || now_ms - at_us / 1000 > OLD_MS;
-    if (!is_old || !w->may_look || (w->look && w->look->n == LOOKS))
+    wf_str tenant = { t->name, t->name_len };
+    if (!w->may_look || !may_be_there(w, t, at_us, now_ms))
         return 0;
-    if (w->look && w->look->node != node)
+    if (w->look && (w->look->node != node || w->look->n == LOOKS))
         look_back_ask(w);
     if (!w->look) {
         w->look = worker_memory(sizeof *w->look);
@@ -58,17 +72,18 @@ int look_back(struct node *node, wf_item *it, wf_str tenant, wf_str id, int64_t 
     ledger_key(&look->list, look->n, tenant, id, ":res");
     ledger_key(&look->list, look->n, tenant, id, ":end");
     look->keys[look->n] = hold_key(tenant, id);
+    look->at_us[look->n] = at_us;
     look->tickets[look->n++] = node->h->park(it, timeout_ms);
     return 1;
 }
 
 /* op, body, amount, price of a unit, units, slice; the end of a message may come before its
  * reservation. */
-static void remember(struct worker *w, uint64_t key, const wf_str *cells)
+static void remember(struct worker *w, const struct look *look, size_t at, const wf_str *cells)
 {
-    struct hold *hold = hold_find(w, key);
+    struct hold *hold = hold_find(w, look->keys[at]);
     if (!hold)
-        hold = hold_add(w, key);
+        hold = hold_add(w, look->keys[at], look->at_us[at], w->now_ms);
     if (cells[1].len == 7 && !memcmp(cells[1].ptr, "reserve", 7)) {
         hold->body = (uint64_t)int_of(cells[2]);
         hold->amount_micro = int_of(cells[3]);
@@ -89,7 +104,7 @@ static void on_looked(struct worker *w, struct node *node, void *arg, const wf_r
         const wf_str *cells = rows->cells + i * rows->n_columns;
         size_t at = (size_t)int_of(cells[0]);
         if (at < look->n)
-            remember(w, look->keys[at], cells);
+            remember(w, look, at, cells);
     }
     for (size_t i = 0; i < look->n; i++) {
         wf_item *it = node->is_closed ? NULL : node->h->resume(node->h, look->tickets[i]);

@@ -338,6 +338,7 @@ static int take_money(struct node *node, wf_item *it, const struct reserve_confi
     if (final) {
         t->retry_ms = now_ms + 100; /* not one question for every message */
         t->used_ms = 0;             /* what is left goes back at once: others may add theirs */
+        t->is_rich = 0;
     }
     reserve_deny(node, it, "no_funds", "the price is more than the tenant can spend");
     return 0;
@@ -374,7 +375,7 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         emit_reserved(node, it, c, m, t, &hit, hold, hold->by != by);
         return;
     }
-    if (!final && look_back(node, it, m->tenant, m->id, m->at_us, now_ms, c->timeout_ms))
+    if (!final && look_back(node, it, t, m->id, m->at_us, now_ms, c->timeout_ms))
         return;
     struct usage *usage = usage_of(t, &hit, m->at_us);
     int64_t before = usage ? usage->base + usage->delta : 0;
@@ -386,10 +387,13 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
         return;
     t->avail_micro -= amount;
     t->rate_micro += amount;
+    t->price_micro = amount;
     t->used_ms = w->now_ms;
+    if (t->avail_micro < t->low_micro && !t->asked)
+        tenant_want(w, t);
     if (usage)
         usage->delta += m->units;
-    hold = hold_add(w, key);
+    hold = hold_add(w, key, m->at_us, now_ms);
     hold->body = m->body;
     hold->by = by;
     hold->amount_micro = amount;
@@ -465,12 +469,11 @@ const char reserve_docs[] =
     "**Twice.** The same id with the same message answers as the first time, with `repeated` where "
     "it "
     "came by\nanother event and not by the same execution beginning again; with "
-    "another\nnumber, class or number of units it is denied as `conflict`. A message whose `ts_us` "
-    "is "
-    "older than the worker, or\nthan half a minute, is looked for in the ledger first, many at a "
-    "time. What two engines get at the same\nmoment is refused by the store when its row is "
-    "written "
-    "(`row_refused`).\n"
+    "another\nnumber, class or number of units it is denied as `conflict`. A message that may have "
+    "come\nbefore this worker, or that it may have forgotten (by `ts_us`: no later than the "
+    "tenant's latest in the\nledger at that time, or half a minute behind the others), is looked "
+    "for in the ledger first, many at\na time. What two engines get at the same moment is refused "
+    "by the store when its row is written\n(`row_refused`).\n"
     "\n"
     "Reasons: `unknown_tenant`, `suspended`, `no_rate`, `no_funds`, `conflict`, `bad_number`, "
     "`bad_message`,\n`unavailable`.\n"

@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { TICK_MS = 200, HOLD_SETS = 1 << 15, HOLD_WAYS = 4, BUCKETS_FIRST = 1024 };
+enum { TICK_MS = 200, BUCKETS_FIRST = 1024 };
 
 static _Thread_local struct worker *this_worker;
 
@@ -280,36 +280,10 @@ void tenant_fill(struct worker *w, struct tenant *t, const wf_str *cells)
     }
 }
 
-/* --- what became of recent messages ----------------------------------------------------------- */
-
 uint64_t hold_key(wf_str tenant, wf_str id)
 {
     uint64_t key = name_hash(tenant.ptr, tenant.len) * 31 + name_hash(id.ptr, id.len);
     return key ? key : 1;
-}
-
-static struct hold *hold_set(struct worker *w, uint64_t key)
-{
-    return &w->holds[((key ^ key >> 20) & (HOLD_SETS - 1)) * HOLD_WAYS];
-}
-
-struct hold *hold_find(struct worker *w, uint64_t key)
-{
-    struct hold *set = hold_set(w, key);
-    for (unsigned i = 0; i < HOLD_WAYS; i++)
-        if (set[i].key == key)
-            return &set[i];
-    return NULL;
-}
-
-struct hold *hold_add(struct worker *w, uint64_t key)
-{
-    struct hold *set = hold_set(w, key), *oldest = set;
-    for (unsigned i = 1; i < HOLD_WAYS; i++)
-        if ((int32_t)(set[i].stamp - oldest->stamp) < 0)
-            oldest = &set[i];
-    *oldest = (struct hold){ .key = key, .stamp = ++w->stamp };
-    return oldest;
 }
 
 /* --- the clock -------------------------------------------------------------------------------- */
@@ -347,7 +321,7 @@ void worker_tick(struct worker *w, int64_t now_ms)
     }
     if (now_ms >= w->idle_ms) {
         w->idle_ms = now_ms + 500;
-        slices_give_back(w, now_ms - 1000, 0);
+        slices_give_back(w, now_ms, 0);
     }
     grant_ask(w, now_ms);
 }
@@ -371,13 +345,12 @@ static struct worker *worker_make(const wf_host *h, wf_error *why)
     w->sql = sql;
     w->ledger = ledger;
     w->loop = h->service("loop/1");
-    w->born_ms = wall_ms();
     snprintf(w->owner, sizeof w->owner, "%016llx", (unsigned long long)random[0]);
     /* 53 bits at most: a number that every reader of JSON keeps. */
     w->next_slice = (int64_t)((random[1] & 0xffffffffu) << 20 | 1);
     w->n_buckets = BUCKETS_FIRST;
     w->buckets = worker_memory(w->n_buckets * sizeof(struct tenant *));
-    w->holds = worker_memory(sizeof *w->holds * HOLD_SETS * HOLD_WAYS);
+    holds_open(w);
     w->rates_last = &w->rates_first;
     rates_join();
     return w;
@@ -393,7 +366,7 @@ static void worker_free(struct worker *w)
         }
     rates_close(w);
     free(w->buckets);
-    free(w->holds);
+    holds_close(w);
     if (this_worker == w)
         this_worker = NULL;
     free(w);
@@ -419,7 +392,7 @@ void node_close(struct node *node)
 {
     struct worker *w = node->worker;
     if (!node->next && w->nodes == node)
-        slices_give_back(w, INT64_MAX, 1);
+        slices_give_back(w, 0, 1);
     struct node **at = &w->nodes;
     while (*at != node)
         at = &(*at)->next;

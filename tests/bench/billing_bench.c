@@ -13,10 +13,12 @@
 #include "../../plugins/billing/billing.c"
 #include "../../plugins/billing/cards.c"
 #include "../../plugins/billing/grant.c"
+#include "../../plugins/billing/holds.c"
 #include "../../plugins/billing/invoice.c"
 #include "../../plugins/billing/ledger.c"
 #include "../../plugins/billing/load.c"
 #include "../../plugins/billing/lookback.c"
+#include "../../plugins/billing/low.c"
 #include "../../plugins/billing/money.c"
 #include "../../plugins/billing/rates.c"
 #include "../../plugins/billing/reconcile.c"
@@ -26,6 +28,7 @@
 #include "../../plugins/billing/settle.c"
 #include "../../plugins/billing/text.c"
 #include "../../plugins/billing/trie.c"
+#include "../../plugins/billing/upkeep.c"
 #include "../../plugins/billing/worker.c"
 #include "../../plugins/billing/zone.c"
 #include "base/arena.h"
@@ -343,7 +346,9 @@ static void process_all(void (*process)(const wf_host *, wf_item *const *, size_
 
 static void forget_holds(void)
 {
-    memset(this_worker->holds, 0, sizeof *this_worker->holds * HOLD_SETS * HOLD_WAYS);
+    memset(this_worker->holds, 0, sizeof *this_worker->holds * HOLDS);
+    memset(this_worker->hold_slots, 0, sizeof *this_worker->hold_slots * SLOTS);
+    this_worker->n_holds = 0;
 }
 
 #define NAME(text)                                                                                 \
@@ -456,7 +461,7 @@ static void bench_settle(int rounds)
     for (size_t i = 0; i < n; i++)
         items[i].json = *(const struct json *)(const void *)kept[i];
     for (int k = 0; k < rounds; k++) {
-        for (size_t i = 0; i < (size_t)HOLD_SETS * HOLD_WAYS; i++)
+        for (size_t i = 0; i < HOLDS; i++)
             if (this_worker->holds[i].key)
                 this_worker->holds[i].state = HOLD_RESERVED;
         int64_t start = cpu_us();
