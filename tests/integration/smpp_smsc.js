@@ -11,7 +11,7 @@
 //   bad           ESME_RINVDSTADR
 //   cut           the connection is cut
 //
-// Commands: {"deliver": {pdu}}, {"cut": true}, {"receipt": id}
+// Commands: {"deliver": {pdu}}, {"cut": true}
 'use strict';
 const smpp = require('smpp');
 const readline = require('readline');

@@ -13,9 +13,42 @@ from engines import Engine, until
 from notifying import NEW, OLD, hook
 from test_notify_senders import (ACCEPTED, FROM, NOTICE, REJECTED, Sender,  # noqa: F401
                                  certificate, mail_server, receiver, signed)
+from smpp_world import credentials, node, post, workflow
+from test_smpp import sink, sms, smsc  # noqa: F401
 from test_ussd import Phone, WORKFLOW, key
 
 QUICK = {"tries": 10, "first_ms": 50, "max_ms": 200}
+
+
+# --- SMS ------------------------------------------------------------------------------------------
+
+def test_a_receipt_that_comes_twice_moves_its_message_once(catalyst, tmp_path, smsc, sink):  # noqa: F811
+    server, on = smsc(), {"credentials": {"smpp": {"name": "carrier"}}}
+    send = workflow("send", [
+        node("Hook", "webhook", {"path": "send", "httpMethod": "POST"}),
+        node("Body", "set", {"mode": "raw", "jsonOutput": "={{ $json.body }}"}),
+        node("Send", "smsSend", {}, **on), node("Record", "messageRecord"), post("Out", sink, "/sent")],
+        [("Hook", 0, "Body"), ("Body", 0, "Send"), ("Send", 0, "Record"), ("Record", 0, "Out")])
+    ports = ["/moved", "/old", "/nobody"]
+    receive = workflow("receive", [
+        node("In", "smppReceive", {}, **on), node("Status", "messageStatus"),
+        *(post(path[1:], sink, path) for path in ports)],
+        [("In", 0, "Status")] + [("Status", n, path[1:]) for n, path in enumerate(ports)])
+    with Engine(catalyst, tmp_path, "--store", f"sqlite:{tmp_path}/store.db", "--credentials",
+                credentials(tmp_path, carrier=server.credential()),
+                workflows=[send, receive]) as engine:
+        for n in range(2):
+            assert engine.call("POST", "/webhook/send", sms("hi", n)).status == 202
+        until(lambda: len(sink.at("/sent")) == 2, what=engine.log)
+        for item in sink.at("/sent"):
+            for _ in range(3):
+                server.tell(deliver={
+                    "esm_class": 4, "source_addr": item["to"][1:], "destination_addr": "ACME",
+                    "short_message": f"id:{item['send']['provider_id']} sub:001 dlvrd:001 submit date:"
+                    "2501021530 done date:2501021531 stat:DELIVRD err:000 text:x"})
+        until(lambda: len(sink.got) == 2 + 6, what=engine.log)
+    assert len(sink.at("/moved")) == 2 and len(sink.at("/old")) == 4
+    assert {item["message"]["id"] for item in sink.at("/moved")} == {"m0", "m1"}
 
 
 # --- Slack ----------------------------------------------------------------------------------------
