@@ -232,8 +232,6 @@ const char *op_name(enum ledger_op op);
 /* The row leaves with the turn, and the event when there is a topic. -1: the store has no tables.
  */
 int ledger_write(struct worker *w, wf_item *it, const struct charge *c, wf_str topic);
-/* The event alone, of a row that a statement has written. */
-void ledger_tell(struct worker *w, wf_item *it, const struct charge *c, wf_str topic);
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 

@@ -107,11 +107,6 @@ static void write_event(struct worker *w, wf_item *it, const struct charge *c, w
                                 .partition = -1 });
 }
 
-void ledger_tell(struct worker *w, wf_item *it, const struct charge *c, wf_str topic)
-{
-    write_event(w, it, c, key_of(w->h, it, c), topic);
-}
-
 /* --- the row ---------------------------------------------------------------------------------- */
 
 int ledger_write(struct worker *w, wf_item *it, const struct charge *c, wf_str topic)

@@ -207,6 +207,7 @@ static void a_released_hold_has_its_event(void **state)
     fake_sql_exec(books, "DROP TRIGGER billing_transactions_update;"
                          "UPDATE billing_transactions SET created_at = created_at - 2000000");
     upkeep();
+    assert_int_equal(fake_sql_commit(account), 0);
     expect_sql(BALANCE, "100000000/0/0");
     assert_int_equal(fake_messages(account), 1);
     const char *event = fake_message(account, 0)->body.ptr;
