@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import check  # noqa: E402
+import connectors  # noqa: E402
 
 HEAD = "/* SPDX-License-Identifier: Apache-2.0\n * purpose. */\n"
 
@@ -97,6 +98,29 @@ class House(unittest.TestCase):
     def test_function_lengths(self):
         lines = ["static int f(int a,", "             int b)", "{"] + ["    a++;"] * 5 + ["}"]
         self.assertEqual(list(check.functions(lines)), [("f", 3, 7)])
+
+
+class Connectors(unittest.TestCase):
+    def told(self, page, tests):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder) / "tests" / "integration"
+            root.mkdir(parents=True)
+            (root / "CONNECTORS.md").write_text(page)
+            (root / "test_a.py").write_text(tests)
+            return connectors.breaches(Path(folder))
+
+    def page(self, without=None, shown="`test_a.py::test_x`"):
+        return "\n".join(f"| {connector} | {case} | what | {shown} |" for connector in
+                         connectors.CONNECTORS for case in connectors.CASES if case != without)
+
+    def test_every_case_has_a_test_that_is_there(self):
+        there = "def test_x(one):\n    pass\n"
+        self.assertEqual(self.told(self.page(), there), [])
+        self.assertEqual(len(self.told(self.page("throttle"), there)), len(connectors.CONNECTORS))
+        self.assertEqual(len(self.told(self.page(), "def test_xy(): pass\n")), 64)
+        self.assertEqual(len(self.told(self.page(shown="somewhere"), there)), 64)
+        self.assertEqual(len(self.told(self.page() + "\n| sms | happy | x | `test_a.py::test_x` |",
+                                       there)), 1)
 
 
 if __name__ == "__main__":
