@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engines import Engine
+from engines import Engine, until
 from pipes import node
 from test_billing import connect
 
@@ -76,6 +76,8 @@ WORKFLOWS[6]["nodes"][0]["parameters"]["path"] = "finish"
 
 
 class Office:
+    workers = 1
+
     def __init__(self, catalyst, tmp_path, url, sql):
         self.sql = sql
         self.engine = Engine(catalyst, tmp_path, "--store", url, "--workers", 1, workflows=WORKFLOWS)
@@ -105,7 +107,10 @@ class Office:
 
     def fresh(self):
         """Until the worker has the newest rates and settings."""
-        time.sleep(1.5)
+        calls = self.engine.metric("catalyst_sql_calls_total") + 2 * self.workers
+        time.sleep(1.5)  # each looks once a second
+        until(lambda: self.engine.metric("catalyst_sql_calls_total") >= calls
+              and self.engine.metric("catalyst_sql_open") == 0, what=self.engine.log)
 
     def message(self, tenant="acme", to="+4917612345", units=1, ts=NOW_US, **more):
         self.n += 1
@@ -126,7 +131,7 @@ def office(request, catalyst, tmp_path, unique):
         url = f"sqlite:{file}"
 
         def sql(text):
-            with sqlite3.connect(file, timeout=20) as db:
+            with sqlite3.connect(file, timeout=60) as db:
                 row = db.execute(text).fetchone()
             return "" if row is None else str(row[0])
     else:
@@ -569,7 +574,7 @@ def test_the_cache_follows_and_may_be_lost(catalyst, tmp_path, postgres, redis, 
         wanted = {"avail": "4500", "held": "200", "limit": "0", "ccy": "EUR"}
 
         def until_cached():
-            end = time.monotonic() + 20
+            end = time.monotonic() + 90
             while True:
                 have = redis_ask.hgetall(redis.port, f"tenant:{tenant}:balance")
                 if have | wanted == have and "as_of" in have:
@@ -594,7 +599,7 @@ def test_the_database_dies(catalyst, tmp_path, new_server, policy):
     """Invariant 10: what was accepted is neither lost nor charged twice."""
     server = new_server("postgres")
     o = Office.__new__(Office)
-    o.n, o.sql = 0, lambda text: server.psql(text).stdout.strip()
+    o.n, o.workers, o.sql = 0, 2, lambda text: server.psql(text).stdout.strip()
     flows = [each("reserve", "billingReserve", {"onOutage": policy, "timeout": "30s"}, 2)
              if w["id"] == "reserve" else w for w in WORKFLOWS]
     o.engine = Engine(catalyst, tmp_path, "--store", server.url(), "--workers", 2, workflows=flows)
@@ -607,7 +612,7 @@ def test_the_database_dies(catalyst, tmp_path, new_server, policy):
         server.kill()
         time.sleep(0.5)
         server.start()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while o.engine.get("/readyz")[0] != 200:
             assert time.monotonic() < end, o.engine.log()[-2000:]
             time.sleep(0.1)
