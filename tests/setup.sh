@@ -18,7 +18,7 @@ build="ca-certificates cmake gcc git libc6-dev make ninja-build pkg-config pytho
     libuv1-dev libvectorscan-dev"
 try="kcat curl"
 test="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 maven postgresql-15
-    procps python3-aiosmtpd python3-jsonschema python3-pytest redis-server
+    libfaketime procps python3-aiosmtpd python3-jsonschema python3-pytest redis-server
     tzdata"
 bench="nginx-light wrk"
 peer="kannel libsmpp34-dev prometheus prometheus-alertmanager prometheus-blackbox-exporter
