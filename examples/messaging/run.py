@@ -31,7 +31,6 @@ from traffic import DENIED_NUMBER, PRICES, SINK_FLAGS, TENANTS, TOPIC, Traffic  
 
 STUCK_S = 30  # without any progress
 DENY_KEY = "firewall:blacklist"
-DENY_RULE = {"id": "denied", "action": "reject", "code": "blocked", "when": {"list": "deny"}}
 
 
 def step(text):
@@ -62,21 +61,16 @@ class World:
             kafka_wire.create_topic(self.kafka.url(), name, 4, exist_ok=True)
 
     def plane(self, build):
-        rules = json.loads((ROOT / "examples" / "messaging" / "firewall.json").read_text())
-        rules["rules"].insert(0, DENY_RULE)
-        settings = dict(sink_flags=SINK_FLAGS, rules=json.dumps(rules), edit=self.edit)
+        settings = dict(sink_flags=SINK_FLAGS, edit=self.edit)
         if self.is_real:
             settings.update(kafka=self.kafka.url(), store=self.postgres.url(), credentials={
-                "lists": {"type": "redis", "data": {"host": "127.0.0.1", "port": str(self.redis.port)}}})
+                "cache": {"type": "redis", "data": {"host": "127.0.0.1", "port": str(self.redis.port)}}})
         return Plane(build, self.dir / "plane", **settings)
 
     def edit(self, definition):
-        """The shipped workflow as it is, and a deny list for its firewall."""
+        """The shipped workflow as it is; where there is no Redis its firewall has the deny list in a file."""
         for node in definition["nodes"]:
-            if node["type"] == "catalyst.firewall" and self.is_real:
-                node["parameters"]["deny"] = {"key": DENY_KEY}
-                node["credentials"] = {"redis": {"id": "lists", "name": "lists"}}
-            elif node["type"] == "catalyst.firewall":
+            if node["type"] == "catalyst.firewall" and not self.is_real:
                 node["parameters"]["deny"] = {"file": str(self.dir / "denied.txt")}
 
     def deny(self, number):

@@ -23,8 +23,9 @@ HEAD = """# Workflows
 Shipped with Catalyst, to be used as they are or copied. Each is one JSON file: `catalyst check FILE` finds
 mistakes, `catalyst serve --workflows FILE` runs it, `catalyst deploy FILE` puts it into the store of running
 engines. The credentials they name are in [`credentials.example.json`](credentials.example.json), to be copied
-and filled in. Outbound ones read the firewall's rules from `firewall.json` in the engine's working directory;
-`examples/messaging/firewall.json` is one to begin with. Each has a test: those of messaging in
+and filled in. Outbound ones read the firewall's rules from `firewall.json` in the engine's working directory,
+`examples/messaging/firewall.json` is one to begin with, and its deny list from Redis; without Redis take `deny`
+and the credential out of the node Firewall, or name a file there. Each has a test: those of messaging in
 tests/scenario/test_shipped.py, those that need servers besides in tests/integration. `bash
 examples/messaging/run.sh` runs messaging as a whole.
 

@@ -16,19 +16,7 @@ from shipped import until  # noqa: E402
 
 BUILD = Path(os.environ.get("CATALYST_BUILD", "build/release"))
 PERSON = "+4915100008000"
-RULES = {"format": 1, "rules": [
-    {"id": "answers", "action": "pass", "scope": {"tenant": ["platform"]}, "when": {"class": "transactional"}},
-    {"id": "stopped", "action": "reject", "when": {"list": "deny"}}]}
-
-
-def with_lists(workflow):
-    """As the description of inbound-keywords says, and schedules each second."""
-    shipped.quicken(workflow)
-    for node in workflow["nodes"]:
-        if node["type"] == "catalyst.firewall":
-            key = "firewall:blacklist" + ":telegram" * (workflow["id"] == "telegram-outbound")
-            node["parameters"]["deny"] = {"key": key}
-            node["credentials"] = {"redis": {"name": "cache"}}
+RULES = json.loads((ROOT / "examples" / "messaging" / "firewall.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +31,11 @@ def world(folder, new_server):
     redis = new_server("redis")
     workflows = ("sms-outbound", "sms-receipts", "telegram-outbound", "inbound-keywords", "billing-admin",
                  "billing-upkeep")
-    with shipped.World(BUILD, folder, rules=RULES, workflows=workflows, edit=with_lists, credentials={
+    with shipped.World(BUILD, folder, rules=RULES, workflows=workflows, credentials={
             "cache": {"type": "redis", "data": {"host": "127.0.0.1", "port": str(redis.port)}}}) as running:
         running.redis = lambda *words: redis_ask.command(redis.port, *words)
         for tenant in ("acme", "platform"):
-            running.tenant(tenant, charge_points="sms=submit,telegram=submit")
+            running.tenant(tenant, charge_points="sms=submit")
         yield running
 
 
@@ -76,10 +64,14 @@ def test_keywords_and_balances(world):
     answer = world.message(says(world, " Stop! "), "delivered")
     assert (answer["tenant_id"], answer["recipient"], answer["sender"]) == ("platform", PERSON, "+4932100")
     assert world.redis("ZSCORE", "firewall:blacklist", PERSON[1:]) == "0"
-    until_ends(world, ("reason", "number"), to=PERSON)
+    until_ends(world, ("reason", "number"), to=PERSON, **{"class": "marketing"})
     before = world.money("acme")
-    world.message(world.send(to=PERSON), "reject")
+    for members in ({"class": "marketing"}, {}):
+        assert world.message(world.send(to=PERSON, **members), "reject")["reason"] == "number"
     assert world.money("acme") == before
+    for kind in ("otp", "transactional"):  # what a person waits for still comes
+        world.message(world.send("Your code is 4711", PERSON, **{"class": kind}), "delivered")
+    assert world.money("acme") == (0, before[1] + 2)
     world.message(world.send(to=PERSON[:-1] + "5"), "delivered")  # others get theirs
     # Started again.
     world.message(says(world, "START"), "delivered")
