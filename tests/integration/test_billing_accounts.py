@@ -70,6 +70,7 @@ WORKFLOWS = [
     each("settle", "billingSettle", {"operation": "auto"}, 3),
     each("commit", "billingSettle", {"operation": "commit"}, 3),
     each("refund", "billingSettle", {"operation": "refund"}, 3),
+    each("refund101", "billingSettle", {"operation": "refund", "amountMicro": 101}, 3),
 ]
 WORKFLOWS[6]["id"] = WORKFLOWS[6]["name"] = "finish"
 WORKFLOWS[6]["nodes"][0]["parameters"]["path"] = "finish"
@@ -419,6 +420,8 @@ def test_refunds_and_partial_charges(office):
     items = o.items("reserve", [o.message() for _ in range(4)])
     done = o.items("commit", items)
     assert [item["settle"]["amount_micro"] for item in done] == [100] * 4
+    more = o.items("refund101", [{k: v for k, v in done[0].items() if k != "settle"}])
+    assert more[0]["settle"]["reason"] == "too_much"
     first = o.items("refund", [{k: v for k, v in item.items() if k != "settle"} for item in items[:2]])
     assert [item["settle"]["op"] for item in first] == ["refund", "refund"]
     again = o.items("refund", items[:1])
@@ -484,16 +487,21 @@ def test_events_may_be_read_again(office):
     o.fresh()
     items = o.items("reserve", [o.message() for _ in range(40)])
     o.items("commit", items[:25])
+    o.items("settle", [{**item, "send": {"outcome": "rejected"}} for item in items[25:30]])
+    o.items("refund", items[:5])
     before = o.do("balance", tenant="acme")
+    assert (before["held"], before["spent"]) == (1000, 2000)
     events = []
     for i, item in enumerate(items):
         b = item["billing"]
-        for op in ["reserve"] + (["commit"] if i < 25 else []):
-            key = item["id"] + (":res" if op == "reserve" else ":end")
+        ends = (["commit"] if i < 25 else ["release"] if i < 30 else []) + (["refund"] if i < 5 else [])
+        for op in ["reserve"] + ends:
+            key = item["id"] + {"reserve": ":res", "refund": ":refund"}.get(op, ":end")
             stored = o.sql("SELECT body FROM billing_transactions WHERE idempotency_key = "
                            f"'{key}'")
             events.append({"tenant_id": "acme", "idem": key, "body": int(stored), "op": op,
-                           "price_micro": b["price_micro"], "hold_micro": b["price_micro"],
+                           "price_micro": b["price_micro"],
+                           "hold_micro": 0 if op == "refund" else b["price_micro"],
                            "units": 1, "unit_micro": 100, "ccy": "EUR", "channel": "sms",
                            "card": b["card"], "ver": b["version"], "prefix": b["prefix"],
                            "slice": b["slice"], "accept_us": item["ts_us"]})
