@@ -196,7 +196,7 @@ static inline void fixture_close(struct fixture *f)
 
 static inline void wait_loop(struct fixture *f)
 {
-    timer_start(f->loop, &f->guard, 60 * 1000000);
+    timer_start(f->loop, &f->guard, 40 * 1000000);
     loop_run(f->loop);
     timer_stop(f->loop, &f->guard);
 }
