@@ -27,7 +27,7 @@ NPM = {
     # receivers: WhatsApp's webhooks, signed webhooks, mails
     "whatsapp-api-js": "5.3.0", "standardwebhooks": "1.1.1", "smtp-server": "3.21.6",
     "mailparser": "3.14.2"}
-PYPI = {"gsmcodecs": "1.0.0", "slack_sdk": "3.47.0"}
+PYPI = {"gsmcodecs": "1.0.0", "slack_sdk": "3.47.0", "phonenumbers": "9.0.43"}
 
 
 def node(*wanted):

@@ -4,6 +4,8 @@
  *     text                                   TON  NPI  on the wire
  *     "+49 151 ...", "0049151..."             1    1   49151...
  *     digits, 9 or more                       1    1   as they are
+ *     digits, 9 or more, behind a 0           1    1   with the route's country instead of the 0;
+ *                                             2    1   as they are, when the route has no country
  *     3 to 8 digits                           3*   0*  as they are (a short code; * by the route)
  *     anything with a letter or other sign    5    0   as it is, at most 11 characters
  *
@@ -23,6 +25,31 @@ static int fault(const char **why, const char *text)
 {
     *why = text;
     return -1;
+}
+
+/* How many digits in front of a national number are dialled at home only: 0 nearly everywhere. By
+ * the number plans in libphonenumber; calling codes without such a prefix keep a 0 where numbers
+ * begin with one. */
+static uint32_t trunk_of(const char *country, const char *digits, size_t n)
+{
+    static const struct {
+        char country[4], prefix[3];
+        uint8_t whole; /* digits with the prefix, where numbers may begin like it; 0: it tells */
+    } others[] = { { "1", "1", 11 },   { "7", "8", 11 },  { "36", "06", 0 }, { "375", "80", 11 },
+                   { "375", "8", 10 }, { "993", "8", 9 }, { "39", "", 0 },   { "225", "", 0 },
+                   { "227", "", 0 },   { "229", "", 0 },  { "241", "", 0 },  { "242", "", 0 },
+                   { "378", "", 0 } };
+    int is_other = 0;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        uint32_t len = (uint32_t)strlen(others[i].prefix);
+        if (strcmp(others[i].country, country) != 0)
+            continue;
+        is_other = 1;
+        if (n > len && !memcmp(digits, others[i].prefix, len) &&
+            (!others[i].whole || n == others[i].whole))
+            return len;
+    }
+    return !is_other && n && digits[0] == '0';
 }
 
 /* The digits of a text that may hold the signs people group them with; -1 when it holds another, or
@@ -56,6 +83,20 @@ static int name_of(const char *text, size_t len, char room[ADDRESS_MAX], struct 
     return 0;
 }
 
+/* A number as it is dialled at home becomes international, where the route says what home is and it
+ * fits. */
+static int at_home(const struct address_rules *rules, char room[ADDRESS_MAX], int *n)
+{
+    size_t code = strnlen(rules->country, sizeof rules->country);
+    uint32_t trunk = trunk_of(rules->country, room, (size_t)*n);
+    if (!code || *n - (int)trunk + (int)code > NUMBER_MAX)
+        return 0;
+    memmove(room + code, room + trunk, (size_t)*n - trunk);
+    memcpy(room, rules->country, code);
+    *n += (int)code - (int)trunk;
+    return 1;
+}
+
 int smpp_address_of(const char *text, size_t len, const struct address_rules *rules,
                     char room[ADDRESS_MAX], struct smpp_address *to, const char **why)
 {
@@ -75,7 +116,9 @@ int smpp_address_of(const char *text, size_t len, const struct address_rules *ru
         return fault(why, "a number has at most 15 digits");
     if (international ? n < NUMBER_MIN : n < SHORT_MIN)
         return fault(why, "the number has too few digits");
-    if (!international && n <= SHORT_MAX) {
+    if (!international && n > SHORT_MAX && room[0] == '0' && !at_home(rules, room, &n)) {
+        *to = (struct smpp_address){ .ton = SMPP_TON_NATIONAL, .npi = SMPP_NPI_E164 };
+    } else if (!international && n <= SHORT_MAX) {
         uint8_t ton = rules->short_ton ? rules->short_ton : (uint8_t)SMPP_TON_NETWORK;
         *to = (struct smpp_address){ .ton = ton, .npi = rules->short_npi };
     } else {
@@ -127,8 +170,8 @@ size_t smpp_address_text(const struct smpp_address *address, const struct addres
         n = strnlen(rules->country, sizeof rules->country);
         to[0] = '+';
         memcpy(to + 1, rules->country, n++);
-        if (rest.ptr[0] == '0') /* the trunk prefix is said at home only */
-            rest.ptr++, rest.len--;
+        uint32_t trunk = trunk_of(rules->country, rest.ptr, rest.len);
+        rest.ptr += trunk, rest.len -= trunk;
     } else if (address->ton == SMPP_TON_INTERNATIONAL) {
         if (rest.len > 2 && !memcmp(rest.ptr, "00", 2))
             rest.ptr += 2, rest.len -= 2;

@@ -33,7 +33,7 @@ struct address_rules {
     uint8_t short_ton; /* of short codes (3 to 8 digits): 0 means SMPP_TON_NETWORK */
     uint8_t short_npi;
     uint8_t keep_plus; /* the SMSC wants "+49..." and not "49..." */
-    char country[4];   /* calling code put before national numbers that come in; "": left alone */
+    char country[4];   /* calling code of numbers in national form; "": they are left alone */
 };
 
 /* Which TON and NPI `text` has by the rules, and its form on the wire: digits without "+" or "00",

@@ -8,7 +8,10 @@
  *   cut 0 0 WAY HEX         a text's parts: {"parts":[{"esm_class","data_coding","hex"}, ...]}
  *   septets S L 0 HEX       text to septets in hex, or null
  *   text S L 0 HEX          septets to text in hex
+ *   number CC TON DIGITS    an address as the envelope has it, at home in the country: {"text"}
+ *   address CC TEXT         how SMPP writes it: {"ton","digits"}, or null
  */
+#include "address.h"
 #include "gsm.h"
 #include "pdu.h"
 #include "pdu_int.h"
@@ -288,6 +291,33 @@ static void cut(const struct given *g)
     printf("]}\n");
 }
 
+static void number(const char *arguments)
+{
+    struct address_rules rules = { 0 };
+    char digits[64] = "", text[ADDRESS_TEXT_MAX];
+    unsigned ton = 0;
+    if (sscanf(arguments, "%3s %u %63s", rules.country, &ton, digits) != 3)
+        return;
+    struct smpp_address address = { .ton = (uint8_t)ton,
+                                    .addr = { digits, (uint32_t)strlen(digits) } };
+    smpp_address_text(&address, &rules, text);
+    printf("{\"text\":\"%s\"}\n", text);
+}
+
+static void address(const char *arguments)
+{
+    struct address_rules rules = { 0 };
+    char text[64] = "", room[ADDRESS_MAX];
+    const char *why;
+    struct smpp_address to;
+    if (sscanf(arguments, "%3s %63[^\n]", rules.country, text) != 2)
+        return;
+    if (smpp_address_of(text, strlen(text), &rules, room, &to, &why) != 0)
+        puts("null");
+    else
+        printf("{\"ton\":%u,\"digits\":\"%.*s\"}\n", to.ton, (int)to.addr.len, to.addr.ptr);
+}
+
 static void answer(const char *line)
 {
     static struct given g;
@@ -304,6 +334,10 @@ static void answer(const char *line)
     } else if (!strncmp(line, "septets ", 8) || !strncmp(line, "text ", 5)) {
         parse_given(strchr(line, ' ') + 1, &g);
         septets(&g, line[0] == 't');
+    } else if (!strncmp(line, "number ", 7)) {
+        number(line + 7);
+    } else if (!strncmp(line, "address ", 8)) {
+        address(line + 8);
     } else {
         exit(2);
     }

@@ -364,3 +364,41 @@ def test_tables_are_those_of_gsmcodecs(ours):
                     differ.add((kind, language, septet))
     assert differ == KNOWN, differ ^ KNOWN
     RESULTS["gsmcodecs"] = {"septets": compared, "differ": len(differ)}
+
+
+def test_numbers_are_those_of_libphonenumber(ours):
+    """Example numbers of every country, as people there write them and as SMPP has them at home: E.164."""
+    try:
+        sys.path.insert(0, str(peers.python("phonenumbers")))
+    except peers.Missing as reason:
+        pytest.skip(str(reason))
+    import phonenumbers as lib
+    kinds = [lib.PhoneNumberType.MOBILE, lib.PhoneNumberType.FIXED_LINE]
+    compared, differ = 0, set()
+    for region in sorted(lib.SUPPORTED_REGIONS):
+        code = lib.country_code_for_region(region)
+        for kind in kinds:
+            one = lib.example_number_for_type(region, kind)
+            if not one:
+                continue
+            e164 = lib.format_number(one, lib.PhoneNumberFormat.E164)
+            at_home = lib.format_number(one, lib.PhoneNumberFormat.NATIONAL)
+            digits = "".join(c for c in at_home if c.isdigit())
+            bare = lib.national_significant_number(one)
+            given = [ours.ask(f"number {code} 2 {digits}")["text"] if len(digits) >= 7 else e164,
+                     ours.ask(f"number {code} 2 {bare}")["text"] if len(bare) >= 7 else e164,
+                     ours.ask(f"number {code} 1 {e164[1:]}")["text"],
+                     ours.ask(f"number {code} 1 00{e164[1:]}")["text"]]
+            compared += len(given)
+            differ |= {(region, "home bare plus 00".split()[n]) for n, text in enumerate(given) if text != e164}
+            for written in (e164, "00" + e164[1:],
+                            lib.format_number(one, lib.PhoneNumberFormat.INTERNATIONAL)):
+                sent = ours.ask(f"address {code} {written}")
+                assert sent == {"ton": 1, "digits": e164[1:]} or len(e164) < 8, (written, sent)
+            if digits != bare and digits[0] == "0" and len(digits) >= 9:
+                sent = ours.ask(f"address {code} {at_home}")
+                differ |= {(region, "out")} if sent != {"ton": 1, "digits": e164[1:]} else set()
+                compared += 1
+    # In Argentina a mobile number is dialled with another digit in another place.
+    assert compared > 1500 and differ == {("AR", "home"), ("AR", "out")}, sorted(differ)
+    RESULTS["phonenumbers"] = {"numbers": compared, "differ": len(differ)}

@@ -41,6 +41,9 @@ static void types_of_numbers(void **state)
     is(&plain, "+49 (151) 123-456.78", 1, 1, "4915112345678");
     is(&plain, "4915112345678", 1, 1, "4915112345678");
     is(&plain, "+2901234", 1, 1, "2901234"); /* seven digits and a plus */
+    is(&(struct address_rules){ .country = "49" }, "0151 12345678", 1, 1, "4915112345678");
+    is(&(struct address_rules){ .country = "39" }, "02 3661 8300", 1, 1, "390236618300");
+    is(&plain, "015112345678", 2, 1, "015112345678"); /* nobody says where */
     is(&plain, "12345", 3, 0, "12345");
     is(&plain, "12345678", 3, 0, "12345678");
     is(&plain, "ACME", 5, 0, "ACME");
@@ -86,6 +89,20 @@ static void and_back(void **state)
     back(&plain, 2, "015112345678", "015112345678");
     back(&germany, 2, "015112345678", "+4915112345678");
     back(&germany, 2, "15112345678", "+4915112345678");
+    static const struct {
+        const char *country, *at_home, *wanted;
+    } others[] = { { "39", "0236618300", "+390236618300" }, /* the 0 belongs to the number */
+                   { "225", "0123456789", "+2250123456789" },
+                   { "36", "06201234567", "+36201234567" },
+                   { "7", "89123456789", "+79123456789" },
+                   { "7", "8001234567", "+78001234567" }, /* this 8, too */
+                   { "1", "12015550123", "+12015550123" },
+                   { "375", "80291234567", "+375291234567" } };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct address_rules rules = { .country = "" };
+        memcpy(rules.country, others[i].country, strlen(others[i].country) + 1);
+        back(&rules, 2, others[i].at_home, others[i].wanted);
+    }
     back(&plain, 0, "12345", "12345");
     back(&plain, 5, "ACME", "ACME");
     back(&plain, 5, "caf\xe9\n", "caf\xc3\xa9");
