@@ -104,7 +104,7 @@ def test_drain_under_load_loses_and_repeats_nothing(setting):
 
 def test_two_engines_share_and_one_takes_over(setting):
     s = setting()
-    one, two = s.engine(name="one"), s.engine(name="two")
+    one, two = (s.engine("--workers", 1, name=name) for name in ("one", "two"))
     sent = 0
 
     def feed(count):
@@ -139,11 +139,11 @@ def test_engines_come_and_go_and_nothing_leaves_twice(setting):
         while time.monotonic() < end:
             s.produce([message(n) for n in range(sent, sent + 300)])
             sent += 300
-    one = s.engine(name="one")
+    one = s.engine("--workers", 1, name="one")  # no more workers than partitions, so that each has some
     until(lambda: feed(0.2) or one.done(), why=one.log)
-    two = s.engine(name="two")
+    two = s.engine("--workers", 1, name="two")
     until(lambda: feed(0.5) or two.done(), why=two.log)
-    three = s.engine(name="three")
+    three = s.engine("--workers", 1, name="three")
     until(lambda: feed(0.5) or three.done(), why=three.log)
     assert two.stop() == 0
     feed(1)
