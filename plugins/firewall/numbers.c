@@ -28,9 +28,8 @@ uint64_t number_parse(const char *text, size_t len)
     for (; len; text++, len--) {
         unsigned digit = (unsigned char)*text - (unsigned)'0';
         if (digit <= 9) {
-            if (++digits > 15)
-                return 0;
-            n = n * 10 + digit;
+            if (++digits > 15 || !(n = n * 10 + digit))
+                return 0; /* no country's number begins with 0: it is a national one */
         } else if (!digits || (*text != ' ' && *text != '-' && *text != '.' && *text != '(' &&
                                *text != ')' && *text != '/')) {
             return 0;

@@ -21,7 +21,7 @@
 enum { NUMBERS_BITS = 50, NUMBERS_MAX = 1000000000, NUMBERS_NEVER = 0 /* expiry: does not end */ };
 
 /* Digits of a number in any usual notation ("+49 151-234", "0049.."): 0 when it is none (a name,
- * more than 15 digits, fewer than 3). */
+ * more than 15 digits, fewer than 3, a national one that begins with 0). */
 uint64_t number_parse(const char *text, size_t len);
 
 /* --- the set ---------------------------------------------------------------------------------- */
