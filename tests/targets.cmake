@@ -35,7 +35,8 @@ if(TARGET catalyst)
   word(docs "READMEs of plugins, core/main and workflows from what they describe"
        COMMAND $<TARGET_FILE:gen_docs> ${CMAKE_SOURCE_DIR}/plugins ${CMAKE_BINARY_DIR}/plugins
        COMMAND sh -c "$<TARGET_FILE:catalyst> help settings --docs > core/main/README.md"
-       COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs/pictures.py)
+       COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs/pictures.py
+       COMMAND ${SYSTEM_PYTHON} ${CMAKE_SOURCE_DIR}/tests/docs/alerts.py)
   add_dependencies(docs product gen_docs)
 endif()
 set(words "${words}\nwords    this list")

@@ -11,6 +11,7 @@ from notifying import ROOT
 
 FOLDER = ROOT / "workflows" / "alerts"
 RULES = (FOLDER / "catalyst.rules.yml").read_text()
+TESTS = sorted(FOLDER.glob("*.test.yml"))
 
 
 @pytest.fixture
@@ -29,9 +30,20 @@ def test_all_rules_are_there():
     assert set(re.findall(r"severity: (\w+)", RULES)) == {"critical", "warning", "none"}
 
 
-def test_rules_fire_when_they_should(promtool):
-    done = subprocess.run([promtool, "test", "rules", "catalyst.test.yml"], cwd=FOLDER,
-                          capture_output=True, text=True, timeout=120)
+def test_each_rule_fires_and_keeps_quiet():
+    names = [name for file in TESTS for name in re.findall(r"(?m)^  - name: '(.*)'$", file.read_text())]
+    rules = re.findall(r"- alert: (\w+)", RULES)
+    for rule in rules:
+        of_rule = [name for name in names if re.fullmatch(rule + "( warning| critical)?(: quiet)?", name)]
+        quiet = [name for name in of_rule if name.endswith(": quiet")]
+        assert len(quiet) == (rules.count(rule) if rule != "Watchdog" else 0), rule
+        assert len(of_rule) - len(quiet) == rules.count(rule), rule
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
+def test_rules_fire_when_they_should(promtool, file):
+    done = subprocess.run([promtool, "test", "rules", file.name], cwd=FOLDER,
+                          capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -39,5 +51,5 @@ def test_a_rule_that_is_wrong_is_found(promtool, tmp_path):
     (tmp_path / "catalyst.rules.yml").write_text(RULES.replace("> 100000", "> 300000"))
     (tmp_path / "catalyst.test.yml").write_text((FOLDER / "catalyst.test.yml").read_text())
     done = subprocess.run([promtool, "test", "rules", "catalyst.test.yml"], cwd=tmp_path,
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=280)
     assert done.returncode != 0 and "KafkaLagHigh" in done.stdout + done.stderr
