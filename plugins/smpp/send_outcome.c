@@ -25,9 +25,10 @@ static void add_text(struct pairs *p, const wf_host *h, wf_item *it, const char 
 static void begin(struct pairs *p, const struct account *a, const wf_host *h, wf_item *it,
                   enum wf_outcome outcome)
 {
+    const struct send_config *c = h->config(it);
     p->n = 0;
     add_text(p, h, it, "outcome", wf_outcome_name(outcome));
-    add_text(p, h, it, "channel", "sms");
+    add_text(p, h, it, "channel", c->ussd ? "ussd" : "sms");
     add_text(p, h, it, "account", a->name);
 }
 

@@ -32,7 +32,8 @@ const char hop_docs[] =
     "behind a webhook or catalyst.smppReceive. Adds `ussd`:\n\n"
     "| member | |\n"
     "|---|---|\n"
-    "| `session` | the gateway's id of the session; `msisdn`, `code`, `network` as it says them |\n"
+    "| `session` | the gateway's id of the session, over SMPP `<digits of the number>.<session "
+    "number>`; `msisdn`, `code`, `network` as it says them |\n"
     "| `op` | `begin`, `continue`, or `end` |\n"
     "| `input` | what was entered at this hop; `inputs` all that the gateway repeats |\n"
     "| `hop` | 0 for the first, 1 for the next ...; -1 where the gateway does not tell |\n"
@@ -127,7 +128,8 @@ static void read_json(struct hop *p)
 }
 
 /* its_session_info: the session's number, then a running number and the bit that ends it. A number
- * alone is soon used again, so the session is named with who has it. */
+ * alone is soon used again, so the session is named with who has it, by his digits: a plus comes
+ * and goes with the type of number that the SMSC gives. */
 static void read_smpp(struct hop *p)
 {
     enum { PSSR_INDICATION = 1, USSR_CONFIRM = 18 };
@@ -143,7 +145,8 @@ static void read_smpp(struct hop *p)
     p->hop = info >= 0 ? info >> 1 & 0x7f : -1;
     if (info & 1 && info >= 0)
         p->op = "end";
-    p->session = h->fmt(p->it, "%s.%lld", p->msisdn.ptr, (long long)(info >= 0 ? info >> 8 : 0));
+    p->session = h->fmt(p->it, "%s.%lld", p->msisdn.ptr + (*p->msisdn.ptr == '+'),
+                        (long long)(info >= 0 ? info >> 8 : 0));
 }
 
 static enum dialect dialect_of(const struct hop *p)

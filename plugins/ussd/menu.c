@@ -42,7 +42,8 @@ const char menu_docs[] =
     "(the name its entry is kept under; `digits` and `max` limit it) with the `next` screen, or "
     "`end`. "
     "`{name}` in a text is an entry of the session, `{msisdn}` the number.\n\n"
-    "The node stands behind the session's script in Redis (workflow ussd-menu), whose answer it "
+    "The node stands behind the session's script in Redis (workflows ussd-menu and "
+    "ussd-smpp-menu), whose answer it "
     "finds "
     "in `session`: `{state, data, reply}`, an object or JSON text. As that replaces the item, "
     "`hop` "
@@ -287,6 +288,8 @@ static void walk_one(const wf_host *h, wf_item *it)
                       .input = member_text(h, it, c->hop, "input"),
                       .msisdn = member_text(h, it, c->hop, "msisdn"),
                       .action = { "", 0 } };
+    if (!w.fields)
+        w.fields = h->build(it, "{}");
     wf_str at = bytes_of(h, h->v->get(data, "screen", 6));
     go(&w, bytes_of(h, h->v->get(c->menu, "start", 5)));
     if (at.len && screen_named(&w, at)) {
@@ -296,8 +299,6 @@ static void walk_one(const wf_host *h, wf_item *it)
         h->count(h->inst(it), METRIC_SESSIONS, 1);
     }
     count_step(&w);
-    if (!w.fields)
-        w.fields = h->build(it, "{}");
     leave(h, it, w.action.len ? MENU_ACTION : MENU_REPLY, menu_value(&w));
 }
 

@@ -59,7 +59,9 @@ function submit(session, pdu) {
     const text = textOf(pdu), [word, argument] = text.split(' '), key = `${pdu.destination_addr} ${text}`;
     const times = seen[key] = (seen[key] || 0) + 1;
     say({ submit: text, to: pdu.destination_addr, from: pdu.source_addr, coding: pdu.data_coding,
-          esm: pdu.esm_class, times, at: Date.now(),
+          esm: pdu.esm_class, times, at: Date.now(), service: pdu.service_type, op: pdu.ussd_service_op,
+          registered: pdu.registered_delivery,
+          info: pdu.its_session_info ? pdu.its_session_info.readUInt16BE(0) : undefined,
           udh: pdu.short_message && pdu.short_message.udh ? pdu.short_message.udh.map((u) => u.toString('hex')) : undefined });
     if ((word === 'throttle' || word === 'full') && times <= Number(argument))
         session.send(pdu.response({ command_status: word === 'full' ? smpp.ESME_RMSGQFUL : smpp.ESME_RTHROTTLED }));
@@ -108,6 +110,10 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
         if (pdu.hex)
             pdu.short_message = Buffer.from(pdu.hex, 'hex');
         delete pdu.hex;
+        if (pdu.info !== undefined) {
+            pdu.its_session_info = Buffer.from([pdu.info >> 8, pdu.info & 255]);
+            delete pdu.info;
+        }
         to.deliver_sm(pdu, (answer) => say({ answer: answer.command_status, of: command.name }));
     }
 }).on('close', () => process.exit(0));

@@ -189,6 +189,7 @@ static void test_ussd(void **state)
     assert_int_equal(smpp_tlv_number(&tlvs, 0x1400, &n), 1);
     assert_int_equal(n, 770);
     assert_string_equal(peer.got[0].text, "1 Yes");
+    assert_true(has(f, ACCEPTED, 0, "\"channel\":\"ussd\""));
     assert_string_equal(peer.got[0].to, "4915112345678");
     fake_destroy(f);
 }
