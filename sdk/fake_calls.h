@@ -170,7 +170,7 @@ struct fake {
     const char *error, *problem;
     const wf_value *params;
     void *config, *state;
-    int started, params_have_expressions;
+    int started, params_have_expressions, is_leaving;
     unsigned n_inputs, n_outputs, n_metrics;
     int64_t now_ms;
     struct fake_exec *exec;
@@ -442,6 +442,12 @@ static inline wf_item *fake_h_resume(const wf_host *h, wf_ticket ticket)
     if (it)
         fake_stop_waiting(it);
     return it;
+}
+
+static inline int fake_h_begin(const wf_host *h, wf_ticket ticket)
+{
+    struct fake *f = (struct fake *)(uintptr_t)h;
+    return !f->is_leaving && fake_find_ticket(f, ticket) != NULL;
 }
 
 /* Tickets are numbered per fake from a place of its own, so the right one is found. */

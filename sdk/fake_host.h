@@ -39,6 +39,7 @@
  *   fake_params(it, json)         other parameters for this item
  *   fake_config(it, &config)      its config, ready made
  *   fake_maybe_begun(it)          an earlier life of its execution may have begun the node
+ *   fake_leave(f)                 its items go to another engine: begin() says no from now on
  *   fake_attempt(it, n), fake_part(it, name, bytes, len, mime_type, file_name)
  *   fake_execution(f)             items made after it belong to another execution (and segment)
  * Running
@@ -145,6 +146,7 @@ static inline void fake_fill_host(wf_host *h)
         .service = fake_h_service,
         .memory = fake_h_memory,
         .maybe_begun = fake_h_maybe_begun,
+        .begin = fake_h_begin,
     };
 }
 
@@ -286,6 +288,8 @@ static inline void fake_config(wf_item *it, const void *config) { it->config = c
 static inline void fake_attempt(wf_item *it, uint32_t n) { it->attempt = n; }
 
 static inline void fake_maybe_begun(wf_item *it) { it->maybe_begun = 1; }
+
+static inline void fake_leave(struct fake *f) { f->is_leaving = 1; }
 
 static inline void fake_part(wf_item *it, const char *name, const void *bytes, size_t len,
                              const char *mime_type, const char *file_name)

@@ -247,6 +247,7 @@ struct exec {
     bool drowsy;         /* parked for so long that it leaves memory with the next turn */
     bool refused;        /* it failed because a row was: nothing of it left */
     uint8_t maybe_begun; /* enum begun */
+    bool has_begun;      /* at the node where it stands: begin() said so */
     bool is_young;       /* no commit has seen it yet; counted in engine.n_young */
     bool stored_here;    /* each_step: the store knows that it stands where it stands */
     uint8_t answer_data; /* enum answer_data */
@@ -366,6 +367,7 @@ struct lane {
     uint64_t released, released_committed;
     enum durability durability;
     bool dropping, in_flight; /* in_flight: part of the turn that is being committed */
+    bool handing; /* dropping: rows of what waits are still to say that they are the last ones */
     void *user;
     struct link unsaved, saved, done; /* executions */
     uint32_t live;
@@ -379,6 +381,14 @@ struct lane {
 static inline uint64_t lane_begun_least(const struct lane *lane)
 {
     return lane->taken > lane->next ? lane->taken : lane->next;
+}
+
+/* Its lane goes to another owner in good order, and nobody waits for its answer here: what must not
+ * happen twice does not begin any more. With each_step the rows say where it stands. */
+static inline bool exec_is_leaving(const struct exec *e)
+{
+    return e->lane->dropping && e->lane->durability == DURABILITY_EXACTLY_ONCE &&
+           e->lane->ep->has_once && !(e->reply && !e->answered);
 }
 
 /* An answer that leaves when the turn is durable. */
@@ -604,6 +614,8 @@ int view_eval(void *ctx, const void *expr, struct json *out,
               struct err *err); /* ctx: struct expr_scope */
 /* As exec_save; input_only: of its trigger items alone. True: it begins again with these. */
 bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only);
+/* Nothing outside has begun at the node where it stands. */
+bool exec_stands_clean(const struct exec *e);
 /* *wake_us: wall clock of its next try, or 0. */
 int exec_load(struct exec *e, wf_str state, int64_t *wake_us, struct err *err);
 /* When an execution that waits for nothing but other tries goes on; 0: it does not know. */

@@ -299,6 +299,16 @@ static wf_item *host_resume(const wf_host *h, wf_ticket name)
     return it;
 }
 
+static int host_begin(const wf_host *h, wf_ticket name)
+{
+    (void)engine_of(h);
+    struct ticket *t = ticket_check(name);
+    if (!t || t->kind != TICKET_PARK || exec_is_leaving(t->e))
+        return 0;
+    t->e->has_begun = true;
+    return 1;
+}
+
 static int host_wake(wf_ticket name, wf_wake_fn *fn, wf_str data)
 {
     /* [any] thread: the slot lives as long as its engine; only its constant engine pointer is read.
@@ -644,6 +654,7 @@ void host_init(struct engine_host *host, struct engine *en)
         .service = service_find,
         .memory = host_memory,
         .maybe_begun = host_maybe_begun,
+        .begin = host_begin,
     };
 }
 

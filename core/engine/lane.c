@@ -145,7 +145,7 @@ void lane_check_gone(struct lane *lane)
     if (!lane->dropping || lane->in_flight || c[0].n || c[1].n || lane->n_pending ||
         !list_empty(&lane->unsaved) || lane->next != lane->committed ||
         (journaled && lane->released != lane->released_committed) ||
-        (journaled && lane->begun > lane_begun_least(lane)) ||
+        (journaled && lane->begun > lane_begun_least(lane)) || lane->handing ||
         turn_answers_lane(lane->en->gather, lane))
         return;
     if (!any_awaits_answer(
@@ -158,6 +158,7 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     /* What is in flight must not be torn out of its transaction: that lane drains in any case. */
     if (drain || lane->in_flight) {
         lane->dropping = true;
+        lane->handing = engine_lane_keeps_begun(lane) && !list_empty(&lane->saved);
         lane_check_gone(lane);
         return;
     }

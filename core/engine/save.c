@@ -7,7 +7,7 @@
  * "trigger":[item..], "counts":[..], "nodeRuns":n, "outputIndex":n, "outputs":base64,
  * "memory":[{"n":node, "v":value, "l":[[item..]..]}..],
  * "rows":[[table,row,unique,node]..], "raw":base64,
- * "wake":of its next try, "deadline":of its timeout, "begun":n}
+ * "wake":of its next try, "deadline":of its timeout, "begun":n, "handed":epoch}
  *
  * Items are numbered as they are met; everything else names them by number. Nodes are indices: a
  * version never changes. The node an execution stands at is the top of the stack, with its whole
@@ -20,7 +20,9 @@
  * What a failed execution sent and wrote leaves with its error, so it is not saved: a retry would
  * do it twice. All of one whose row was refused stays, so it is saved. `outputIndex` is what its
  * next output is called, so that no two that leave share a name. `begun`: it came from the store or
- * was repeated itself, so an earlier life may have been further than this (enum begun).
+ * was repeated itself, so an earlier life may have been further than this (enum begun). `handed`:
+ * it was not, the owner of that epoch gave it away as it stands here; that is true for the next
+ * epoch, whose owner may run it further without another row.
  */
 #include "engine/engine_int.h"
 #include "base/base64.h"
@@ -385,6 +387,18 @@ static void add_times(struct strbuf *b, const struct exec *e)
 
 void exec_save(struct strbuf *b, const struct exec *e) { exec_save_state(b, e, false); }
 
+bool exec_stands_clean(const struct exec *e)
+{
+    if (e->failed || e->begins_again || e->memory)
+        return false;
+    if (e->state == EXEC_HELD || e->sleep || !e->seg.inst)
+        return true;
+    uint32_t flags = e->seg.inst->node->type ? e->seg.inst->node->type->node.flags : 0;
+    if (flags & WF_NODE_BEGINS)
+        return !e->has_begun;
+    return !(flags & WF_NODE_EFFECT);
+}
+
 bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only)
 {
     struct saver s = { .b = b };
@@ -415,6 +429,8 @@ bool exec_save_state(struct strbuf *b, const struct exec *e, bool input_only)
         strbuf_addf(b, ",\"outputIndex\":%u", e->n_outputs);
     if (e->maybe_begun)
         strbuf_addf(b, ",\"begun\":%u", e->maybe_begun);
+    if (exec_is_leaving(e) && exec_stands_clean(e))
+        strbuf_addf(b, ",\"handed\":%llu", (unsigned long long)e->lane->epoch);
     if (e->key.len && !e->answered) {
         strbuf_adds(b, ",\"key\":[");
         strbuf_add_json(b, e->key.ptr, e->key.len);
@@ -696,7 +712,10 @@ static void load_begun(struct loader *l, const struct json *doc)
 {
     struct exec *e = l->e;
     const struct json *saved = JSON_GET(doc, "begun");
+    const struct json *handed = JSON_GET(doc, "handed");
     uint8_t begun = saved ? (uint8_t)int_of(l, saved, BEGUN_ALL) : BEGUN_NOT;
+    if (handed && (uint64_t)int_of(l, handed, INT64_MAX) + 1 == e->lane->epoch)
+        e->maybe_begun = BEGUN_NOT;
     if (!JSON_GET(doc, "stack"))
         begun = BEGUN_ALL;
     if (begun > e->maybe_begun)

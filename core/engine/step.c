@@ -461,16 +461,22 @@ static void stand(struct exec *e, const struct step *s)
     seg->n_outs = seg->failed = seg->pending = 0;
     seg->done = false;
     seg->run = exec_next_run(e, s->node);
+    e->has_begun = false;
     exec_set_state(e, EXEC_READY);
 }
 
 /* What must not happen twice begins when the store knows that it may: each_step by the execution's
- * own row, exactly_once by how far its lane may have run (lane->begun). */
+ * own row, exactly_once by how far its lane may have run (lane->begun). Where the lane goes, it
+ * does not begin. */
 static bool needs_storing(const struct exec *e, const struct step *s)
 {
     enum durability durability = e->ep->plan->settings.durability;
-    if (!e->ep->has_once || e->stored_here || durability < DURABILITY_EXACTLY_ONCE ||
+    if (!e->ep->has_once || durability < DURABILITY_EXACTLY_ONCE ||
         !plan_node_is_once(exec_node(e, s->node)))
+        return false;
+    if (exec_is_leaving(e))
+        return true;
+    if (e->stored_here)
         return false;
     return durability == DURABILITY_EACH_STEP || e->id.position >= e->lane->begun;
 }
@@ -480,7 +486,7 @@ static void enter(struct exec *e, const struct step *s)
 {
     if (needs_storing(e, s)) {
         put_back(e, s);
-        e->dirty = true;
+        e->dirty = !e->stored_here;
         exec_set_state(e, EXEC_HELD);
         return;
     }

@@ -371,6 +371,19 @@ static void evict(struct turn *t, struct exec *e)
     exec_drop(e);
 }
 
+/* What waits in a lane that goes gets a last row, which says that nothing has begun beyond it.
+ * Those that are held are written below. */
+static void hand_over(struct turn *t, struct lane *lane)
+{
+    struct exec *e;
+    lane->handing = false;
+    LIST_EACH(e, &lane->saved, struct exec, lane_link)
+    {
+        if (e->state != EXEC_HELD && exec_stands_clean(e))
+            save_waiting(t, e);
+    }
+}
+
 /* Executions that have not ended get a row, so that the position may pass them. */
 static void save_live(struct engine *en, struct turn *t)
 {
@@ -381,6 +394,8 @@ static void save_live(struct engine *en, struct turn *t)
     {
         if (lane->durability == DURABILITY_NONE)
             continue;
+        if (lane->handing)
+            hand_over(t, lane);
         struct exec *e;
         LIST_EACH(e, &lane->unsaved, struct exec, lane_link)
         {
@@ -546,6 +561,12 @@ static void let_held_go(struct turn *t)
     }
 }
 
+static void check_dropping(struct engine *en)
+{
+    struct lane *lane;
+    LIST_EACH(lane, &en->lanes, struct lane, link) { lane_check_gone(lane); }
+}
+
 void turn_done(struct engine *en, struct turn *t)
 {
     turn_release(en, t);
@@ -555,10 +576,9 @@ void turn_done(struct engine *en, struct turn *t)
     en->last_commit_us = en->now_us;
     if (en->flight == t)
         en->flight = NULL;
-    struct lane *dropping;
     let_held_go(t);
     turn_clear(t);
-    LIST_EACH(dropping, &en->lanes, struct lane, link) { lane_check_gone(dropping); }
+    check_dropping(en);
 }
 
 bool turn_full(const struct engine *en)
@@ -597,6 +617,7 @@ bool engine_commit(struct engine *en)
         list_empty(&t->held)) {
         turn_clear(t); /* what ended in lanes that were lost since counts no more: the turn has room
                           again */
+        check_dropping(en);
         return false;
     }
     en->gather = &en->turns[!t->index];

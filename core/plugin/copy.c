@@ -17,8 +17,8 @@ enum {
     NAMES_MAX = 64,     /* ports, inputs */
     METRICS_MAX = 1024, /* where labels are combined, each combination is one */
     CONFIG_MAX = 1 << 20,
-    NODE_FLAGS =
-        WF_NODE_TRIGGER | WF_NODE_EFFECT | WF_NODE_SEGMENT | WF_NODE_ANY_INPUT | WF_NODE_ONCE,
+    NODE_FLAGS = WF_NODE_TRIGGER | WF_NODE_EFFECT | WF_NODE_SEGMENT | WF_NODE_ANY_INPUT |
+                 WF_NODE_ONCE | WF_NODE_BEGINS,
 };
 
 /* What every plugin must at least know of a struct, and where it may not have padding at the end.
@@ -187,6 +187,8 @@ static int check_flags(const wf_node *node, struct err *err)
         return err_set(err, ERR_INVALID, "has a trigger and not WF_NODE_TRIGGER in its flags");
     if (node->flags & WF_NODE_ONCE && !(node->flags & WF_NODE_EFFECT))
         return err_set(err, ERR_INVALID, "WF_NODE_ONCE is for nodes with WF_NODE_EFFECT");
+    if (node->flags & WF_NODE_BEGINS && !(node->flags & WF_NODE_ONCE))
+        return err_set(err, ERR_INVALID, "WF_NODE_BEGINS is for nodes with WF_NODE_ONCE");
     return 0;
 }
 

@@ -67,7 +67,7 @@ static const char definition[] =
     NODE("In", "sim.trigger", "{}") "," NODE("Early", "sim.wait", "{\"field\":\"wait\"}") ","
     NODE("Book", "sim.book", "{}") "," NODE("Send", "sim.send", "{}") ","
     NODE_WITH("Act", "sim.act", "%s", "{\"field\":\"mid\"}") ","
-    NODE("Late", "sim.once", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
+    NODE("Late", "%s", "{\"field\":\"late\"}") "," NODE("Again", "sim.send", "{}")
     "],\"connections\":{"
     EDGE("In", "Early") "," EDGE("Early", "Book") "," EDGE("Book", "Send") ","
     EDGE("Send", "Act") ",\"Act\":{\"main\":[" TO("Late") "%s]}," EDGE("Late", "Again")
@@ -78,7 +78,7 @@ static struct plan *compile(const struct plugin_set *plugins, const char *durabi
 {
     char text[2048];
     snprintf(text, sizeof text, definition, lenient ? "\"onError\":\"continueErrorOutput\"," : "",
-             lenient ? "," TO("Late") : "", durability);
+             lenient ? "sim.begins" : "sim.once", lenient ? "," TO("Late") : "", durability);
     struct workflow_options options = { .plugins = plugins };
     struct workflow_report report;
     struct plan *plan = workflow_compile(str_of(text), &options, &report);

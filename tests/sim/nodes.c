@@ -122,6 +122,48 @@ static void begin(const wf_host *h, wf_item *it, char node)
     *begun = lane->epoch;
 }
 
+static void on_answered(const wf_host *h, wf_item *it, wf_str data)
+{
+    (void)data;
+    if (field(h, it, "late") == WAIT_FAIL)
+        h->fail(it, "the message says so");
+    else
+        h->pass(it, 0);
+}
+
+/* A node that only parks, and begins later: where the engine lets it, the same must have been known
+ * when it was called. Then the answer is waited for. */
+void sim_begin(const struct event *ev)
+{
+    const struct sim_lane *lane = &world.lanes[ev->partition];
+    struct message *m = sim_message(ev->partition, ev->position);
+    uint64_t *begun = &m->begun[2][ev->index];
+    if (!ev->h->begin(ev->h, ev->ticket))
+        return;
+    if (owns_lane(ev->unit, lane)) {
+        if (*begun && *begun != lane->epoch && !ev->status)
+            sim_fail("an earlier life began, and maybe_begun() denied it: %s", m->text);
+        *begun = lane->epoch;
+    }
+    struct event *woken = sim_event(EV_WOKEN, ev->unit, 400000);
+    woken->ticket = ev->ticket;
+    woken->wake = on_answered;
+}
+
+static void begin_later(const wf_host *h, wf_item *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        wf_item *it = items[i];
+        struct event *ev = sim_event(EV_BEGIN, unit_of(h, it), 400000);
+        ev->h = h;
+        ev->partition = (unsigned)field(h, it, "p");
+        ev->position = (uint64_t)field(h, it, "n");
+        ev->index = (unsigned)field(h, it, "i");
+        ev->status = h->maybe_begun(it);
+        ev->ticket = h->park(it, 20000);
+    }
+}
+
 static void wait_one(const wf_host *h, wf_item *it)
 {
     const struct config *c = h->config(it);
@@ -229,6 +271,13 @@ static const wf_node nodes[] = {
       .config_size = sizeof(struct config),
       .process = wait_all,
       .flags = WF_NODE_EFFECT | WF_NODE_ONCE },
+    { .type = "sim.begins",
+      .help = "Parks, and begins what must not happen twice when the engine lets it",
+      .ports = ports,
+      .params = params,
+      .config_size = sizeof(struct config),
+      .process = begin_later,
+      .flags = WF_NODE_EFFECT | WF_NODE_ONCE | WF_NODE_BEGINS },
     { .type = "sim.act",
       .help = "Sends outputs, writes a row, then waits as the message says",
       .ports = ports,

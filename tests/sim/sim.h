@@ -78,6 +78,7 @@ enum event_kind {
     EV_ACKNOWLEDGED,
     EV_REPLY,
     EV_WOKEN,
+    EV_BEGIN,
     EV_OFFLOADED
 };
 struct event {
@@ -94,7 +95,8 @@ struct event {
     void (*work)(void *job);
     void *job;
     int status;
-    /* ARRIVE */
+    const wf_host *h; /* BEGIN */
+    /* ARRIVE; BEGIN: the item */
     unsigned partition, index;
     uint64_t position;
     char *body;
@@ -163,6 +165,9 @@ struct event *sim_event(enum event_kind kind, struct unit *unit, unsigned within
 struct message *sim_message(unsigned partition, uint64_t position);
 /* A plan for each durability, and for `lenient`. */
 void sim_world(uint64_t seed, struct plan *plans[DURABILITY_EACH_STEP + 1][2]);
+
+/* nodes.c */
+void sim_begin(const struct event *ev);
 
 /* unit.c */
 void unit_start(struct unit *u);

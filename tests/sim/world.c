@@ -79,6 +79,9 @@ static void happen(struct event *ev)
     case EV_WOKEN:
         engine_woken(u->engine, ev->ticket, ev->wake, STR(""));
         break;
+    case EV_BEGIN:
+        sim_begin(ev);
+        break;
     case EV_OFFLOADED:
         ev->work(ev->job);
         engine_offloaded(u->engine, ev->ticket);

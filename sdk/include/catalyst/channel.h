@@ -38,6 +38,14 @@ static inline int wf_maybe_sent(const wf_host *h, wf_item *it)
     return h->size >= offsetof(wf_host, maybe_begun) + sizeof h->maybe_begun && h->maybe_begun(it);
 }
 
+/* 1 when the message of a parked item may leave now, and has begun with that: asked each time right
+ * before its bytes go to the system. 0: what is kept for it goes, another engine sends it. Its node
+ * has WF_NODE_BEGINS. [w] */
+static inline int wf_may_send(const wf_host *h, wf_ticket ticket)
+{
+    return h->size < offsetof(wf_host, begin) + sizeof h->begin || h->begin(h, ticket);
+}
+
 /* --- class of an error ------------------------------------------------------------------------ */
 
 enum wf_class {

@@ -235,7 +235,11 @@ enum {
     WF_NODE_ANY_INPUT = 8, /* several inputs: runs when one is there and no more can come (merge) */
     /* Since 1.1, with WF_NODE_EFFECT: what it does outside must not be done twice, and the other side does not
      * honour key(). exactly_once and each_step journal that it may begin before it is called: see maybe_begun(). */
-    WF_NODE_ONCE = 16
+    WF_NODE_ONCE = 16,
+    /* Since 1.1, with WF_NODE_ONCE: process() only parks items, and begin() is asked before anything happens
+     * outside. With exactly_once, of what waits in such a node when another engine takes over in good order, only
+     * what has begun is maybe_begun() there. */
+    WF_NODE_BEGINS = 32
 };
 
 /* --- triggers of plugins (since 1.1) ---------------------------------------------------------- */
@@ -396,6 +400,11 @@ struct wf_host {
      * With none and at_least_once, and without such nodes, an event is taken for a repetition when the source had it
      * before this engine took the lane, and another had the lane before; so all that waited outside is. */
     int (*maybe_begun)(wf_item *);
+
+    /* [w] Since 1.1: asked by a WF_NODE_BEGINS node for a parked item, right before what it does outside (each
+     * time: before a repetition as well). 1: it may, and has begun from now on. 0: the item is this engine's no
+     * more, or is about to leave it (a rebalance, a stop): nothing may happen; what the node keeps for it goes. */
+    int (*begin)(const wf_host *, wf_ticket);
 };
 /* What memory() holds is not saved: an execution that waits or failed begins again with its trigger's items
  * then. What it sent or wrote until it failed is dropped for that, and leaves with the repetition. Nodes that

@@ -27,6 +27,7 @@ static struct {
     struct lane *lane;      /* the latest */
     uint32_t sources;       /* given out */
     uint64_t begun;         /* of the lanes to come, as the store has it */
+    uint64_t epoch;         /* of the next lane; 0: 1 */
     uint64_t position;
     int64_t mono_us, wall_us;
     const struct store_turn *turn; /* in flight, or NULL */
@@ -238,10 +239,11 @@ static inline void rig_restart(void)
 static inline struct lane *rig_lane(void)
 {
     rig.lane = engine_lane_add(
-        rig.en,
-        &(struct lane_config){ .at = { .source = ++rig.sources, .epoch = 1, .begun = rig.begun },
-                               .plan = rig.ep,
-                               .trigger = engine_plan_get(rig.ep)->triggers[0] });
+        rig.en, &(struct lane_config){ .at = { .source = ++rig.sources,
+                                               .epoch = rig.epoch ? rig.epoch : 1,
+                                               .begun = rig.begun },
+                                       .plan = rig.ep,
+                                       .trigger = engine_plan_get(rig.ep)->triggers[0] });
     return rig.lane;
 }
 

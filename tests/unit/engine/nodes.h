@@ -12,7 +12,8 @@ enum { MAX_TICKETS = 64 };
 
 static struct {
     struct strbuf text;             /* names of nodes that ran, each with a blank behind */
-    wf_ticket tickets[MAX_TICKETS]; /* of test.park, in order */
+    wf_ticket tickets[MAX_TICKETS]; /* of test.park and test.begins, in order */
+    const wf_host *host;            /* of test.begins */
     unsigned n_tickets;
     char key[128]; /* key() of the latest item of test.note */
 } seen;
@@ -77,6 +78,15 @@ EACH_ITEM(node_tell)
     (void)c;
     strbuf_addf(&seen.text, "%s%d ", h->inst_name(h->inst(it)), h->maybe_begun(it));
     h->pass(it, 0);
+}
+
+/* The same, and parks; the test begins it. */
+EACH_ITEM(node_begins)
+{
+    (void)c;
+    strbuf_addf(&seen.text, "%s%d ", h->inst_name(h->inst(it)), h->maybe_begun(it));
+    seen.tickets[seen.n_tickets++] = h->park(it, 60000);
+    seen.host = h;
 }
 
 /* Writes its key. */
@@ -382,6 +392,7 @@ static const wf_node test_nodes[] = {
     { ITEMS("test.effect", node_pass), .flags = WF_NODE_EFFECT },
     { ITEMS("test.tell", node_tell), .flags = WF_NODE_EFFECT },
     { ITEMS("test.once", node_tell), .flags = WF_NODE_EFFECT | WF_NODE_ONCE },
+    { ITEMS("test.begins", node_begins), .flags = WF_NODE_EFFECT | WF_NODE_ONCE | WF_NODE_BEGINS },
     { ITEMS("test.broken", node_pass), .open = open_broken },
     { NODE_TYPE("test.loop", two_ports), .process = node_loop },
     { SEGMENTS("test.count", node_count) },

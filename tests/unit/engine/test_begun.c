@@ -287,6 +287,107 @@ static void begun_again_from_the_trigger(void **state)
     expect_seen("A1 B1 ");
 }
 
+/* --- a lane that is given away ------------------------------------------------------------------
+ */
+
+static int begin_latest(void)
+{
+    return seen.host->begin(seen.host, seen.tickets[seen.n_tickets - 1]);
+}
+
+/* Stands at A, stored there by an ordinary turn. */
+static void stand_at_begins(void)
+{
+    rig_flow(V1, N("A", "begins", 1, 0, "") "," TELL("B", 2),
+             E("In", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    commit_all();
+    expect_seen("A0 ");
+}
+
+static void give_lane_away(void)
+{
+    engine_lane_drop(rig.en, rig.lane, true);
+    if (commit_start()) {
+        if (rig.turn->n_execs)
+            keep_row_of_turn();
+        commit_ok();
+    }
+    rig_run();
+}
+
+static void restore_at_epoch(uint64_t epoch)
+{
+    rig.epoch = epoch;
+    restore_in_new_engine();
+    rig.epoch = 0;
+}
+
+static void what_waits_is_handed_over_as_it_stands(void **state)
+{
+    (void)state;
+    stand_at_begins();
+    give_lane_away();
+    restore_at_epoch(2);
+    expect_seen("A0 A0 ");
+}
+
+/* The owner between may have gone further, without another row. */
+static void a_later_owner_cannot_know(void **state)
+{
+    (void)state;
+    stand_at_begins();
+    give_lane_away();
+    restore_at_epoch(3);
+    expect_seen("A0 A1 ");
+}
+
+static void what_has_begun_is_told(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("A", "begins", 1, 0, "") "," TELL("B", 2),
+             E("In", TO1("A")) "," E("A", TO1("B")));
+    send_message("{}");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_run();
+    assert_int_equal(begin_latest(), 1);
+    give_lane_away();
+    restore_at_epoch(2);
+    expect_seen("A0 A1 ");
+}
+
+static void nothing_begins_in_a_lane_that_goes(void **state)
+{
+    (void)state;
+    stand_at_begins();
+    engine_lane_drop(rig.en, rig.lane, true);
+    assert_int_equal(begin_latest(), 0);
+    commit_all();
+    assert_int_equal(begin_latest(), 0);
+}
+
+/* Held before the node until the lane is gone: its row says that it was not entered. */
+static void nothing_is_entered_in_a_lane_that_goes(void **state)
+{
+    (void)state;
+    rig_flow(V1, N("P", "park", 1, 0, "") "," ONCE("A", 2), E("In", TO1("P")) "," E("P", TO1("A")));
+    send_message("{}");
+    commit_all();
+    engine_lane_drop(rig.en, rig.lane, true);
+    wake_latest();
+    expect_seen("P ");
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_run();
+    expect_seen("P ");
+    restore_at_epoch(2);
+    commit_all();
+    expect_seen("P A0 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +406,11 @@ int main(void)
         TEST(own_rows_say_all),
         TEST(saved_again_it_is_still_known),
         TEST(begun_again_from_the_trigger),
+        TEST(what_waits_is_handed_over_as_it_stands),
+        TEST(a_later_owner_cannot_know),
+        TEST(what_has_begun_is_told),
+        TEST(nothing_begins_in_a_lane_that_goes),
+        TEST(nothing_is_entered_in_a_lane_that_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
