@@ -103,7 +103,7 @@ static void set_to_do(struct message *m, unsigned part)
 /* After a failure nothing more of it leaves. Ends it when nothing is under way either. */
 static void settle(struct outbox *o, struct message *m)
 {
-    if (m->failed || m->unknown)
+    if (m->failed || m->unknown || m->given_up)
         memset(m->to_do, 0, sizeof m->to_do);
     if (has_to_do(m))
         return;
@@ -113,8 +113,15 @@ static void settle(struct outbox *o, struct message *m)
         heap_remove(o, m);
     if (m->under_way)
         return;
-    send_finish(o->account, m, m->h->resume(m->h, m->ticket));
+    if (!m->given_up)
+        send_finish(o->account, m, m->h->resume(m->h, m->ticket));
     outbox_drop(o, m);
+}
+
+static void give_up(struct outbox *o, struct message *m)
+{
+    m->given_up = 1;
+    settle(o, m);
 }
 
 static void expire(struct outbox *o, struct message *m)
@@ -171,6 +178,8 @@ static void pump_link(struct outbox *o, struct link *l, int64_t now_ms)
         struct message *m = l->first;
         if (now_ms >= m->deadline_ms) {
             expire(o, m);
+        } else if (!wf_may_send(m->h, m->ticket)) {
+            give_up(o, m);
         } else if (send_parts(l, m, &room, now_ms)) {
             dequeue(o, m);
         } else if (room) {

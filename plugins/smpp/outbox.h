@@ -41,11 +41,11 @@ struct message {
     uint32_t len, size;
     uint8_t first[MESSAGE_BYTES]; /* bytes points here unless they are more */
     uint16_t parts, units, under_way, accepted;
-    uint64_t to_do[4]; /* a bit for each part */
-    int failed, unknown;
-    uint32_t status;      /* of the failure, or the last that told to wait */
-    const char *own_code; /* a failure of ours: "expired" ...; else NULL */
-    char alphabet;        /* enum gsm_alphabet */
+    uint64_t to_do[4];             /* a bit for each part */
+    int failed, unknown, given_up; /* given_up: another engine has its item, nobody waits here */
+    uint32_t status;               /* of the failure, or the last that told to wait */
+    const char *own_code;          /* a failure of ours: "expired" ...; else NULL */
+    char alphabet;                 /* enum gsm_alphabet */
     /* ids of parts, with a blank between them */
     char first_id[80];
     char *ids;

@@ -473,6 +473,26 @@ static void test_an_earlier_life(void **state)
     fake_destroy(f);
 }
 
+/* A rebalance: what waits here is sent by its next engine, and by nobody else. */
+static void test_the_lane_goes(void **state)
+{
+    (void)state;
+    struct fake *f = start_bound("\"window\":\"1\"", NULL);
+    peer.answer = silent;
+    wf_item *begun = say(f, ONE), *queued = say(f, ONE);
+    until(peer.n == 1);
+    fake_leave(f);
+    peer_reply(&peer.got[0], 0, "7f3a");
+    until(fake_ended(begun));
+    assert_true(has(f, ACCEPTED, 0, "\"outcome\":\"accepted\""));
+    for_ms(300);
+    assert_int_equal(peer.n, 1);
+    assert_int_equal(fake_ended(queued), FAKE_NOT_ENDED);
+    fake_cancel(queued);
+    assert_int_equal(fake_metric(f, COUNT_QUEUED), 0);
+    fake_destroy(f);
+}
+
 static void test_a_changed_credential(void **state)
 {
     (void)state;
@@ -671,6 +691,7 @@ int main(void)
         T(test_no_response),
         T(test_cut),
         T(test_an_earlier_life),
+        T(test_the_lane_goes),
         T(test_a_changed_credential),
         T(test_cut_and_sent_again_on_demand),
         T(test_time_over_without_a_bind),
