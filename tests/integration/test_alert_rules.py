@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """workflows/alerts: the rules for Prometheus, tested by promtool, which is skipped by name where it is
 not installed (Debian's package prometheus). CATALYST_PROMTOOL names another one."""
+import json
 import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from notifying import ROOT
@@ -20,6 +22,20 @@ def promtool():
     if not found:
         pytest.skip("promtool is not installed")
     return found
+
+
+def version(promtool):
+    done = subprocess.run([promtool, "--version"], capture_output=True, text=True, timeout=60)
+    return re.search(r"version (\S+)", done.stdout + done.stderr)[1]
+
+
+def keep(figures):
+    """A line of figures, in the file that CATALYST_PEER_RESULTS names."""
+    line = json.dumps({"bench": "alert_rules", **figures})
+    print("\n" + line)
+    if os.environ.get("CATALYST_PEER_RESULTS"):
+        with open(os.environ["CATALYST_PEER_RESULTS"], "a", encoding="utf-8") as kept:
+            kept.write(line + "\n")
 
 
 def test_all_rules_are_there():
@@ -42,9 +58,13 @@ def test_each_rule_fires_and_keeps_quiet():
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
 def test_rules_fire_when_they_should(promtool, file):
+    began = time.monotonic()
     done = subprocess.run([promtool, "test", "rules", file.name], cwd=FOLDER,
                           capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
+    keep({"file": file.name, "rules": RULES.count("- alert:"), "promtool": version(promtool),
+          "tests": len(re.findall(r"(?m)^  - name: ", file.read_text())),
+          "seconds": round(time.monotonic() - began, 1)})
 
 
 def test_a_rule_that_is_wrong_is_found(promtool, tmp_path):
