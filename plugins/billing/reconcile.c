@@ -4,6 +4,7 @@
  * hands out. Thread: the worker's; nothing blocks.
  */
 #include "billing_int.h"
+#include <stdlib.h>
 #include "metrics.h"
 
 /* A tenant's money by its transactions alone, beside what the tables say. */
@@ -40,17 +41,33 @@ static void drift_add(struct drift *d, wf_str tenant, const char *where, const c
                                    where, "field", field, "have", have, "should", should);
 }
 
-static const wf_value *cached(const struct drift *d, const wf_value *cache, wf_str tenant)
+struct cached {
+    wf_str tenant;
+    const wf_value *row;
+};
+
+static int by_tenant(const void *a, const void *b)
 {
-    const wf_values *v = d->h->v;
-    for (size_t i = 0, n = v->count(cache); i < n; i++) {
-        const wf_value *row = v->at(cache, i);
-        wf_str id;
-        if (v->bytes(v->get(row, "tenant_id", 9), &id.ptr, &id.len) == 0 && id.len == tenant.len &&
-            !memcmp(id.ptr, tenant.ptr, id.len))
-            return row;
+    const wf_str *x = &((const struct cached *)a)->tenant, *y = &((const struct cached *)b)->tenant;
+    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The item's rows in order: there may be as many as tenants. */
+static const struct cached *read_cache(const wf_host *h, wf_item *it, const wf_value *cache,
+                                       size_t *n)
+{
+    size_t all = h->v->count(cache);
+    struct cached *rows = h->alloc(it, (all + 1) * sizeof *rows);
+    *n = 0;
+    for (size_t i = 0; i < all; i++) {
+        const wf_value *row = h->v->at(cache, i);
+        struct cached *c = &rows[*n];
+        c->row = row;
+        *n += h->v->bytes(h->v->get(row, "tenant_id", 9), &c->tenant.ptr, &c->tenant.len) == 0;
     }
-    return NULL;
+    qsort(rows, *n, sizeof *rows, by_tenant);
+    return rows;
 }
 
 /* Texts too: a cache's values often are. */
@@ -81,7 +98,8 @@ static int compare_cache(struct drift *d, const wf_value *row, const wf_str *cel
 static void on_fold(struct account_job *job, wf_item *it, const wf_rows *rows)
 {
     const wf_host *h = job->node->worker->h;
-    const wf_value *cache = job->c->cache;
+    size_t n_cached;
+    const struct cached *cache = read_cache(h, it, job->c->cache, &n_cached);
     struct drift d = { .h = h, .it = it, .size = rows->n_rows * 8 + 1 };
     d.found = h->alloc(it, d.size * sizeof(const wf_value *));
     const wf_value **heal = h->alloc(it, (rows->n_rows + 1) * sizeof(const wf_value *));
@@ -95,13 +113,15 @@ static void on_fold(struct account_job *job, wf_item *it, const wf_rows *rows)
         if (int_of(cells[CELL_BOOKS]) + int_of(cells[CELL_LIMIT]) < 0)
             drift_add(&d, cells[0], "accounts", "limit", int_of(cells[CELL_BOOKS]),
                       -int_of(cells[CELL_LIMIT]));
-        const wf_value *row = cached(&d, cache, cells[0]);
-        if (row && compare_cache(&d, row, cells))
-            heal[n_heal++] =
-                h->build(it, "{s:S,s:i,s:i,s:i,s:S,s:i,s:i}", "tenant_id", cells[0], "avail",
-                         int_of(cells[CELL_BOOKS]), "held", int_of(cells[CELL_BOOKS + 1]), "limit",
-                         int_of(cells[CELL_LIMIT]), "ccy", cells[1], "version",
-                         int_of(cells[CELL_VERSION]), "as_of", int_of(cells[CELL_AS_OF]));
+        const struct cached *at =
+            bsearch(&(struct cached){ cells[0], NULL }, cache, n_cached, sizeof *cache, by_tenant);
+        const wf_value *row = at ? at->row : NULL;
+        if (row && (compare_cache(&d, row, cells) || field_of(&d, row, "version") == INT64_MIN))
+            heal[n_heal++] = h->build(
+                it, "{s:S,s:i,s:i,s:i,s:S,s:i,s:i,s:v}", "tenant_id", cells[0], "avail",
+                int_of(cells[CELL_BOOKS]), "held", int_of(cells[CELL_BOOKS + 1]), "limit",
+                int_of(cells[CELL_LIMIT]), "ccy", cells[1], "version", int_of(cells[CELL_VERSION]),
+                "as_of", int_of(cells[CELL_AS_OF]), "had", h->v->get(row, "version", 7));
     }
     h->count(job->node->inst, ACCOUNT_COUNT_DRIFT, (int64_t)d.n);
     h->count(job->node->inst, ACCOUNT_GAUGE_DRIFT, (int64_t)d.n);
