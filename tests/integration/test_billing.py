@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger on real servers: messages from Kafka, several engines with several workers, PostgreSQL.
 Tenants are hot and near zero, engines are killed, events come twice. What is asserted are the
-invariants of a ledger, read from the tables alone:
+invariants of a ledger, read from the tables alone.
 
-  1  the sum of all postings of a currency is 0
-  2  avail + held + spent = top-ups, for each tenant, and accounts are the fold of the transactions
-  3  the balance is never below the credit limit
-  4  what comes twice changes nothing
+Which test shows which, in these files: here (b), test_billing_accounts.py (a), _clocks (c), _outages (o),
+_upkeep (u), and plugins/billing/tests (p); check() is Books.check, called between kills and under load.
+
+  1  the sum of all postings of a currency is 0 at every committed point
+       check() or Office.check, at the end of every test and in b and o under load
+  2  avail + held + spent = top-ups, for each tenant; accounts are the fold of the transactions, and the
+     cache is, too, when it is quiet
+       check(); a the_cache_follows_and_may_be_lost; o the_cache_is_killed
+  3  the balance is never below the credit limit, when workers race and slices go back
+       check(); b hot_tenants_near_zero_in_a_race, a_zombie_cannot_spend_what_was_taken_back; with a limit
+       c clocks_apart_and_set_while_they_run, p a_limit_is_spent_too; a unused_slices_go_back
+  4  what comes twice changes nothing, nor do events that are read again
+       b kill_9_and_repetition; a events_may_be_read_again (each operation); o broker_and_database_are_killed_
+       under_load (a part of what the topic has, in any order)
   5  a message has one end; no hold is older than its time
+       check(); b kill_9_and_repetition, receipts_settle_what_is_held; a old_holds_are_given_back; o broker_and_
+       database_are_killed_under_load; u money_of_a_dead_worker_comes_back
   6  refunds are at most the charge
+       check(); b receipts_settle_what_is_held; a refunds_and_partial_charges (one micro-unit more is refused)
   7  the same key with another body is refused
+       b same_key_other_body_is_refused; a same_id_and_numbers, accounts (top-ups), events_may_be_read_again;
+       u a_conflict_found_late_has_a_row_and_a_reason
+  8  prices equal those of a slow rater, borders included
+       a prices_equal_a_slow_rater, same_id_and_numbers; p test_money.c (prefixes, bands, months of zones)
+  9  an invoice is the sum of its charges and their rounding, by half a minor unit a line at most
+       a an_invoice_is_the_sum_of_its_charges
+ 10  cache, database and broker may be killed: nothing overspent, lost or charged twice
+       o all; a the_database_dies (queue and deny); engines: b kill_9_and_repetition
+ 11  drift is found and told, and the cache alone is healed
+       a drift_is_found_and_only_the_cache_healed; o the_cache_is_killed (the shipped job); p drift_is_told
+ 12  clocks that differ by minutes change no price, charge nothing twice, give nothing back early
+       c clocks_apart_and_set_while_they_run; p a_clock_that_never_goes_back
 
 The seed of each run is printed; CATALYST_TEST_SEED gives it again."""
 import json
