@@ -6,6 +6,7 @@
  */
 #include "deliver.h"
 #include <catalyst/channel.h>
+#include <catalyst/conn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,22 +33,24 @@ const wf_param deliver_params[] = {
               "of the item, or state" },
     { WF_NAMED("options.timeout"), WF_F_MS(struct deliver_config, wait_ms), .def = "2m",
       .min = 1000, .max = 3600000, .help = "How long it may wait for the tenant's answer" },
+    { WF_NAMED("options.keep"), WF_F_MS(struct deliver_config, keep_ms), .def = "0", .min = 0,
+      .max = 7 * 86400000LL,
+      .help = "How long it waits for a tenant that is not bound; 0: it leaves on offline at once" },
+    { WF_NAMED("options.keepMost"), WF_F_INT(struct deliver_config, keep_most), .def = "10000",
+      .min = 1, .max = 50000, .help = "How many may wait on each worker; more leave on offline" },
     WF_END,
 };
 
 void *deliver_open(const wf_host *h, wf_inst *inst, wf_error *why)
 {
-    static char nothing; /* the node has no state; NULL would be a refusal's sign */
-    (void)h;
-    (void)inst;
     (void)why;
-    return &nothing;
+    return keep_create(h, inst);
 }
 
 void deliver_close(const wf_host *h, void *state)
 {
     (void)h;
-    (void)state;
+    keep_destroy(state);
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -74,6 +77,35 @@ static void leave(const wf_host *h, wf_item *it, unsigned port, enum wf_class er
     h->emit(it, port, h->v->set(it, h->value(it), "deliver", deliver));
 }
 
+static wf_str tenant_of(const wf_host *h, wf_item *it, const struct deliver_config *c)
+{
+    if (c->tenant_id.len)
+        return c->tenant_id;
+    const wf_value *v = h->v->path(h->value(it), "message.tenant_id");
+    return h->v->text(it, v ? v : h->v->get(h->value(it), "tenant_id", 9));
+}
+
+/* Nobody receives for the tenant: it waits, while it may. `until_ms` 0: for the first time. */
+static void leave_or_wait(const wf_host *h, wf_item *it, int64_t until_ms, const char *text)
+{
+    const struct deliver_config *c = h->config(it);
+    const char *code = "offline";
+    int64_t now_ms = wf_conn_now_ms();
+    if (!until_ms)
+        until_ms = now_ms + c->keep_ms;
+    if (c->keep_ms && now_ms >= until_ms) {
+        code = "expired";
+        text = "no receiver of the tenant was bound in time";
+    } else if (c->keep_ms) {
+        if (keep_add(h->state(it), it, tenant_of(h, it, c), c->system_id, until_ms,
+                     (uint32_t)c->keep_most) == 0)
+            return;
+        code = "full";
+        text = "too many wait for tenants that are not bound";
+    }
+    leave(h, it, PORT_OFFLINE, 0, code, text);
+}
+
 void deliver_woken(const wf_host *h, wf_item *it, wf_str data)
 {
     struct delivery_result result;
@@ -81,7 +113,7 @@ void deliver_woken(const wf_host *h, wf_item *it, wf_str data)
         return;
     memcpy(&result, data.ptr, sizeof result);
     if (result.is_offline) {
-        leave(h, it, PORT_OFFLINE, 0, "offline", "its receiver went away before it was sent");
+        leave_or_wait(h, it, result.until_ms, "its receiver went away before it was sent");
         return;
     }
     if (result.is_unknown) {
@@ -99,15 +131,7 @@ void deliver_woken(const wf_host *h, wf_item *it, wf_str data)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-static wf_str tenant_of(const wf_host *h, wf_item *it, const struct deliver_config *c)
-{
-    if (c->tenant_id.len)
-        return c->tenant_id;
-    const wf_value *v = h->v->path(h->value(it), "message.tenant_id");
-    return h->v->text(it, v ? v : h->v->get(h->value(it), "tenant_id", 9));
-}
-
-static void take(const wf_host *h, wf_item *it)
+void deliver_again(const wf_host *h, wf_item *it, int64_t until_ms)
 {
     const struct deliver_config *c = h->config(it);
     const char *code, *why;
@@ -122,6 +146,7 @@ static void take(const wf_host *h, wf_item *it)
         leave(h, it, PORT_REJECTED, WF_CLASS_PERMANENT_CONTENT, code, why);
         return;
     }
+    d->until_ms = until_ms;
     d->ticket = h->park(it, c->wait_ms);
     wf_ticket ticket = d->ticket;
     if (mailbox_post(tenant.ptr, c->system_id.ptr, d) == 0)
@@ -129,13 +154,13 @@ static void take(const wf_host *h, wf_item *it)
     free(d);
     it = h->resume(h, ticket);
     if (it)
-        leave(h, it, PORT_OFFLINE, 0, "offline", "no receiver of the tenant is bound here");
+        leave_or_wait(h, it, until_ms, "no receiver of the tenant is bound here");
 }
 
 void deliver_process(const wf_host *h, wf_item *const *items, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        take(h, items[i]);
+        deliver_again(h, items[i], 0);
 }
 
 /* --- what it says of itself ------------------------------------------------------------------- */
@@ -152,7 +177,12 @@ const char deliver_docs[] =
     "delivered |\n"
     "| `unknown` | and `code`, `text` | It was sent, and the session broke or no answer came |\n"
     "| `offline` | and `code`, `text` | No receiver of the tenant is bound to this engine, or its "
-    "queue is full: keep it and try later |\n"
+    "queue is full (`offline`), also after `options.keep` (`expired`), or `options.keepMost` wait "
+    "(`full`) |\n"
+    "\n"
+    "**Tenants that are away.** With `options.keep` what is for them waits, in the engine's store "
+    "like all that waits,\nand is sent in its order when they bind to this engine. After a restart "
+    "the time begins anew.\n"
     "\n"
     "A **receipt** is made of what `catalyst.messageStatus` gives: `message` (id, tenant_id, from, "
     "to, ts_us), the\nstate in `status.state` or `state`, `code`, `ts_provider_us`. An envelope "

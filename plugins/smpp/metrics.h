@@ -34,7 +34,8 @@
     X(COUNT_BINDS, WF_GAUGE, "smpp_binds_configured", NULL,                                        \
       "Sessions that the account is to have")                                                      \
     X(COUNT_WINDOW_SIZE, WF_GAUGE, "smpp_window_size", NULL,                                       \
-      "Requests that may await a response, of the sessions that are bound")
+      "Requests that may await a response, of the sessions that are bound")                        \
+    X(COUNT_KEPT, WF_GAUGE, "smpp_kept", NULL, "Deliveries that wait for a tenant to bind")
 
 #define SMPP_METRIC_NAME(id, kind, name, unit, help) id,
 enum metric {

@@ -158,13 +158,28 @@ static int put(struct mailbox *box, struct delivery *d)
     return 0;
 }
 
+static int receives(const struct presence *p, const char *tenant_id, const char *system_id)
+{
+    return p->n_receivers && !strcmp(p->tenant_id, tenant_id) &&
+           (!*system_id || !strcmp(p->system_id, system_id));
+}
+
+int mailbox_receives(const char *tenant_id, const char *system_id)
+{
+    pthread_mutex_lock(&lock);
+    const struct presence *p = present;
+    while (p && !receives(p, tenant_id, system_id))
+        p = p->next;
+    pthread_mutex_unlock(&lock);
+    return p != NULL;
+}
+
 int mailbox_post(const char *tenant_id, const char *system_id, struct delivery *d)
 {
     int done = -1;
     pthread_mutex_lock(&lock);
     for (struct presence *p = present; p && done != 0; p = p->next) {
-        if (!p->n_receivers || strcmp(p->tenant_id, tenant_id) != 0 ||
-            (*system_id && strcmp(p->system_id, system_id) != 0))
+        if (!receives(p, tenant_id, system_id))
             continue;
         struct place *place = &p->receivers[p->turn++ % p->n_receivers];
         d->bind = place->bind;

@@ -10,7 +10,8 @@ static void finish(struct server *s, struct delivery *d, uint32_t status, int is
 {
     struct delivery_result result = { .status = status,
                                       .is_unknown = (uint8_t)is_unknown,
-                                      .is_offline = (uint8_t)is_offline };
+                                      .is_offline = (uint8_t)is_offline,
+                                      .until_ms = d->until_ms };
     s->h->wake(d->ticket, deliver_woken, (wf_str){ (const char *)&result, sizeof result });
     free(d);
 }

@@ -60,6 +60,7 @@ struct delivery {
     uint64_t bind;                     /* which of the mailbox's */
     uint32_t n_pdus, len, left, worst; /* left, worst: of the sender */
     int is_lost;
+    int64_t until_ms;   /* monotonic; how long it may wait for a bind, 0: was not said */
     char id[72], state; /* of a receipt: what query_sm will say; "" for a message */
     uint8_t bytes[];
 };
@@ -68,6 +69,7 @@ struct delivery {
 struct delivery_result {
     uint32_t status;
     uint8_t is_unknown, is_offline;
+    int64_t until_ms; /* of the delivery */
 };
 
 /* A bind begins: NULL when the tenant has as many as it may. `box` gets what is delivered to it
@@ -88,5 +90,7 @@ struct delivery *mailbox_take(struct mailbox *box);
 /* Gives it to a receiver of the tenant (tenant_id, and system_id where that is not empty), in turn.
  * 0, or -1: nobody receives for it. */
 int mailbox_post(const char *tenant_id, const char *system_id, struct delivery *d);
+/* 1 when somebody receives for it now. */
+int mailbox_receives(const char *tenant_id, const char *system_id);
 
 #endif

@@ -111,11 +111,12 @@ class BotApi(Double):
 class Esme:
     """A tenant's client: binds as transceiver, submits, and keeps the receipts that come."""
 
-    def __init__(self, port, system_id, password):
+    def __init__(self, port, system_id, password, receiver=True):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.stream, self.number, self.receipts = self.sock.makefile("rb"), 0, []
-        self._send(9, f"{system_id}\0{password}\0\0".encode() + b"\x34\0\0\0")
-        self.bound = self._answer(0x80000009)[0] == 0
+        command = 9 if receiver else 2
+        self._send(command, f"{system_id}\0{password}\0\0".encode() + b"\x34\0\0\0")
+        self.bound = self._answer(0x80000000 | command)[0] == 0
 
     def _send(self, command, body, status=0, number=None):
         self.number += number is None
@@ -296,4 +297,4 @@ class World:
             return error.code
 
     def smpp_port(self):
-        return int(re.search(r"smpp.*?127\.0\.0\.1:(\d+)", self.plane.log.read_text())[1])
+        return int(re.findall(r"smpp.*?127\.0\.0\.1:(\d+)", self.plane.log.read_text())[-1])

@@ -151,6 +151,39 @@ def test_a_tenant_by_smpp_gets_its_receipts(world):
     client.close()
 
 
+def test_receipts_wait_for_a_tenant_that_is_away(tmp_path):
+    """Also over an engine that dies; what is too many or too old goes where people look."""
+    def edit(workflow):
+        shipped.quicken(workflow)
+        for node in workflow["nodes"]:
+            if node["name"] == "Deliver":
+                assert node["parameters"]["options"] == {"keep": "24h", "keepMost": 10000}
+                node["parameters"]["options"]["keepMost"] = 3
+
+    with shipped.World(BUILD, tmp_path, workflows=("sms-outbound", "sms-receipts", "sms-server", "billing-admin"),
+                       edit=edit) as own:
+        own.tenant("shop")
+        client = shipped.Esme(own.smpp_port(), "shop", "pa55", receiver=False)
+        names = [client.submit("Shop", f"491510000500{n}", "by SMPP") for n in range(4, 7)]
+        client.close()
+        for name in names:
+            own.message(name, "delivered")
+        until(lambda: own.plane.metric("catalyst_smpp_kept") == 3)
+        client = shipped.Esme(own.smpp_port(), "shop", "pa55", receiver=False)
+        over = client.submit("Shop", "4915100005009", "one too many")
+        client.close()
+        lost = until(lambda: own.topic("messaging.sms.dlq"))
+        assert [(one["message"]["id"], one["deliver"]["code"]) for one in lost] == [(over, "full")]
+        own.plane.kill()
+        own.plane.start()
+        until(lambda: own.plane.metric("catalyst_smpp_kept") == 3, seconds=60)
+        client = shipped.Esme(own.smpp_port(), "shop", "pa55")
+        for name in names:
+            assert b"stat:DELIVRD" in client.receipt(name)
+        until(lambda: own.plane.metric("catalyst_smpp_kept") == 0)
+        client.close()
+
+
 def test_a_low_balance_is_told(world):
     world.tenant("low", money=4_000_000)
     # It may be told first while it has nothing yet.

@@ -636,6 +636,56 @@ static void test_deliver_refused_and_lost(void **state)
     fake_destroy(f);
 }
 
+/* What is for a tenant that is away waits for it: in its order, so many, so long. */
+static void test_deliver_keeps(void **state)
+{
+    (void)state;
+    char json[300];
+    struct fake *f = start(),
+                *d = create("catalyst.smppDeliver",
+                            "{\"options\":{\"keep\":\"1h\",\"keepMost\":3}}"),
+                *soon = create("catalyst.smppDeliver", "{\"options\":{\"keep\":\"600ms\"}}");
+    wf_item *it = NULL;
+    for (int i = 0; i < 4; i++) {
+        snprintf(json, sizeof json,
+                 "{\"message\":{\"id\":\"m-%d\",\"tenant_id\":\"t-1\",\"from\":\"A\",\"to\":"
+                 "\"+4915112345678\"},\"state\":\"delivered\"}",
+                 i);
+        wf_item *one = fake_item(d, json);
+        it = i < 3 ? one : it;
+    }
+    fake_run(d);
+    assert_int_equal(fake_outputs(d, 3), 1);
+    assert_non_null(strstr(fake_output_json(d, 3, 0), "\"code\":\"full\""));
+    assert_non_null(strstr(fake_output_json(d, 3, 0), "\"id\":\"m-3\""));
+    assert_int_equal(fake_metric(d, COUNT_KEPT), 3);
+    wf_item *late = fake_item(soon, RECEIPT);
+    fake_run(soon);
+    while (!fake_ended(late)) {
+        loop_once();
+        fake_wait(soon, 1);
+    }
+    assert_non_null(strstr(fake_output_json(soon, 3, 0), "\"code\":\"expired\""));
+    assert_int_equal(fake_metric(soon, COUNT_KEPT), 0);
+    struct client *c = bound(f, "acme", "s3cret");
+    wait_for(c, c->n == 4);
+    for (int i = 0; i < 3; i++) {
+        snprintf(json, sizeof json, "m-%d", i);
+        assert_string_equal(c->got[1 + i].tlv_id, json);
+    }
+    while (!fake_ended(it)) {
+        loop_once();
+        fake_wait(d, 1);
+    }
+    assert_int_equal(fake_outputs(d, 0), 3);
+    assert_int_equal(fake_metric(d, COUNT_KEPT), 0);
+    hang_up(c);
+
+    fake_destroy(soon);
+    fake_destroy(d);
+    fake_destroy(f);
+}
+
 /* --- checks ----------------------------------------------------------------------------------- */
 
 static void refused_list(const char *tenants, const char *why)
@@ -689,6 +739,7 @@ int main(void)
         T(test_deliver_receipt),
         T(test_deliver_message),
         T(test_deliver_refused_and_lost),
+        T(test_deliver_keeps),
         T(test_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
