@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """For the peer tests of connectors: programs of npm (peer_judges.js), published types as a judge of what
-is sent, and a line of figures in the file that CATALYST_PEER_RESULTS names."""
+is sent, and a line of figures in the file that CATALYST_TEST_RESULTS names."""
 import json
 import os
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
 
-KEEP = os.environ.pop("CATALYST_PEER_RESULTS", "")  # the engine takes CATALYST_* for settings
+KEEP = os.environ.get("CATALYST_TEST_RESULTS", "")
 
 # What each kind of request is by those who describe it: module, and the type in its terms.
 TYPES = {

@@ -76,9 +76,9 @@ def pdus(ours):
 
 @pytest.fixture(scope="module", autouse=True)
 def results():
-    """How much was compared with whom; CATALYST_PEER_RESULTS names a file to keep it in."""
+    """How much was compared with whom; CATALYST_TEST_RESULTS names a file to keep it in."""
     yield
-    path = os.environ.get("CATALYST_PEER_RESULTS")
+    path = os.environ.get("CATALYST_TEST_RESULTS")
     line = json.dumps({"bench": "smpp_codec_peers", **RESULTS})
     print("\n" + line)
     if path:

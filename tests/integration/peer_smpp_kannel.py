@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kannel's bearerbox and smsbox as a client of our SMSC side: an independent SMPP implementation in C
 that is in use everywhere. Texts of every alphabet, long ones, receipts back, messages of phones, and a
-server that is stopped and started under it. CATALYST_PEER_RESULTS names a file for a line of figures."""
+server that is stopped and started under it. CATALYST_TEST_RESULTS names a file for a line of figures."""
 import http.server
 import json
 import os
@@ -19,7 +19,7 @@ from smpp_world import PASSWORD, Sink, credentials, node, post, until, workflow
 
 LONG = "A text that is longer than one message may be. " * 8
 RESULTS = {}
-KEEP = os.environ.pop("CATALYST_PEER_RESULTS", "")  # the engine takes CATALYST_* for settings
+KEEP = os.environ.get("CATALYST_TEST_RESULTS", "")
 
 
 class Reports(http.server.ThreadingHTTPServer):

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tests of test_ussd_smpp.py once more, between an SMSC that is not ours: npm's smpp."""
-import os
-
 import pytest
 import smpp_world
 from test_ussd_smpp import *  # noqa: F401,F403
 from ussd_smsc import until
-
-os.environ.pop("CATALYST_PEER_RESULTS", "")  # the engine takes CATALYST_* for settings
 
 
 class Npm(smpp_world.Smsc):

@@ -30,11 +30,11 @@ def version(promtool):
 
 
 def keep(figures):
-    """A line of figures, in the file that CATALYST_PEER_RESULTS names."""
+    """A line of figures, in the file that CATALYST_TEST_RESULTS names."""
     line = json.dumps({"bench": "alert_rules", **figures})
     print("\n" + line)
-    if os.environ.get("CATALYST_PEER_RESULTS"):
-        with open(os.environ["CATALYST_PEER_RESULTS"], "a", encoding="utf-8") as kept:
+    if os.environ.get("CATALYST_TEST_RESULTS"):
+        with open(os.environ["CATALYST_TEST_RESULTS"], "a", encoding="utf-8") as kept:
             kept.write(line + "\n")
 
 
