@@ -67,7 +67,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
     def handle_error(self, *_):

@@ -90,7 +90,7 @@ class Sink(http.server.ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Handler)
         self.got = []
-        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
     def at(self, path):
