@@ -73,6 +73,7 @@ const wf_metric email_metrics[] = {
       "What was sent, by outcome: Mails that were refused" },
     { WF_COUNTER, "send_total{channel=\"email\",outcome=\"unknown\"}", NULL,
       "What was sent, by outcome: Mails that were sent and not answered" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "email") /* */
     { WF_COUNTER, "send_throttled_total{channel=\"email\"}", NULL,
       "Told to come later: Mails that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },

@@ -80,7 +80,15 @@ void dispatch_process(const wf_host *h, wf_item *const *items, size_t n);
 /* --- senders ---------------------------------------------------------------------------------- */
 
 enum { PORT_ACCEPTED, PORT_REJECTED, PORT_UNKNOWN };
-enum { COUNT_ACCEPTED, COUNT_REJECTED, COUNT_UNKNOWN, COUNT_THROTTLED };
+enum {
+    COUNT_ACCEPTED,
+    COUNT_REJECTED,
+    COUNT_UNKNOWN,
+    COUNT_REASON, /* one for each enum wf_class */
+    COUNT_THROTTLED = COUNT_REASON + WF_CLASSES,
+    COUNT_FAILURES = COUNT_THROTTLED, /* of webhooks */
+    COUNT_DISABLED
+};
 
 /* What became of a notification, as `send` of the item; then the item leaves by its port. */
 struct outcome {

@@ -66,6 +66,7 @@ const wf_metric pagerduty_metrics[] = {
       "What was sent, by outcome: Events that were refused" },
     { WF_COUNTER, "send_total{channel=\"pagerduty\",outcome=\"unknown\"}", NULL,
       "What was sent, by outcome: Events whose fate is not known" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "pagerduty") /* */
     { WF_COUNTER, "send_throttled_total{channel=\"pagerduty\"}", NULL,
       "Told to come later: Events that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },

@@ -84,6 +84,8 @@ void send_end(const wf_host *h, wf_item *it, const struct outcome *o)
         send_text(h, it, o->provider_id), "class", class, "code",
         o->code ? send_text(h, it, str_of(o->code)) : NULL, "text", send_text(h, it, o->text));
     h->count(h->inst(it), port, 1); /* the first three counters stand as the ports do */
+    if (port == PORT_REJECTED)
+        wf_count_rejected(h, it, COUNT_REASON, o->class);
     if (o->class == WF_CLASS_PERMANENT_ACCOUNT)
         h->log(h->inst(it), WF_WARN, "notify.account", "%s: %.*s", o->channel, (int)o->text.len,
                o->text.ptr ? o->text.ptr : "");

@@ -55,6 +55,7 @@ const wf_metric slack_metrics[] = {
       "What was sent, by outcome: Messages that were refused" },
     { WF_COUNTER, "send_total{channel=\"slack\",outcome=\"unknown\"}", NULL,
       "What was sent, by outcome: Messages that were sent and not answered" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "slack") /* */
     { WF_COUNTER, "send_throttled_total{channel=\"slack\"}", NULL,
       "Told to come later: Messages that were told to come later" },
     { (wf_metric_kind)0, NULL, NULL, NULL },

@@ -59,6 +59,7 @@ const wf_metric webhook_metrics[] = {
       "What was sent, by outcome: Items that were given up" },
     { WF_COUNTER, "send_total{channel=\"webhook\",outcome=\"unknown\"}", NULL,
       "What was sent, by outcome: Always 0: what is not known is repeated" },
+    WF_EACH_CLASS(WF_REJECTED_ROW, "webhook") /* */
     { WF_COUNTER, "webhook_signed_failures_total", NULL, "Tries that failed" },
     { WF_COUNTER, "webhook_signed_disabled_total", NULL, "Endpoints that were switched off" },
     { (wf_metric_kind)0, NULL, NULL, NULL },
@@ -225,7 +226,7 @@ static void webhook_note(const wf_host *h, wf_item *it, wf_str url, int went_wel
     if (sql)
         sql->run(h->inst(it), went_well ? &good : &bad, 1, webhook_noted, NULL);
     if (disable)
-        h->count(h->inst(it), 4, 1);
+        h->count(h->inst(it), COUNT_DISABLED, 1);
 }
 
 /* --- the outcome ------------------------------------------------------------------------------ */
@@ -242,7 +243,7 @@ static void webhook_failed(const wf_host *h, wf_item *it, const struct webhook_j
     wf_str url = webhook_url(h, it);
     wf_str why = job->status ? h->fmt(it, "HTTP %ld: %s", job->status, job->answer)
                              : h->fmt(it, "%s", job->why);
-    h->count(h->inst(it), 3, 1);
+    h->count(h->inst(it), COUNT_FAILURES, 1);
     webhook_note(h, it, url, 0, job->status == 410);
     if (job->status == 410)
         send_reject(h, it, "webhook", WF_CLASS_PERMANENT_RECIPIENT, "disabled", why);

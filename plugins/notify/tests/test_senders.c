@@ -123,6 +123,12 @@ static void test_slack_answers(void **state)
             assert_true(fake_fault(it)->fault == WF_THROTTLE ||
                         fake_fault(it)->fault == WF_TRANSIENT);
         }
+        for (unsigned c = 1; c <= WF_CLASSES; c++)
+            assert_int_equal(fake_metric(f, COUNT_REASON + c - 1),
+                             !strcmp(slack_answers[i].has, wf_class_name((enum wf_class)c)));
+        assert_int_equal(fake_metric(f, COUNT_THROTTLED),
+                         slack_answers[i].status == 429 ||
+                             !strcmp(slack_answers[i].has, "ratelimited"));
         fake_destroy(f);
     }
 }
