@@ -13,7 +13,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-enum { DIGEST = 32, GRACE_S = 60, TOKEN_MAX = 16384 };
+enum { DIGEST = 32, HEX = 2 * DIGEST, GRACE_S = 60, TOKEN_MAX = 16384 };
 
 static wf_str skip_prefix(wf_str text)
 {
@@ -73,8 +73,8 @@ bool sign_check_slack(wf_str secret, wf_str timestamp, wf_str body, wf_str given
 {
     unsigned char want[DIGEST];
     wf_str pieces[] = { { "v0:", 3 }, timestamp, { ":", 1 }, body };
-    return given.len == 3 + 2 * DIGEST && !memcmp(given.ptr, "v0=", 3) &&
-           hex_decode((wf_str){ given.ptr + 3, 2 * DIGEST }, want, DIGEST) &&
+    return given.len == 3 + HEX && !memcmp(given.ptr, "v0=", 3) &&
+           hex_decode((wf_str){ given.ptr + 3, HEX }, want, DIGEST) &&
            pieces_match(secret, pieces, 4, want);
 }
 
@@ -105,7 +105,7 @@ bool sign_check_standard(wf_str secrets, wf_str id, wf_str timestamp, wf_str bod
     for (int n = 0; n < SIGNATURES_MAX && (word = next_word(&given, " ")).len; n++) {
         unsigned char want[DIGEST];
         wf_str rest = secrets, secret;
-        if (word.len < 3 || memcmp(word.ptr, "v1,", 3) || !parse_digest(word, want))
+        if (word.len < 3 || memcmp(word.ptr, "v1,", 3) != 0 || !parse_digest(word, want))
             continue;
         while ((secret = next_word(&rest, " ,\n")).len) {
             size_t mark = secret.len > 6 && !memcmp(secret.ptr, "whsec_", 6) ? 6 : 0;
