@@ -260,5 +260,5 @@ void sign_hash(const wf_str *texts, size_t n, char hex[65])
     EVP_DigestFinal_ex(md, digest, &len);
     EVP_MD_CTX_free(md);
     hex_encode(hex, digest, DIGEST);
-    hex[2 * DIGEST] = 0;
+    hex[HEX] = 0;
 }
