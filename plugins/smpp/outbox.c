@@ -168,7 +168,8 @@ static int64_t wait_ms(const struct account *a, const struct link *l, int64_t no
     return pace_ms > rate_ms ? pace_ms : rate_ms;
 }
 
-static void pump_link(struct outbox *o, struct link *l, int64_t now_ms)
+/* 1: something left. */
+static int pump_link(struct outbox *o, struct link *l, int64_t now_ms)
 {
     struct account *a = o->account;
     uint32_t room = wf_bucket_room(&a->bucket, a->set.rate, now_ms * 1000,
@@ -193,6 +194,7 @@ static void pump_link(struct outbox *o, struct link *l, int64_t now_ms)
     if (l->first && window_room(&l->session.window))
         account_wake_in(a, wait_ms(a, l, now_ms));
     link_flush(l);
+    return had != room;
 }
 
 static void take_due(struct outbox *o, int64_t now_ms)
@@ -206,15 +208,16 @@ static void take_due(struct outbox *o, int64_t now_ms)
         account_wake_in(o->account, o->heap[0]->not_before_ms - now_ms);
 }
 
+/* Binds take turns, else the first one would have all that the account's rate leaves. */
 void outbox_pump(struct outbox *o)
 {
+    struct account *a = o->account;
     int64_t now_ms = wf_conn_now_ms();
     take_due(o, now_ms);
-    o->account->turn++; /* else the first bind would have what the rate leaves */
-    for (uint32_t i = 0; i < o->account->n_links; i++) {
-        struct link *l = &o->account->links[(o->account->turn + i) % o->account->n_links];
-        if (l->first && link_is_up(l))
-            pump_link(o, l, now_ms);
+    for (uint32_t i = 0, begin = a->turn; i < a->n_links; i++) {
+        struct link *l = &a->links[(begin + i) % a->n_links];
+        if (l->first && link_is_up(l) && pump_link(o, l, now_ms))
+            a->turn = l->index + 1;
     }
 }
 
