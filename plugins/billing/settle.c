@@ -194,10 +194,10 @@ static void settle_count_amount(struct node *node, wf_item *it, const struct set
     h->count(node->inst, SETTLE_GAUGE_COMMITTED, latest_s);
 }
 
-/* The row is written for a repetition, too: where the first one's execution began again, it was
- * dropped with it. */
+/* Row and event leave for a repetition, too: where the first one's execution began again, they were
+ * dropped with it. `is_told`: the ledger has the row, so the event left with it. */
 static void settle_write(struct node *node, wf_item *it, const struct settle_config *c,
-                         struct settle *s, int64_t amount, int is_again)
+                         struct settle *s, int64_t amount, int is_again, int is_told)
 {
     const wf_host *h = node->worker->h;
     s->charge.op = s->op;
@@ -207,7 +207,7 @@ static void settle_write(struct node *node, wf_item *it, const struct settle_con
         s->charge.hold_micro = 0;
         s->charge.accept_us = h->now_ms(it) * 1000;
     }
-    if (ledger_write(node->worker, it, &s->charge, is_again ? (wf_str){ "", 0 } : c->events) != 0) {
+    if (ledger_write(node->worker, it, &s->charge, is_told ? (wf_str){ "", 0 } : c->events) != 0) {
         h->fail_with(
             it, &(wf_error){ .size = sizeof(wf_error), .fault = WF_ACCOUNT, .code = "no_tables" },
             "billing: the store has no table billing_transactions");
@@ -247,7 +247,7 @@ static int settle_at_once(struct node *node, wf_item *it, const struct settle_co
     } else {
         int is_again = hold->state == wanted;
         hold->state = (uint8_t)wanted;
-        settle_write(node, it, c, s, amount, is_again);
+        settle_write(node, it, c, s, amount, is_again, 0);
     }
     return 1;
 }
@@ -283,11 +283,11 @@ static void settle_by_facts(struct node *node, wf_item *it, const struct settle_
     else if (amount > most)
         settle_refuse(node, it, "too_much");
     else if (s->op == OP_REFUND)
-        settle_write(node, it, c, s, amount, f->has_refund);
+        settle_write(node, it, c, s, amount, f->has_refund, f->has_refund);
     else if (f->end && f->end != (int)s->op)
         settle_refuse(node, it, "conflict");
     else
-        settle_write(node, it, c, s, f->end ? f->end_micro : amount, f->end != 0);
+        settle_write(node, it, c, s, f->end ? f->end_micro : amount, f->end != 0, f->end != 0);
 }
 
 static void take_fact(struct facts *f, const wf_str *cells)

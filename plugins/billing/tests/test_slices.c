@@ -221,6 +221,36 @@ static void a_released_hold_has_its_event(void **state)
     assert_int_equal(fake_messages(account), 1);
 }
 
+/* An execution that lost its partition before its turn was in begins again on the same worker: its
+ * row is told of, though the worker remembers that it was settled. What the ledger has is not. */
+static void an_end_that_was_dropped_is_told_again(void **state)
+{
+    (void)state;
+    fake_destroy(settle);
+    settle = fake_create(&wf_plugin_entry, "catalyst.billingSettle");
+    fake_sql_share(settle, books);
+    assert_int_equal(fake_start(settle, "{\"operation\":\"commit\",\"events\":\"billing.events\"}"),
+                     0);
+    reserve("m1");
+    commit(0);
+    char *item = strdup(fake_output_json(books, PORT_RESERVED, 0));
+    for (size_t n = 1; n <= 3; n++) { /* the third time the memory is gone */
+        fake_item(settle, item);
+        run();
+        assert_int_equal(fake_outputs(settle, PORT_SETTLED), 1);
+        assert_int_equal(fake_outputs(settle, PORT_REPEATED), n - 1);
+        assert_int_equal(fake_messages(settle), n < 3 ? n : 2);
+        if (n == 2) {
+            commit(0);
+            holds_close(this_worker);
+            holds_open(this_worker);
+        }
+    }
+    assert_string_equal(fake_message(settle, 1)->key.ptr, "acme");
+    expect_sql(BALANCE, "99999930/0/70");
+    free(item);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_books, close_books)
 
 int main(void)
@@ -232,6 +262,7 @@ int main(void)
         TEST(a_zombie_gets_what_the_account_has),
         TEST(what_ended_long_ago_is_folded),
         TEST(a_released_hold_has_its_event),
+        TEST(an_end_that_was_dropped_is_told_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
