@@ -121,6 +121,7 @@ def test_a_session_from_dialling_to_its_end(world):
     assert phone.enter("1") == (FINAL, "Thank you. 250 is on its way.")
     assert phone.enter("1") == (FINAL, GONE)  # it is over
     assert phone.dial() == (ASK, MAIN)  # numbers of sessions come again
+    assert phone.enter("2") == (ASK, "How much?")
 
 
 def test_an_action_answers(world):
