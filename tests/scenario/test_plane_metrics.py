@@ -47,7 +47,11 @@ def played(world):
     for name, state in ends.items():
         world.message(name, state)
     until(lambda: world.plane.metric("catalyst_messages_ended_total") == 2)
-    until(lambda: world.plane.metric("catalyst_billing_low_tenants") is not None, "low-balance did not run")
+    until(lambda: world.plane.metric("catalyst_billing_low_tenants") == 1, "low-balance did not run")
+    for op, micro in (("commit", 2 * PRICE), ("release", PRICE)):  # a moment after the messages' ends
+        until(lambda: world.plane.metric("catalyst_billing_amount_micro_total", op=op, channel="sms") >= micro,
+              f"no {op}")
+    until(lambda: world.plane.metric("catalyst_housekeeping_total", outcome="done") >= 1, "no housekeeping")
     return world
 
 
@@ -88,7 +92,7 @@ def test_prices(played):
                   **{"class": "marketing"}) == PRICE
     assert metric("catalyst_billing_price_micro_count", channel="sms") == 3
     assert metric("catalyst_billing_price_micro_sum", channel="sms") == 3 * PRICE
-    assert time.time() - metric("catalyst_billing_committed_time_seconds") < 60
+    assert time.time() - metric("catalyst_billing_committed_time_seconds") < 600
     assert metric("catalyst_billing_low_tenants") == 1 and metric("catalyst_billing_imbalance_micro") == 0
 
 
@@ -102,7 +106,7 @@ def test_links_and_the_process(played):
     assert metric("catalyst_trigger_trouble") == 0
     assert metric("catalyst_http_client_seconds_count") >= 1  # Telegram's answer
     assert metric("catalyst_housekeeping_total", outcome="done") >= 1
-    assert time.time() - metric("process_start_time_seconds") < 600
+    assert time.time() - metric("process_start_time_seconds") < 3600
     assert metric("process_cpu_seconds_total") > 0 and metric("process_open_fds") > 10
 
 
