@@ -4,7 +4,7 @@
  * whose trigger locks slices in order. Thread: the worker's; nothing blocks.
  */
 #include "billing_int.h"
-#include <stdio.h>
+#include <catalyst/json_text.h>
 
 const char *op_name(enum ledger_op op)
 {
@@ -29,81 +29,44 @@ static wf_str key_of(const wf_host *h, wf_item *it, const struct charge *c)
 
 /* --- the event -------------------------------------------------------------------------------- */
 
-struct event {
-    char *at;
-};
-
-static void event_raw(struct event *e, const char *s, size_t len)
-{
-    memcpy(e->at, s, len);
-    e->at += len;
-}
-
-static void event_text(struct event *e, const char *name, size_t name_len, wf_str value)
-{
-    event_raw(e, name, name_len);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if (c < 0x20 || c == '"' || c == '\\')
-            e->at += sprintf(e->at, "\\u%04x", c);
-        else
-            *e->at++ = (char)c;
-    }
-    *e->at++ = '"';
-}
-
-static void event_int(struct event *e, const char *name, size_t name_len, int64_t value)
-{
-    char digits[24], *p = digits + sizeof digits;
-    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do
-        *--p = (char)('0' + left % 10);
-    while (left /= 10);
-    if (value < 0)
-        *--p = '-';
-    event_raw(e, name, name_len);
-    event_raw(e, p, (size_t)(digits + sizeof digits - p));
-}
-#define EVENT_TEXT(e, name, value) event_text((e), ",\"" name "\":\"", sizeof(name) + 4, (value))
-#define EVENT_INT(e, name, value)  event_int((e), ",\"" name "\":", sizeof(name) + 3, (value))
-
 static void write_event(struct worker *w, wf_item *it, const struct charge *c, wf_str key,
                         wf_str topic)
 {
     const wf_host *h = w->h;
-    size_t room = 700 + 6 * (c->tenant.len * 2 + key.len * 2 + c->id.len + c->channel.len +
-                             c->card.len + c->prefix.len);
+    size_t room = 20 * WF_JSON_MEMBER_BYTES + 6 * (c->tenant.len * 2 + key.len * 2 + c->id.len +
+                                                   c->channel.len + c->card.len + c->prefix.len);
     char *body = h->alloc(it, room);
-    struct event e = { body };
+    struct wf_json j = { body };
     wf_str op = { op_name(c->op), strlen(op_name(c->op)) };
-    event_raw(&e, "{\"v\":1", 6);
-    EVENT_TEXT(&e, "id", c->tenant);
-    e.at[-1] = '/';
-    event_text(&e, "", 0, key);
-    EVENT_INT(&e, "ts_us", h->now_ms(it) * 1000);
-    EVENT_TEXT(&e, "tenant_id", c->tenant);
-    EVENT_TEXT(&e, "op", op);
-    EVENT_TEXT(&e, "idem", key);
-    EVENT_INT(&e, "body", (int64_t)c->body);
-    EVENT_TEXT(&e, "msg_id", c->id);
-    EVENT_INT(&e, "units", c->units);
-    EVENT_INT(&e, "price_micro", c->amount_micro);
-    EVENT_INT(&e, "hold_micro", c->hold_micro);
-    EVENT_INT(&e, "unit_micro", c->unit_micro);
-    EVENT_TEXT(&e, "ccy", c->currency);
-    EVENT_TEXT(&e, "channel", c->channel);
-    EVENT_TEXT(&e, "card", c->card);
-    EVENT_INT(&e, "ver", c->version);
-    EVENT_TEXT(&e, "prefix", c->prefix);
-    EVENT_INT(&e, "slice", c->slice);
-    EVENT_INT(&e, "accept_us", c->accept_us);
-    EVENT_TEXT(&e, "worker", ((wf_str){ w->owner, strlen(w->owner) }));
-    EVENT_INT(&e, "seq", ++w->seq);
-    *e.at++ = '}';
+    wf_json_raw(&j, "{\"v\":1,\"id\":\"", 13);
+    wf_json_escaped(&j, c->tenant);
+    wf_json_raw(&j, "/", 1);
+    wf_json_escaped(&j, key);
+    wf_json_raw(&j, "\"", 1);
+    WF_JSON_INT(&j, "ts_us", h->now_ms(it) * 1000);
+    WF_JSON_TEXT(&j, "tenant_id", c->tenant);
+    WF_JSON_TEXT(&j, "op", op);
+    WF_JSON_TEXT(&j, "idem", key);
+    WF_JSON_INT(&j, "body", (int64_t)c->body);
+    WF_JSON_TEXT(&j, "msg_id", c->id);
+    WF_JSON_INT(&j, "units", c->units);
+    WF_JSON_INT(&j, "price_micro", c->amount_micro);
+    WF_JSON_INT(&j, "hold_micro", c->hold_micro);
+    WF_JSON_INT(&j, "unit_micro", c->unit_micro);
+    WF_JSON_TEXT(&j, "ccy", c->currency);
+    WF_JSON_TEXT(&j, "channel", c->channel);
+    WF_JSON_TEXT(&j, "card", c->card);
+    WF_JSON_INT(&j, "ver", c->version);
+    WF_JSON_TEXT(&j, "prefix", c->prefix);
+    WF_JSON_INT(&j, "slice", c->slice);
+    WF_JSON_INT(&j, "accept_us", c->accept_us);
+    WF_JSON_TEXT(&j, "worker", ((wf_str){ w->owner, strlen(w->owner) }));
+    WF_JSON_INT(&j, "seq", ++w->seq);
+    wf_json_raw(&j, "}", 1);
     h->output(it, &(wf_output){ .channel = "kafka",
                                 .topic = topic.ptr,
                                 .key = c->tenant,
-                                .body = { body, (size_t)(e.at - body) },
+                                .body = { body, (size_t)(j.at - body) },
                                 .partition = -1 });
 }
 

@@ -103,18 +103,40 @@ static wf_str context_of(const struct entry *e, const wf_value *provider_ids)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
 static int add_row(const struct entry *e, wf_str provider_id, wf_str context)
 {
+    static const wf_str keys[] = { NAME("channel"),     NAME("account"),   NAME("provider_id"),
+                                   NAME("id"),          NAME("tenant_id"), NAME("sender"),
+                                   NAME("recipient"),   NAME("outcome"),   NAME("reason"),
+                                   NAME("currency"),    NAME("context"),   NAME("segments"),
+                                   NAME("price_micro"), NAME("at_us") };
     const wf_host *h = e->h;
     const wf_value *billing = h->v->get(e->message, "billing", 7);
-    const wf_value *row = h->build(
-        e->it, "{s:S,s:S,s:S,s:S,s:S,s:S,s:S,s:S,s:S,s:i,s:i,s:S,s:S,s:i}", "channel", e->channel,
-        "account", e->account, "provider_id", provider_id, "id", e->id, "tenant_id", e->tenant_id,
-        "sender", member_str(h, e->message, "from"), "recipient", member_str(h, e->message, "to"),
-        "outcome", e->outcome, "reason", e->reason, "segments",
-        member_int(h, e->send, "segments", 0), "price_micro",
-        member_int(h, billing, "price_micro", 0), "currency", member_str(h, billing, "ccy"),
-        "context", context, "at_us", h->now_ms(e->it) * 1000);
+    const wf_str texts[] = { e->channel,
+                             e->account,
+                             provider_id,
+                             e->id,
+                             e->tenant_id,
+                             member_str(h, e->message, "from"),
+                             member_str(h, e->message, "to"),
+                             e->outcome,
+                             e->reason,
+                             member_str(h, billing, "ccy"),
+                             context };
+    const int64_t numbers[] = { member_int(h, e->send, "segments", 0),
+                                member_int(h, billing, "price_micro", 0), h->now_ms(e->it) * 1000 };
+    enum { TEXTS = sizeof texts / sizeof *texts, NUMBERS = sizeof numbers / sizeof *numbers };
+    const wf_value *values[TEXTS + NUMBERS];
+    for (size_t i = 0; i < TEXTS; i++)
+        values[i] = h->v->of_str(e->it, texts[i].ptr, texts[i].len);
+    for (size_t i = 0; i < NUMBERS; i++)
+        values[TEXTS + i] = h->v->of_int(e->it, numbers[i]);
+    const wf_value *row = h->v->object(e->it, keys, values, TEXTS + NUMBERS);
     if (e->node->ledger->commit_row(e->it, "messages_log", row, "provider_id,id,channel,account") ==
         0)
         return 0;
