@@ -8,7 +8,9 @@
  */
 #include "esme.h"
 
-enum { REFUSED_AGAIN_MS = 30000, PORT = 2775, OWED_MAX = 1024 };
+/* Deliveries are answered when they are durable: what comes in half a second of full speed may be
+ * owed, before the SMSC is told to wait and has to send them all again. */
+enum { REFUSED_AGAIN_MS = 30000, PORT = 2775, OWED_MAX = 8192 };
 
 static const char *secret(const struct link *l, const char *field)
 {
