@@ -186,8 +186,10 @@ static void lane_lost(struct trigger *t, struct lane *lane)
     lane_open_lost(kl->opening);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition);
-    if (fenced) /* the group will notice by itself; until then this partition is not read */
+    if (fenced) { /* until the group says who has the partition, or we have the lane again */
         rd_kafka_pause_partitions(k->rk, list);
+        kafka_claim_again(k);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     kafka_lane_free(kl);
 }
@@ -338,6 +340,7 @@ static void close_all(struct kafka_trigger *k)
 {
     timer_stop(k->t.host->loop, &k->close_timer);
     timer_stop(k->t.host->loop, &k->poll_timer);
+    timer_stop(k->t.host->loop, &k->claim_timer);
     if (k->watch)
         watch_stop(k->watch);
     if (k->queue)

@@ -5,6 +5,10 @@
  *          --> lanes are opened (lane_open.c) --> rd_kafka_assign with their positions
  *   revoke --> lanes end what runs and tell the journal what has left, for REVOKE_DRAIN_MS at most:
  *              the next owner then sends nothing twice. What had not ended runs again there.
+ *   fenced --> another engine has taken the lane in the store. Mostly the group is about to say the
+ *              same. But a claim that a former owner made while the store was away may come late,
+ *              from an engine that does not have the partition any more: then nobody would read it.
+ *              So a lane whose partition is still ours after a while is taken anew.
  *
  * Thread: the worker's. What may block, asking the group or a new partition's first offset, runs on
  * the pool; the consumer stays until the answers are there, also those nobody waits for.
@@ -15,7 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 10000, ASK_AGAIN_US = 1000000, REVOKE_DRAIN_MS = 3000 };
+enum {
+    WATERMARK_TIMEOUT_MS = 10000,
+    ASK_AGAIN_US = 1000000,
+    REVOKE_DRAIN_MS = 3000,
+    CLAIM_AGAIN_US = 5000000
+};
 
 bool kafka_has_journal(const struct kafka_trigger *k)
 {
@@ -107,6 +116,21 @@ static void assign_now(struct kafka_trigger *k)
     k->t.host->poke(k->t.host->ctx);
 }
 
+/* Its partition was assigned all the time, and paused. */
+static void go_on_reading(struct kafka_trigger *k, struct kafka_lane *kl)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, kl->topic, kl->partition)->offset = kl->start;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(k->rk, list, 0);
+    if (error)
+        rd_kafka_error_destroy(error);
+    rd_kafka_resume_partitions(k->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    kl->ready = true;
+    k->more = true;
+    k->t.host->poke(k->t.host->ctx);
+}
+
 static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
 {
     struct kafka_lane *kl = user;
@@ -117,6 +141,8 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
         snprintf(k->trouble, sizeof k->trouble, "kafka: partition %s/%d: %s", kl->topic,
                  kl->partition, err->text);
         log_error("kafka", "trigger.lane", "%s", k->trouble);
+        if (kl->again)
+            kafka_claim_again(k);
         kafka_lane_free(kl);
     } else {
         if (kafka_has_journal(k)) {
@@ -125,6 +151,8 @@ static void on_lane_ready(void *user, struct lane *lane, const struct err *err)
         }
         if (kl->had_owner)
             engine_lane_taken(lane, UINT64_MAX); /* until it is known */
+        if (kl->again)
+            go_on_reading(k, kl);
     }
     if (--k->opening == 0 && k->assigning)
         assign_now(k);
@@ -285,8 +313,8 @@ static void ask_settled(struct kafka_trigger *k)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void add_lane(struct kafka_trigger *k, const rd_kafka_topic_partition_t *at,
-                     struct kafka_generation *generation)
+static struct kafka_lane *add_lane(struct kafka_trigger *k, const rd_kafka_topic_partition_t *at,
+                                   struct kafka_generation *generation)
 {
     struct kafka_lane *kl = xcalloc(1, sizeof *kl);
     *kl = (struct kafka_lane){ .trigger = &k->t,
@@ -297,6 +325,7 @@ static void add_lane(struct kafka_trigger *k, const rd_kafka_topic_partition_t *
     if (generation)
         kl->generation = kafka_generation_ref(generation);
     list_append(&k->lanes, &kl->link);
+    return kl;
 }
 
 static void on_assign(struct kafka_trigger *k, const rd_kafka_topic_partition_list_t *list)
@@ -369,6 +398,55 @@ void kafka_trigger_reopen(struct kafka_trigger *k)
     if (!leaving)
         on_assign(k, list);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+static bool has_lane(const struct kafka_trigger *k, const rd_kafka_topic_partition_t *at)
+{
+    struct kafka_lane *kl;
+    LIST_EACH(kl, &k->lanes, struct kafka_lane, link)
+    {
+        if (kl->partition == at->partition && !strcmp(kl->topic, at->topic))
+            return true;
+    }
+    return false;
+}
+
+static void on_claim_timer(void *arg)
+{
+    struct kafka_trigger *k = arg;
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (k->stopping || rd_kafka_assignment_lost(k->rk))
+        return;
+    if (k->assigning || k->revoking || k->opening) {
+        kafka_claim_again(k);
+        return;
+    }
+    if (has_transactions(k)) {
+        kafka_trigger_reopen(k);
+        return;
+    }
+    if (rd_kafka_assignment(k->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        if (has_lane(k, at))
+            continue;
+        log_info("kafka", "trigger.claim", "%s/%d is still ours: its lane is taken again",
+                 at->topic, at->partition);
+        struct kafka_lane *kl = add_lane(k, at, NULL);
+        kl->again = true;
+        k->opening++;
+        open_lane(k, kl);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kafka_claim_again(struct kafka_trigger *k)
+{
+    if (k->stopping || timer_is_running(&k->claim_timer))
+        return;
+    k->claim_timer = (struct timer){ .fn = on_claim_timer, .arg = k };
+    timer_start(k->t.host->loop, &k->claim_timer, CLAIM_AGAIN_US);
 }
 
 void kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,

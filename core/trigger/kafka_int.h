@@ -74,6 +74,7 @@ struct kafka_lane {
     int32_t partition;
     int64_t start; /* offset to read from */
     bool ready, gone;
+    bool again;     /* taken anew while its partition stayed with us */
     bool canceled;  /* while it was opened: callbacks are still to come */
     bool had_owner; /* messages up to the end of its log may have been run: that end is not known
                        yet */
@@ -111,6 +112,7 @@ struct kafka_trigger {
     struct timer close_timer;
     struct timer poll_timer;   /* looks even when no wake-up came */
     struct timer revoke_timer; /* ends waiting for lanes */
+    struct timer claim_timer;  /* takes lanes anew that another engine took, and left */
     struct kafka_lane *latest;
     uint64_t rebalances;
     char trouble[800];
@@ -126,6 +128,8 @@ extern const struct trigger_kind kafka_trigger_kind;
 /* What has left is not known any more: gives all lanes up and takes them anew, with what the group
  * and the journal tell. */
 void kafka_trigger_reopen(struct kafka_trigger *k);
+/* A lane was taken from us, and the group has not said so: asks for it again after a while. */
+void kafka_claim_again(struct kafka_trigger *k);
 /* NULL: the lane's outputs move no offset of a group. */
 struct kafka_lane *kafka_lane_of(struct lane *lane);
 

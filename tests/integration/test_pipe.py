@@ -102,6 +102,26 @@ def test_drain_under_load_loses_and_repeats_nothing(setting):
     assert len(ids) == len(set(ids)) == 20000
 
 
+def test_a_lane_that_nobody_has_is_taken_again(setting):
+    """A former owner's claim comes late, as after an outage of the store: the engine that reads the
+    partition loses the lane to one that does not, and the group never says so."""
+    s = setting()
+    engine = s.engine()
+    s.produce([message(n) for n in range(400)])
+    until(lambda: s.statuses() == {"success": 400}, why=engine.log)
+    s.sql("UPDATE source_position SET epoch = epoch + 1, owner = 999 "
+          "WHERE source = (SELECT max(source) FROM source_position)")
+    s.produce([message(n) for n in range(400, 800)])
+    until(lambda: "trigger.fenced" in engine.log(), why=engine.log)
+    until(lambda: s.statuses() == {"success": 800}, why=engine.log)
+    assert "its lane is taken again" in engine.log()
+    s.produce([message(n) for n in range(800, 1200)])
+    until(lambda: s.statuses() == {"success": 1200}, why=engine.log)
+    assert engine.stop() == 0
+    ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
+    assert len(ids) == len(set(ids)) == 1200
+
+
 def test_two_engines_share_and_one_takes_over(setting):
     s = setting()
     one, two = (s.engine("--workers", 1, name=name) for name in ("one", "two"))
