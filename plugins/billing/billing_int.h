@@ -85,7 +85,7 @@ enum hold_state { HOLD_RESERVED = 1, HOLD_COMMITTED, HOLD_RELEASED };
 struct hold {
     uint64_t key, body, by; /* by: the item, the same when its execution begins again */
     int64_t amount_micro, unit_micro, slice;
-    int64_t at_us; /* the message's; the earliest is forgotten first */
+    int64_t at_us; /* the message's */
     uint32_t units;
     uint8_t state;
 };

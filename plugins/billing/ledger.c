@@ -33,8 +33,9 @@ static void write_event(struct worker *w, wf_item *it, const struct charge *c, w
                         wf_str topic)
 {
     const wf_host *h = w->h;
-    size_t room = 20 * WF_JSON_MEMBER_BYTES + 6 * (c->tenant.len * 2 + key.len * 2 + c->id.len +
-                                                   c->channel.len + c->card.len + c->prefix.len);
+    size_t room = 20 * WF_JSON_MEMBER_BYTES +
+                  WF_JSON_BYTE_BYTES * (c->tenant.len * 2 + key.len * 2 + c->id.len +
+                                        c->channel.len + c->card.len + c->prefix.len);
     char *body = h->alloc(it, room);
     struct wf_json j = { body };
     wf_str op = { op_name(c->op), strlen(op_name(c->op)) };

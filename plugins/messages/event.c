@@ -29,10 +29,11 @@ bool member_true(const wf_host *h, const wf_value *object, const char *name)
 
 static wf_str write_body(const wf_host *h, wf_item *it, const struct event *e)
 {
-    size_t room = 20 * WF_JSON_MEMBER_BYTES +
-                  6 * (e->id.len * 2 + e->provider_id.len * 2 + e->state.len * 2 +
-                       e->tenant_id.len + e->trace_id.len + e->channel.len + e->code.len +
-                       e->error_class.len + e->reason.len + e->from.len);
+    size_t room =
+        20 * WF_JSON_MEMBER_BYTES +
+        WF_JSON_BYTE_BYTES * (e->id.len * 2 + e->provider_id.len * 2 + e->state.len * 2 +
+                              e->tenant_id.len + e->trace_id.len + e->channel.len + e->code.len +
+                              e->error_class.len + e->reason.len + e->from.len);
     char *body = h->alloc(it, room);
     struct wf_json j = { body };
     wf_json_raw(&j, "{\"v\":1,\"id\":\"", 13);

@@ -3,7 +3,7 @@
  * is made once for every message: an event, a key. Header only, needs libc only. Where a few
  * nanoseconds do not count, h->build() or the values of h->v say more.
  *
- *   struct wf_json j = { h->alloc(it, WF_JSON_MEMBER_BYTES * 3 + wf_json_text_bytes(name)) };
+ *   struct wf_json j = { h->alloc(it, 3 * WF_JSON_MEMBER_BYTES + WF_JSON_BYTE_BYTES * name.len) };
  *   wf_json_raw(&j, "{\"v\":1", 6);
  *   WF_JSON_TEXT(&j, "name", name);
  *   WF_JSON_INT(&j, "ts_us", ts_us);
@@ -20,10 +20,9 @@ struct wf_json {
     char *at; /* where the next byte goes */
 };
 
-/* Room for a member: a name of up to 16 bytes, what stands around it, and a number. */
-enum { WF_JSON_MEMBER_BYTES = 44 };
-/* Room that a text may need besides. */
-static inline size_t wf_json_text_bytes(wf_str s) { return s.len * 6; }
+/* Room for a member: a name of up to 16 bytes, what stands around it, and a number; and for each
+ * byte of a text, which may be an escape. */
+enum { WF_JSON_MEMBER_BYTES = 44, WF_JSON_BYTE_BYTES = 6 };
 
 static inline void wf_json_raw(struct wf_json *j, const char *s, size_t len)
 {

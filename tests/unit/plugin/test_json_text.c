@@ -17,7 +17,7 @@ static void texts_and_numbers(void **state)
     static const int64_t numbers[] = { 0, -1, 42, INT64_MAX, INT64_MIN };
     wf_str text = { hard, sizeof hard - 1 };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        size_t room = 4 * WF_JSON_MEMBER_BYTES + wf_json_text_bytes(text);
+        size_t room = 4 * WF_JSON_MEMBER_BYTES + WF_JSON_BYTE_BYTES * text.len;
         char *bytes = malloc(room);
         struct wf_json j = { bytes };
         wf_json_raw(&j, "{\"v\":1", 6);
@@ -48,10 +48,10 @@ static void the_room_is_enough(void **state)
     char control[64];
     memset(control, 7, sizeof control);
     wf_str text = { control, sizeof control };
-    char *bytes = malloc(WF_JSON_MEMBER_BYTES + wf_json_text_bytes(text));
+    char *bytes = malloc(WF_JSON_MEMBER_BYTES + WF_JSON_BYTE_BYTES * text.len);
     struct wf_json j = { bytes };
     WF_JSON_TEXT(&j, "sixteen_bytes_ab", text);
-    assert_true((size_t)(j.at - bytes) <= WF_JSON_MEMBER_BYTES + wf_json_text_bytes(text));
+    assert_true((size_t)(j.at - bytes) <= WF_JSON_MEMBER_BYTES + WF_JSON_BYTE_BYTES * text.len);
     free(bytes);
 }
 
