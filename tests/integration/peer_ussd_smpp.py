@@ -2,8 +2,8 @@
 """The tests of test_ussd_smpp.py once more, between an SMSC that is not ours: npm's smpp."""
 import pytest
 import smpp_world
+from engines import until
 from test_ussd_smpp import *  # noqa: F401,F403
-from ussd_smsc import until
 
 
 class Npm(smpp_world.Smsc):
@@ -29,14 +29,14 @@ class Npm(smpp_world.Smsc):
         return len(self.of("bind")) > len(self.of("closed"))
 
     def deliver(self, number, op, info, text="", code="384"):
-        until(self.bound, "no bind")
+        until(self.bound, what="no bind")
         self.number += 1
         name = f"d{self.number}"
         self.tell(name=name, deliver={
             "service_type": "USSD", "source_addr": number, "source_addr_ton": 1, "source_addr_npi": 1,
             "destination_addr": code, "short_message": text, "ussd_service_op": op, "info": info})
         until(lambda: [one for one in self.of("answer") if one["of"] == name and one["answer"] == 0],
-              lambda: f"not answered: {self.said[-3:]}")
+              what=lambda: f"not answered: {self.said[-3:]}")
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ import redis_ask  # noqa: E402
 import servers  # noqa: E402
 import shipped  # noqa: E402
 import ussd_smsc  # noqa: E402
+from engines import until  # noqa: E402
 from shipped import PRICE  # noqa: E402
-from ussd_smsc import ASK, BEGIN, FINAL, INPUT, TELL, TOLD, until  # noqa: E402
+from ussd_smsc import ASK, BEGIN, FINAL, INPUT, TELL, TOLD  # noqa: E402
 
 BUILD = Path(os.environ.get("CATALYST_BUILD", "build/release"))
 WORKFLOWS = ("ussd-smpp-menu", "ussd-outbound", "quarantine-review", "billing-admin")
@@ -90,7 +91,7 @@ class Phone:
 
     def shown(self, before, hop):
         until(lambda: len(self.world.smsc.to(self.number)) > before,
-              lambda: self.world.plane.log.read_text()[-2000:])
+              what=lambda: self.world.plane.log.read_text()[-2000:])
         reply = self.world.smsc.to(self.number)[before]
         assert (reply["from"], reply["service"], reply["info"]) == ("384", "USSD", self.info(hop)), reply
         assert reply["registered"] == 0
@@ -214,7 +215,7 @@ def test_a_push_is_told_and_confirmed(world):
         world.smsc.deliver(phone.number, TOLD, got["info"])
     row = world.message(name, "delivered")
     assert (row["channel"], row["account"], row["price_micro"]) == ("ussd", "ussd", PRICE)
-    until(lambda: world.money("patient") == (0, before[1] + 1), lambda: world.money("patient"))
+    until(lambda: world.money("patient") == (0, before[1] + 1), what=lambda: world.money("patient"))
     until(lambda: [one["state"] for one in world.topic("messaging.ussd.status", msg_id=name)]
           == ["accepted", "delivered"])
     until(lambda: {one["op"] for one in world.topic("billing.events", msg_id=name)} == {"reserve", "commit"})
@@ -261,7 +262,7 @@ def test_a_push_that_does_not_go_costs_nothing(world, case):
         before = until(lambda: (now := world.money("acme"))[0] == 0 and now)
     name, _ = push(world, phone, text, **members)
     assert world.message(name, state)["reason"] == reason
-    until(lambda: world.money("acme") == before, lambda: world.money("acme"))
+    until(lambda: world.money("acme") == before, what=lambda: world.money("acme"))
     until(lambda: world.topic("messaging.ussd.status", msg_id=name, state=state))
 
 

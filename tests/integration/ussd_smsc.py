@@ -4,20 +4,11 @@ parameters, and delivers what a phone does. Texts that begin with "bad" are refu
 import socket
 import struct
 import threading
-import time
+
+from engines import until
 
 OP, INFO = 0x0501, 0x1383
 BEGIN, ASK, TELL, FINAL, INPUT, TOLD = 1, 2, 3, 17, 18, 19
-
-
-def until(condition, what="it did not come", seconds=60):
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.02)
 
 
 def text_end(body, at):
@@ -93,14 +84,14 @@ class Smsc:
 
     def deliver(self, number, op, info, text="", code="384"):
         """Something a phone did; returns when the engine has answered, which means: it is stored."""
-        peer = until(lambda: self.peer, "no bind")
+        peer = until(lambda: self.peer, what="no bind")
         self.number += 1
         mine = self.number
         body = (b"USSD\0\1\1" + number.encode() + b"\0\0\0" + code.encode() + b"\0" + bytes(9)
                 + bytes([len(text)]) + text.encode() + struct.pack(">HHB", OP, 1, op)
                 + struct.pack(">HHH", INFO, 2, info))
         peer.sendall(struct.pack(">IIII", 16 + len(body), 5, 0, mine) + body)
-        until(lambda: (mine, 0) in self.answered, lambda: f"not answered: {self.answered[-3:]}")
+        until(lambda: (mine, 0) in self.answered, what=lambda: f"not answered: {self.answered[-3:]}")
 
     def to(self, number):
         return [one for one in list(self.got) if one["to"] == number]
