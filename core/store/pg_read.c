@@ -18,22 +18,24 @@ const struct pg_statement pg_read_statements[] = {
                 "RETURNING p.epoch, p.position, p.block_seq, p.released, p.fresh, p.begun" },
     { "blocks", "SELECT " PG_BLOCK_COLUMNS " FROM block "
                 "WHERE source = $1 AND partition = $2 AND seq > $3 ORDER BY seq LIMIT $4::bigint" },
-    /* $6: the call, $7: 1 when it is repeated, $8 and $9: where the page before it ended. */
+    /* $6: the call, $7: 1 when it is repeated, $8 and $9: where the page before it ended. Rows are
+     * named by where they lie: by their position, the planner may read the whole lane for each page
+     * while it knows little of the table. */
     { "parked",
       "WITH lane AS (SELECT epoch FROM source_position "
       "WHERE source = $1 AND partition = $2 AND owner = $3), "
-      "again AS (SELECT e.position FROM execution e, lane WHERE $7::int = 1 AND e.source = $1 "
+      "again AS (SELECT e.ctid FROM execution e, lane WHERE $7::int = 1 AND e.source = $1 "
       "AND e.partition = $2 AND e.handed_epoch = lane.epoch AND e.handed_call = $6), "
-      "failed AS (SELECT e.position FROM execution e, lane WHERE e.source = $1 "
+      "failed AS (SELECT e.ctid FROM execution e, lane WHERE e.source = $1 "
       "AND e.partition = $2 AND e.retry AND e.handed_epoch <> lane.epoch LIMIT $5::bigint), "
-      "waiting AS (SELECT e.position FROM execution e, lane WHERE e.source = $1 "
+      "waiting AS (SELECT e.ctid FROM execution e, lane WHERE e.source = $1 "
       "AND e.partition = $2 AND e.status = 4 AND (e.wake_at, e.position) > ($8, $9) "
       "AND e.wake_at <= $4 AND e.handed_epoch <> lane.epoch "
       "ORDER BY e.wake_at, e.position LIMIT $5::bigint), "
-      "due AS (SELECT position FROM again UNION ALL SELECT position FROM failed "
-      "UNION ALL SELECT position FROM waiting LIMIT $5::bigint) "
-      "UPDATE execution e SET handed_epoch = lane.epoch, handed_call = $6 FROM due, lane "
-      "WHERE e.source = $1 AND e.partition = $2 AND e.position = due.position "
+      "due AS (SELECT ctid FROM again UNION ALL SELECT ctid FROM failed "
+      "UNION ALL SELECT ctid FROM waiting LIMIT $5::bigint) "
+      "UPDATE execution e SET handed_epoch = lane.epoch, handed_call = $6 FROM lane "
+      "WHERE e.ctid = ANY (ARRAY(SELECT ctid FROM due)) "
       "RETURNING e.position, e.version, e.status, e.started_at, e.ended_at, e.wake_at, "
       "e.node, e.error, e.state" },
     { "lanes_of",
