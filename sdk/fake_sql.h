@@ -314,11 +314,21 @@ static inline struct fake_sql *fake_sql_begin(struct fake *f)
     return s;
 }
 
+/* What the engine's stores have, too: the end of a row that meets another one. */
+static inline void fake_sql_no(sqlite3_context *call, int n, sqlite3_value **args)
+{
+    (void)n;
+    sqlite3_result_error(call, (const char *)sqlite3_value_text(args[1]), -1);
+    sqlite3_result_error_code(call, SQLITE_CONSTRAINT);
+}
+
 static inline void fake_sql(struct fake *f)
 {
     struct fake_sql *s = fake_sql_begin(f);
     s->owns_db = 1;
-    if (sqlite3_open(":memory:", &s->db) != SQLITE_OK)
+    if (sqlite3_open(":memory:", &s->db) != SQLITE_OK ||
+        sqlite3_create_function(s->db, "catalyst_refuse", 2, SQLITE_UTF8, NULL, fake_sql_no, NULL,
+                                NULL) != SQLITE_OK)
         abort();
     fake_sql_exec(f, "PRAGMA foreign_keys = ON");
     fake_sql_migrate(f);
@@ -385,6 +395,23 @@ static inline const struct fake_sql_call *fake_sql_call(const struct fake *f, si
 
 /* --- rows of commit_row() --------------------------------------------------------------------- */
 
+/* "keys" or "keys;same", as commit_row() takes them. */
+static inline const char *fake_sql_conflict(struct fake *f, const char *sql, const char *unique)
+{
+    const char *same = strchr(unique, ';'), *names = "";
+    int keys = same ? (int)(same - unique) : (int)strlen(unique);
+    if (!same)
+        return fake_fmt(&f->heap, "%s ON CONFLICT (%s) DO NOTHING", sql, unique);
+    for (const char *at = ++same; *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ','))
+        names = fake_fmt(&f->heap, "%s%sexcluded.%.*s", names, *names ? ", " : "",
+                         (int)strcspn(at, ","), at);
+    return fake_fmt(
+        &f->heap,
+        "%s ON CONFLICT (%.*s) DO UPDATE SET %.*s = catalyst_refuse(NULL, 'a row with the "
+        "same key is there, with other values') WHERE (%s) IS NOT (%s)",
+        sql, keys, unique, (int)strcspn(same, ","), same, same, names);
+}
+
 static inline const char *fake_sql_insert_text(struct fake *f, const struct fake_row *row,
                                                const wf_value *v)
 {
@@ -396,9 +423,7 @@ static inline const char *fake_sql_insert_text(struct fake *f, const struct fake
         values = fake_fmt(&f->heap, "%s%s?", values, i ? ", " : "");
     }
     sql = fake_fmt(&f->heap, "%s) VALUES (%s)", sql, values);
-    if (row->unique && *row->unique)
-        sql = fake_fmt(&f->heap, "%s ON CONFLICT (%s) DO NOTHING", sql, row->unique);
-    return sql;
+    return row->unique && *row->unique ? fake_sql_conflict(f, sql, row->unique) : sql;
 }
 
 static inline void fake_sql_bind_value(struct fake *f, sqlite3_stmt *q, int i, const wf_value *v)

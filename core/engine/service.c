@@ -13,7 +13,8 @@ static bool is_identifier(const char *text)
     size_t n = 0;
     for (; *text; text++, n++)
         if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || *text == '_' ||
-              *text == '.' || *text == ',' || *text == ' ' || (n && *text >= '0' && *text <= '9')))
+              *text == '.' || *text == ',' || *text == ';' || *text == ' ' ||
+              (n && *text >= '0' && *text <= '9')))
             return false;
     return n > 0 && n < 256;
 }

@@ -31,7 +31,8 @@ int mem_tables_open(struct mem_store *m, const struct store_config *config, bool
     arena_init(&t->worker.scratch, NULL, 0);
     if (sqlite3_open_v2(":memory:", &t->worker.db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
+                        NULL) != SQLITE_OK ||
+        sqlite_rows_init(t->worker.db) != SQLITE_OK)
         return err_set(err, ERR_UNAVAILABLE, "store: SQLite for tables of plugins: %s",
                        sqlite3_errmsg(t->worker.db));
     const struct schema_step *own = schema_find("sqlite", 3);

@@ -194,8 +194,9 @@ static bool unique_key(const struct store_row *row, const struct json *value, st
                        const char **why)
 {
     strbuf_add(key, row->table.ptr, row->table.len);
-    wf_str column;
-    for (size_t at = 0; store_next_column(row->unique, &at, &column);) {
+    wf_str column, keys, same;
+    store_unique_split(row->unique, &keys, &same);
+    for (size_t at = 0; store_next_column(keys, &at, &column);) {
         const struct json *v = json_get(value, column.ptr, column.len);
         if (!store_name_ok(column))
             *why = "a column in `unique` is no name";
@@ -209,8 +210,29 @@ static bool unique_key(const struct store_row *row, const struct json *value, st
     return row->unique.len != 0;
 }
 
+/* Whether the row that is there has what one with its key must have, too. */
+static bool is_same(struct arena *a, const struct mem_row *there, const struct store_row *row,
+                    const struct json *value)
+{
+    wf_str column, keys, same;
+    struct json old;
+    struct json_error error;
+    store_unique_split(row->unique, &keys, &same);
+    if (!same.len ||
+        json_parse(a, there->row, strlen(there->row), ROW_JSON_DEPTH, &old, &error) != 0)
+        return true;
+    for (size_t at = 0; store_next_column(same, &at, &column);) {
+        const struct json *x = json_get(&old, column.ptr, column.len);
+        const struct json *y = json_get(value, column.ptr, column.len);
+        if (!x || !y ? x != y : !str_eq(json_text(a, x), json_text(a, y)))
+            return false;
+    }
+    return true;
+}
+
 /* NULL when the row may be kept; *key is filled when it is unique. */
-static const char *check_row(struct arena *a, const struct store_row *row, struct strbuf *key)
+static const char *check_row(struct mem_store *m, struct arena *a, const struct store_row *row,
+                             struct strbuf *key)
 {
     struct json value;
     struct json_error error;
@@ -223,6 +245,9 @@ static const char *check_row(struct arena *a, const struct store_row *row, struc
         return "the row is not a JSON object";
     if (!unique_key(row, &value, key, &why))
         strbuf_clear(key);
+    const struct mem_row *there = key->len ? map_get(&m->uniques, key->ptr, key->len) : NULL;
+    if (!why && there && !is_same(a, there, row, &value))
+        return "a row with the same key is there, with other values in `unique`";
     return why;
 }
 
@@ -251,7 +276,7 @@ static void walk_rows(struct mem_store *m, struct job *job, bool keep)
         if (mem_tables_want(m, &turn->rows[i]))
             continue;
         strbuf_clear(&key);
-        const char *why = check_row(&scratch, &turn->rows[i], &key);
+        const char *why = check_row(m, &scratch, &turn->rows[i], &key);
         if (keep)
             keep_row(m, &turn->rows[i], &key);
         else if (why)

@@ -19,6 +19,8 @@
  *    |  +------ not in ---+
  *    +--- lost or fenced --> READ_BACK --> done: it was in, or fenced
  *
+ * SEND is also repeated when a statement that did not look for taken keys met one (pg_shape.c).
+ *
  * Thread: the loop's; nothing blocks.
  */
 #include "store/pg_int.h"
@@ -367,6 +369,13 @@ static bool is_rows_fault(const struct pg_commit *c)
            (pg_trouble(c->sqlstate) == PG_TROUBLE_DATA || !strcmp(c->sqlstate, "0A000"));
 }
 
+/* A statement that did not look found a key that is taken. */
+static bool met_a_key(struct pg_session *ps, const struct pg_commit *c)
+{
+    return !strcmp(c->sqlstate, "23505") && is_of_rows(c->failed_tag, PG_ROWS_WRITTEN) &&
+           pg_shape_doubt(ps, group_of(c, c->failed_tag));
+}
+
 static bool end_send(struct pg_session *ps, struct pg_commit *c)
 {
     if (!c->failed) {
@@ -377,6 +386,8 @@ static bool end_send(struct pg_session *ps, struct pg_commit *c)
         return go_on(c, PHASE_READ_BACK);
     if (!is_rows_fault(c))
         return wait_out(ps, c);
+    if (met_a_key(ps, c))
+        return go_on(c, PHASE_SEND);
     if (c->n_diagnoses < DIAGNOSES_MAX)
         return go_on(c, PHASE_DIAGNOSE);
     /* One by one they pass, together they do not: the whole statement is refused. */

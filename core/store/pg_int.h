@@ -315,6 +315,11 @@ void pg_rows_prepared(struct pg_session *ps, const struct pg_group *group);
 /* Asks the database which rows of the group it refuses. */
 int pg_rows_diagnose(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
                      const struct pg_group *group, unsigned tag);
+/* Parts of a statement: the names of a list with commas, each with `before`; SELECT, and what rows
+ * must not come twice by; what a row does that meets one with its key. */
+void pg_rows_names(struct strbuf *sql, wf_str names, const char *before);
+void pg_rows_select(struct strbuf *sql, wf_str unique);
+void pg_rows_conflict(struct strbuf *sql, wf_str unique);
 /* "table" or "schema"."table", as in the group's key. */
 void pg_rows_quote_table(struct strbuf *to, wf_str key);
 /* The parts of a group's key. */
@@ -324,16 +329,18 @@ void pg_rows_split(wf_str key, wf_str *table, wf_str *unique, wf_str *columns);
 
 struct pg_shape;
 /* NULL: nothing is known of this group's table yet. */
-const struct pg_shape *pg_shape_find(const struct pg_session *ps, const struct pg_group *group);
+struct pg_shape *pg_shape_find(const struct pg_session *ps, const struct pg_group *group);
 /* Asks for the columns' types. */
 int pg_shape_ask(struct pg_session *ps, const struct pg_group *group, unsigned tag);
 void pg_shape_take(struct pg_session *ps, const struct pg_group *group, const PGresult *r);
 void pg_shapes_fini(struct pg_session *ps);
 void pg_shapes_forget(struct pg_session *ps);
 /* The statement over arrays, and its parameters. NULL: these rows must go as JSON. */
-const char *pg_shape_params(const struct pg_shape *shape, struct arena *a,
-                            const struct pg_rows *rows, const struct pg_group *group,
-                            struct pg_params *p);
+const char *pg_shape_params(struct pg_shape *shape, struct arena *a, const struct pg_rows *rows,
+                            const struct pg_group *group, struct pg_params *p);
+/* A statement of this group met a key that is taken. True: it was the one that does not look; from
+ * here on, for some turns, the one that does is sent. */
+bool pg_shape_doubt(struct pg_session *ps, const struct pg_group *group);
 
 /* --- pg_sql.c: statements of plugins on a connection of their own ----------------------------- */
 

@@ -15,6 +15,12 @@
  * That is what a table is met with. Once its columns' types are known the values travel as arrays,
  * one for each column, which costs the database half (pg_shape.c).
  *
+ * With "id;amount" as `unique`, a row that is there with another amount makes the new one bad:
+ *
+ *   SELECT DISTINCT ON ("id", "amount") .. ON CONFLICT ("id")
+ *   DO UPDATE SET "amount" = catalyst_refuse(excluded."amount", ..)
+ *   WHERE (r."amount") IS DISTINCT FROM (excluded."amount")
+ *
  * The database's refusal hits the whole transaction; catalyst_bad_rows then finds the guilty rows.
  * Thread: the loop's; nothing blocks.
  */
@@ -41,16 +47,27 @@ static bool has_nul(wf_str text)
     return false;
 }
 
-static const char *add_unique(struct strbuf *key, wf_str unique)
+static const char *add_list(struct strbuf *key, wf_str columns)
 {
     wf_str column;
     bool is_first = true;
-    for (size_t at = 0; store_next_column(unique, &at, &column); is_first = false) {
+    for (size_t at = 0; store_next_column(columns, &at, &column); is_first = false) {
         if (!store_name_ok(column))
             return "a column in `unique` is no name";
         strbuf_addf(key, "%s%.*s", is_first ? "" : ",", STR_ARG(column));
     }
     return NULL;
+}
+
+static const char *add_unique(struct strbuf *key, wf_str unique)
+{
+    wf_str keys, same;
+    store_unique_split(unique, &keys, &same);
+    const char *why = add_list(key, keys);
+    if (why || !same.len)
+        return why;
+    strbuf_addc(key, ';');
+    return add_list(key, same);
 }
 
 /* NULL, or why no statement could take the row. */
@@ -86,12 +103,51 @@ static const char *row_key(const struct store_row *row, const struct json *value
     return key->failed ? "the row has too many columns" : why;
 }
 
-static void add_names(struct strbuf *sql, wf_str names)
+void pg_rows_names(struct strbuf *sql, wf_str names, const char *before)
 {
     wf_str name;
     bool is_first = true;
     for (size_t at = 0; store_next_column(names, &at, &name); is_first = false)
-        strbuf_addf(sql, "%s\"%.*s\"", is_first ? "" : ", ", STR_ARG(name));
+        strbuf_addf(sql, "%s%s\"%.*s\"", is_first ? "" : ", ", before, STR_ARG(name));
+}
+
+void pg_rows_select(struct strbuf *sql, wf_str unique)
+{
+    wf_str keys, same;
+    store_unique_split(unique, &keys, &same);
+    strbuf_adds(sql, "SELECT ");
+    if (!same.len)
+        return;
+    /* Else the second of two rows that are the same would meet the first in one statement, which
+     * PostgreSQL refuses. */
+    strbuf_adds(sql, "DISTINCT ON (");
+    pg_rows_names(sql, keys, "");
+    strbuf_adds(sql, ", ");
+    pg_rows_names(sql, same, "");
+    strbuf_adds(sql, ") ");
+}
+
+void pg_rows_conflict(struct strbuf *sql, wf_str unique)
+{
+    wf_str keys, same, first;
+    size_t at = 0;
+    store_unique_split(unique, &keys, &same);
+    if (!keys.len)
+        return;
+    strbuf_adds(sql, " ON CONFLICT (");
+    pg_rows_names(sql, keys, "");
+    if (!store_next_column(same, &at, &first)) {
+        strbuf_adds(sql, ") DO NOTHING");
+        return;
+    }
+    strbuf_addf(sql,
+                ") DO UPDATE SET \"%.*s\" = catalyst_refuse(excluded.\"%.*s\", 'a row with the "
+                "same %.*s is there, with another %.*s') WHERE (",
+                STR_ARG(first), STR_ARG(first), STR_ARG(keys), STR_ARG(same));
+    pg_rows_names(sql, same, "r.");
+    strbuf_adds(sql, ") IS DISTINCT FROM (");
+    pg_rows_names(sql, same, "excluded.");
+    strbuf_adds(sql, ")");
 }
 
 void pg_rows_split(wf_str key, wf_str *table, wf_str *unique, wf_str *columns)
@@ -123,16 +179,13 @@ static const char *insert_sql(struct arena *a, wf_str key)
     strbuf_init(&quoted, 1 << 20);
     strbuf_init(&sql, 1 << 20);
     pg_rows_quote_table(&quoted, key);
-    strbuf_addf(&sql, "INSERT INTO %s (", quoted.ptr);
-    add_names(&sql, columns);
-    strbuf_adds(&sql, ") SELECT ");
-    add_names(&sql, columns);
+    strbuf_addf(&sql, "INSERT INTO %s AS r (", quoted.ptr);
+    pg_rows_names(&sql, columns, "");
+    strbuf_adds(&sql, ") ");
+    pg_rows_select(&sql, unique);
+    pg_rows_names(&sql, columns, "");
     strbuf_addf(&sql, " FROM jsonb_populate_recordset(NULL::%s, $1::jsonb)", quoted.ptr);
-    if (unique.len) {
-        strbuf_adds(&sql, " ON CONFLICT (");
-        add_names(&sql, unique);
-        strbuf_adds(&sql, ") DO NOTHING");
-    }
+    pg_rows_conflict(&sql, unique);
     const char *text = arena_strdup(a, sql.ptr);
     strbuf_fini(&quoted);
     strbuf_fini(&sql);
@@ -290,7 +343,7 @@ int pg_rows_send(struct pg_session *ps, struct arena *a, const struct store_turn
                  const struct pg_rows *rows, struct pg_group *group, unsigned first_tag)
 {
     struct pg_params p = { .n = 0 };
-    const struct pg_shape *shape = pg_shape_find(ps, group);
+    struct pg_shape *shape = pg_shape_find(ps, group);
     group->by_columns = NULL;
     if (shape && !rows->as_json)
         group->by_columns = pg_shape_params(shape, a, rows, group, &p);

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Rows of plugins as arrays, one for each column:
  *
- *   INSERT INTO "charge" ("id", "amount", "at")
- *   SELECT c1, c2, c3::timestamp with time zone FROM unnest($1::text[], $2::int8[], $3::text[])
- *   AS u(c1, c2, c3) ON CONFLICT ("id") DO NOTHING
+ *   INSERT INTO "charge" AS r ("id", "amount", "at")
+ *   SELECT "id", "amount", "at"::timestamp with time zone
+ *   FROM unnest($1::text[], $2::int8[], $3::text[]) AS u("id", "amount", "at")
+ *   ON CONFLICT ("id") DO NOTHING
+ *
+ * To look for each row whether one with its key is there costs as much as to write it (a second way
+ * down the index, and a second record for the log, as others might write the same at that moment),
+ * and hardly ever one is: after a crash, or when a client repeats itself. So rows are sent without
+ * ON CONFLICT first. The database then refuses a key that is taken, by the same constraint, and the
+ * turn is sent again with it, as those of the next turns are.
  *
  * Integers and text travel in binary; other types as text that the database casts as it would have
  * cast JSON's. What JSON does better goes as JSON: arrays and composites, and rows with something
@@ -18,7 +25,7 @@
 #include "store/pg_int.h"
 #include <stdlib.h>
 
-enum { SHAPES_MAX = 256 };
+enum { SHAPES_MAX = 256, DOUBT_TURNS = 64 };
 
 enum column_kind {
     COLUMN_INT = 1, /* an int8[], which the database makes smaller where it must */
@@ -28,12 +35,14 @@ enum column_kind {
 };
 
 struct pg_shape {
-    char *sql; /* NULL: of no use for this table */
+    char *sql;      /* NULL: of no use for this table */
+    char *bare;     /* without ON CONFLICT; NULL: `sql` has none */
+    unsigned doubt; /* so many turns will look, as one met a key that is taken */
     unsigned n;
     uint8_t kinds[PG_PARAMS_MAX];
 };
 
-const struct pg_shape *pg_shape_find(const struct pg_session *ps, const struct pg_group *group)
+struct pg_shape *pg_shape_find(const struct pg_session *ps, const struct pg_group *group)
 {
     return map_get(&ps->shapes, group->key.ptr, group->key.len);
 }
@@ -44,6 +53,7 @@ void pg_shapes_fini(struct pg_session *ps)
     for (size_t at = 0; map_each(&ps->shapes, &at, &slot);) {
         struct pg_shape *shape = slot->value;
         free(shape->sql);
+        free(shape->bare);
         free(shape);
     }
     map_fini(&ps->shapes);
@@ -104,20 +114,11 @@ static enum column_kind kind_of(const PGresult *r, int row)
     return is_plain && type[1] != 'A' ? COLUMN_CAST : 0;
 }
 
-static void add_columns(struct strbuf *sql, wf_str columns)
-{
-    wf_str name;
-    bool is_first = true;
-    for (size_t at = 0; store_next_column(columns, &at, &name); is_first = false)
-        strbuf_addf(sql, "%s\"%.*s\"", is_first ? "" : ", ", STR_ARG(name));
-}
-
 /* The values, and where they come from; -1 when a column cannot come as an array. */
 static int add_source(struct strbuf *sql, struct pg_shape *shape, wf_str columns, const PGresult *r)
 {
-    struct strbuf arrays, names;
+    struct strbuf arrays;
     strbuf_init(&arrays, 1 << 20);
-    strbuf_init(&names, 1 << 20);
     wf_str name;
     int rc = 0;
     for (size_t at = 0; rc == 0 && store_next_column(columns, &at, &name); shape->n++) {
@@ -129,18 +130,42 @@ static int add_source(struct strbuf *sql, struct pg_shape *shape, wf_str columns
         }
         const char *comma = shape->n ? ", " : "";
         shape->kinds[shape->n] = (uint8_t)kind;
-        strbuf_addf(sql, "%sc%u", comma, shape->n + 1);
+        strbuf_addf(sql, "%s\"%.*s\"", comma, STR_ARG(name));
         if (kind == COLUMN_CAST || kind == COLUMN_JSON)
             strbuf_addf(sql, "::%s", PQgetvalue(r, row, 2));
         strbuf_addf(&arrays, "%s$%u::%s[]", comma, shape->n + 1,
                     kind == COLUMN_INT ? "int8" : "text");
-        strbuf_addf(&names, "%sc%u", comma, shape->n + 1);
     }
-    if (rc == 0)
-        strbuf_addf(sql, " FROM unnest(%s) AS u(%s)", arrays.ptr, names.ptr);
+    if (rc == 0) {
+        strbuf_addf(sql, " FROM unnest(%s) AS u(", arrays.ptr);
+        pg_rows_names(sql, columns, "");
+        strbuf_addc(sql, ')');
+    }
     strbuf_fini(&arrays);
-    strbuf_fini(&names);
     return rc;
+}
+
+/* The statement with what `unique` asks for; NULL when a column cannot come as an array. */
+static char *statement(struct pg_shape *shape, wf_str key, wf_str unique, const PGresult *r)
+{
+    wf_str table, ignored, columns;
+    struct strbuf sql;
+    char *text = NULL;
+    pg_rows_split(key, &table, &ignored, &columns);
+    shape->n = 0;
+    strbuf_init(&sql, 1 << 20);
+    strbuf_adds(&sql, "INSERT INTO ");
+    pg_rows_quote_table(&sql, key);
+    strbuf_adds(&sql, " AS r (");
+    pg_rows_names(&sql, columns, "");
+    strbuf_adds(&sql, ") ");
+    pg_rows_select(&sql, unique);
+    if (add_source(&sql, shape, columns, r) == 0) {
+        pg_rows_conflict(&sql, unique);
+        text = xstrdup(sql.ptr);
+    }
+    strbuf_fini(&sql);
+    return text;
 }
 
 void pg_shape_take(struct pg_session *ps, const struct pg_group *group, const PGresult *r)
@@ -149,23 +174,10 @@ void pg_shape_take(struct pg_session *ps, const struct pg_group *group, const PG
         return; /* no such table: it may come */
     struct pg_shape *shape = xcalloc(1, sizeof *shape);
     wf_str table, unique, columns;
-    struct strbuf sql;
     pg_rows_split(group->key, &table, &unique, &columns);
-    strbuf_init(&sql, 1 << 20);
-    strbuf_adds(&sql, "INSERT INTO ");
-    pg_rows_quote_table(&sql, group->key);
-    strbuf_adds(&sql, " (");
-    add_columns(&sql, columns);
-    strbuf_adds(&sql, ") SELECT ");
-    if (add_source(&sql, shape, columns, r) == 0) {
-        if (unique.len) {
-            strbuf_adds(&sql, " ON CONFLICT (");
-            add_columns(&sql, unique);
-            strbuf_adds(&sql, ") DO NOTHING");
-        }
-        shape->sql = xstrdup(sql.ptr);
-    }
-    strbuf_fini(&sql);
+    shape->sql = statement(shape, group->key, unique, r);
+    if (shape->sql && unique.len)
+        shape->bare = statement(shape, group->key, (wf_str){ "", 0 }, r);
     map_put_copy(&ps->shapes, group->key.ptr, group->key.len, shape);
 }
 
@@ -214,9 +226,25 @@ static bool put_ints(struct arena *a, const struct pg_rows *rows, const struct p
     return true;
 }
 
-const char *pg_shape_params(const struct pg_shape *shape, struct arena *a,
-                            const struct pg_rows *rows, const struct pg_group *group,
-                            struct pg_params *p)
+bool pg_shape_doubt(struct pg_session *ps, const struct pg_group *group)
+{
+    struct pg_shape *shape = pg_shape_find(ps, group);
+    if (!shape || !group->by_columns || group->by_columns != shape->bare)
+        return false;
+    shape->doubt = DOUBT_TURNS;
+    return true;
+}
+
+static const char *statement_now(struct pg_shape *shape)
+{
+    if (!shape->bare || !shape->doubt)
+        return shape->bare ? shape->bare : shape->sql;
+    shape->doubt--;
+    return shape->sql;
+}
+
+const char *pg_shape_params(struct pg_shape *shape, struct arena *a, const struct pg_rows *rows,
+                            const struct pg_group *group, struct pg_params *p)
 {
     if (!shape->sql)
         return NULL;
@@ -226,5 +254,5 @@ const char *pg_shape_params(const struct pg_shape *shape, struct arena *a,
                                  : put_texts(a, kind, rows, group, i, p)))
             return NULL;
     }
-    return shape->sql;
+    return statement_now(shape);
 }

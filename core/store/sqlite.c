@@ -171,7 +171,8 @@ sqlite3 *sq_open(const char *path, struct err *err)
 {
     sqlite3 *db = NULL;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
+            SQLITE_OK ||
+        sqlite_rows_init(db) != SQLITE_OK) {
         open_err(err, path, db ? sqlite3_errmsg(db) : "out of memory", true);
         goto fail;
     }

@@ -135,6 +135,8 @@ void sqlite_worker_close(struct sqlite_worker *w);
 int sqlite_run(struct sqlite_worker *w, struct job *job);
 /* Inserts the turn's rows that `wants` (NULL: all; `ctx` is its own). SQLITE_OK (bad rows are in
  * the result) or weather. */
+/* Once for each connection that writes rows: the function their statements refuse by. */
+int sqlite_rows_init(sqlite3 *db);
 int sqlite_rows(struct sqlite_worker *w, struct job *job,
                 bool (*wants)(void *ctx, const struct store_row *row), void *ctx);
 

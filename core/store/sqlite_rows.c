@@ -22,6 +22,59 @@ static void add_name(struct strbuf *sql, wf_str name, const char *before)
     strbuf_addf(sql, "%s\"%.*s\"", before, STR_ARG(name));
 }
 
+/* False when one of the names is none. */
+static bool add_list(struct strbuf *sql, wf_str names, const char *before)
+{
+    wf_str name;
+    bool is_first = true;
+    for (size_t at = 0; store_next_column(names, &at, &name); is_first = false) {
+        if (!store_name_ok(name))
+            return false;
+        strbuf_addf(sql, "%s%s\"%.*s\"", is_first ? "" : ", ", before, STR_ARG(name));
+    }
+    return true;
+}
+
+static void refuse(sqlite3_context *call, int n, sqlite3_value **args)
+{
+    (void)n;
+    sqlite3_result_error(call, (const char *)sqlite3_value_text(args[1]), -1);
+    sqlite3_result_error_code(call, SQLITE_CONSTRAINT);
+}
+
+int sqlite_rows_init(sqlite3 *db)
+{
+    return sqlite3_create_function(db, "catalyst_refuse", 2, SQLITE_UTF8, NULL, refuse, NULL, NULL);
+}
+
+/* What a row does that meets one with its key; NULL, or why it is bad. */
+static const char *add_conflict(struct strbuf *sql, wf_str unique)
+{
+    static const char *const no_name = "a column in `unique` is no name";
+    wf_str keys, same, first;
+    size_t at = 0;
+    store_unique_split(unique, &keys, &same);
+    if (!keys.len)
+        return NULL;
+    strbuf_adds(sql, " ON CONFLICT (");
+    if (!add_list(sql, keys, ""))
+        return no_name;
+    if (!store_next_column(same, &at, &first)) {
+        strbuf_adds(sql, ") DO NOTHING");
+        return NULL;
+    }
+    add_name(sql, first, ") DO UPDATE SET ");
+    strbuf_adds(sql,
+                " = catalyst_refuse(NULL, 'a row with the same key is there, with other values in "
+                "`unique`') WHERE (");
+    if (!add_list(sql, same, ""))
+        return no_name;
+    strbuf_adds(sql, ") IS NOT (");
+    add_list(sql, same, "excluded.");
+    strbuf_adds(sql, ")");
+    return NULL;
+}
+
 /* NULL, or why the row is bad. */
 static const char *insert_sql(const struct store_row *row, const struct json *value,
                               struct strbuf *sql)
@@ -41,15 +94,7 @@ static const char *insert_sql(const struct store_row *row, const struct json *va
     for (uint32_t i = 1; i < value->len; i++)
         strbuf_adds(sql, ", ?");
     strbuf_addc(sql, ')');
-    bool is_first = true;
-    for (size_t at = 0; store_next_column(row->unique, &at, &column); is_first = false) {
-        if (!store_name_ok(column))
-            return "a column in `unique` is no name";
-        add_name(sql, column, is_first ? " ON CONFLICT (" : ", ");
-    }
-    if (!is_first)
-        strbuf_adds(sql, ") DO NOTHING");
-    return NULL;
+    return add_conflict(sql, row->unique);
 }
 
 static void bind_value(struct arena *a, sqlite3_stmt *q, int i, const struct json *v)

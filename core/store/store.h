@@ -113,7 +113,7 @@ struct store_exec {
 
 /* A row a plugin asked for. `row` is a JSON object. */
 struct store_row {
-    wf_str table, row, unique; /* unique: columns with commas, or empty */
+    wf_str table, row, unique; /* unique: columns with commas, or empty; see plugin.h */
     struct exec_id exec;       /* who asked */
 };
 

@@ -111,6 +111,9 @@ bool store_name_ok(wf_str name);
 bool store_table_ok(wf_str table);
 /* The next column of a list with commas, without blanks; false at the end. */
 bool store_next_column(wf_str columns, size_t *at, wf_str *column);
+/* The two parts of a row's `unique`, "keys" or "keys;same": the columns of the constraint, and
+ * those in which a row with the same key must be the same. */
+void store_unique_split(wf_str unique, wf_str *keys, wf_str *same);
 /* Text that a database takes: UTF-8 without NUL; what is not becomes U+FFFD or a blank in a copy.
  */
 wf_str store_clean_text(struct arena *a, wf_str s);

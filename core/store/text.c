@@ -65,6 +65,14 @@ bool store_next_column(wf_str columns, size_t *at, wf_str *column)
     return true;
 }
 
+void store_unique_split(wf_str unique, wf_str *keys, wf_str *same)
+{
+    const char *bar = unique.len ? memchr(unique.ptr, ';', unique.len) : NULL;
+    size_t n = bar ? (size_t)(bar - unique.ptr) : unique.len;
+    *keys = (wf_str){ unique.ptr, n };
+    *same = bar ? (wf_str){ bar + 1, unique.len - n - 1 } : (wf_str){ "", 0 };
+}
+
 static bool is_plain(wf_str s)
 {
     for (size_t i = 0; i < s.len; i++)

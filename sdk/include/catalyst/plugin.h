@@ -441,7 +441,9 @@ typedef struct {
     uint32_t size;
     /* [w] One row for `table` (schema-qualified or not, an identifier, declared by a migration of the
      * plugin or of the operator). `row` is an object of column -> value. With `unique` (column names
-     * with commas) a row that is there already is left as it is. -1: no such table in this store. */
+     * with commas) a row that is there already is left as it is: "id". With more columns behind a
+     * semicolon that is so only when the rows are the same there, else the new one is refused:
+     * "id;amount". -1: no such table in this store. */
     int (*commit_row)(wf_item *, const char *table, const wf_value *row, const char *unique);
 } wf_ledger;
 

@@ -30,6 +30,8 @@
     X(text_that_is_no_text_does_not_stop_a_turn)
 #define ROWS_CASES(X)                                                                              \
     X(rows_ride_in_the_turn)                                                                       \
+    X(a_row_meets_one_with_its_key)                                                                \
+    X(rows_with_one_key_meet_in_a_turn)                                                            \
     X(bad_rows_are_told_one_by_one)                                                                \
     X(a_nul_in_a_row_hurts_nobody)                                                                 \
     X(the_database_refuses_rows_one_by_one)                                                        \

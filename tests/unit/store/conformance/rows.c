@@ -84,6 +84,75 @@ void bad_rows_are_told_one_by_one(void **state)
     close_session(f, ss);
 }
 
+static struct committed commit_row(struct fixture *f, struct store_session *ss,
+                                   struct store_lane *lane, const char *json, const char *unique)
+{
+    struct store_row row = { .table = STR("charge"),
+                             .row = str_of(json),
+                             .unique = str_of(unique) };
+    return commit_rows(f, ss, lane, &row, 1);
+}
+
+/* PostgreSQL's statements differ: the first on a connection, those that do not look for taken keys,
+ * and those that do since one was taken. */
+void a_row_meets_one_with_its_key(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer, note text)");
+    for (int i = 0; i < 80; i++) {
+        char row[80];
+        snprintf(row, sizeof row, "{\"id\":\"%d\",\"amount\":%d,\"note\":\"n\"}", i / 4, i / 4);
+        assert_int_equal(commit_row(f, ss, &lane, row, i % 3 ? "id" : "id;amount").result,
+                         STORE_OK);
+        assert_int_equal(count_rows(f, "charge"), i / 4 + 1);
+        snprintf(row, sizeof row, "{\"id\":\"%d\",\"amount\":%d,\"note\":\"m\"}", i / 4, i / 4 + 1);
+        struct committed c = commit_row(f, ss, &lane, row, "id; amount");
+        assert_int_equal(c.result, STORE_BAD_ROWS);
+        assert_int_equal(c.n_bad, 1);
+        assert_non_null(strstr(c.reasons[0], "a row with the same"));
+    }
+    if (f->kind != MEMORY)
+        assert_string_equal(
+            sql(f, "SELECT count(*) FROM charge WHERE amount <> CAST(id AS integer)"), "0");
+    close_session(f, ss);
+}
+
+void rows_with_one_key_meet_in_a_turn(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    if (f->kind == MEMORY)
+        return; /* its lists look at the rows of earlier turns */
+    struct store_session *ss = open_session(f, 0);
+    struct store_lane lane = assign(f, ss, 1, 0, 0);
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer)");
+    const struct store_row rows[] = {
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"a\",\"amount\":1}"),
+          .unique = STR("id;amount") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"b\",\"amount\":2}"),
+          .unique = STR("id;amount") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"a\",\"amount\":1}"),
+          .unique = STR("id;amount") },
+        { .table = STR("charge"),
+          .row = STR("{\"id\":\"b\",\"amount\":3}"),
+          .unique = STR("id;amount") },
+    };
+    for (int i = 0; i < 4; i++) {
+        sql(f, "DELETE FROM charge");
+        struct committed c = commit_rows(f, ss, &lane, rows, 4);
+        assert_int_equal(c.result, STORE_BAD_ROWS);
+        assert_int_equal(c.n_bad, 1);
+        assert_int_equal(c.bad[0], 3);
+        assert_int_equal(commit_rows(f, ss, &lane, rows, 3).result, STORE_OK);
+        assert_int_equal(count_rows(f, "charge"), 2);
+    }
+    close_session(f, ss);
+}
+
 /* JSON may hold a NUL, PostgreSQL's text may not; a backslash before it makes it plain text. */
 void a_nul_in_a_row_hurts_nobody(void **state)
 {
