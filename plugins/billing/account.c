@@ -273,8 +273,8 @@ static void fund_start(struct account_job *job, wf_item *it)
     const wf_statement statements[] = {
         { .pg = "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, "
                 "amount_micro, currency) SELECT tenant_id, $2, CAST($3 AS bigint), $4, "
-                "CAST($3 AS bigint), currency FROM tenant_billing_config WHERE tenant_id = $1 "
-                "ON CONFLICT (tenant_id, idempotency_key, body) DO NOTHING",
+                "CAST($3 AS bigint), currency FROM tenant_billing_config WHERE tenant_id = "
+                "$1 " LEDGER_ONCE,
           .params = params,
           .n_params = 4 },
         { .pg = "SELECT " BALANCE_COLUMNS " FROM billing_balances WHERE tenant_id = $1",
@@ -437,8 +437,8 @@ static void apply_start(struct account_job *job, wf_item *it)
               "amount_micro, hold_micro, units, unit_micro, currency, channel, card, version, "
               "prefix, slice_id, accept_us) VALUES ($1, $2, CAST($3 AS bigint), $4, "
               "CAST($5 AS bigint), CAST($6 AS bigint), CAST($7 AS bigint), CAST($8 AS bigint), $9, "
-              "$10, $11, CAST($12 AS bigint), $13, CAST($14 AS bigint), CAST($15 AS bigint)) "
-              "ON CONFLICT (tenant_id, idempotency_key, body) DO NOTHING RETURNING tenant_id",
+              "$10, $11, CAST($12 AS bigint), $13, CAST($14 AS bigint), CAST($15 AS "
+              "bigint)) " LEDGER_ONCE " RETURNING tenant_id",
         .params = params,
         .n_params = 15
     };

@@ -229,6 +229,12 @@ struct charge {
     uint64_t body;
 };
 const char *op_name(enum ledger_op op);
+/* Ends an INSERT of ledger lines that are not the turn's: one that is there already stays as it is,
+ * and one with its key that is another is refused. */
+#define LEDGER_ONCE                                                                                \
+    "ON CONFLICT (tenant_id, idempotency_key) DO UPDATE SET body = "                               \
+    "catalyst_refuse(excluded.body, 'billing_same_key_other_body') "                               \
+    "WHERE billing_transactions.body <> excluded.body"
 /* The row leaves with the turn, and the event when there is a topic. -1: the store has no tables.
  */
 int ledger_write(struct worker *w, wf_item *it, const struct charge *c, wf_str topic);

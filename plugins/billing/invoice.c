@@ -117,8 +117,7 @@ static void on_closed(struct account_job *job, wf_item *it, const wf_rows *rows)
 #define INVOICE_BOOK                                                                               \
     "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, amount_micro, "       \
     "currency) SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS bigint), CAST($4 AS text), "  \
-    "CAST($3 AS bigint), CAST($5 AS text) WHERE CAST($3 AS bigint) <> 0 "                          \
-    "ON CONFLICT (tenant_id, idempotency_key, body) DO NOTHING"
+    "CAST($3 AS bigint), CAST($5 AS text) WHERE CAST($3 AS bigint) <> 0 " LEDGER_ONCE
 
 /* In SQLite a SELECT without FROM before ON CONFLICT needs its WHERE, which is there. */
 static void invoice_close(struct account_job *job, wf_item *it, const struct invoice *v)

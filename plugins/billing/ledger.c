@@ -106,7 +106,7 @@ int ledger_write(struct worker *w, wf_item *it, const struct charge *c, wf_str t
     };
     if (w->ledger->commit_row(it, "billing_transactions",
                               v->object(it, keys, values, COUNT_OF(keys)),
-                              "tenant_id,idempotency_key,body") != 0)
+                              "tenant_id,idempotency_key;body") != 0)
         return -1;
     if (topic.len)
         write_event(w, it, c, key, topic);

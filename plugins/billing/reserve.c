@@ -281,7 +281,8 @@ static void emit_reserved(struct node *node, wf_item *it, const struct reserve_c
                              .slice = hold->slice,
                              .accept_us = m->at_us,
                              .body = m->body };
-    if (ledger_write(w, it, &charge, c->events) != 0) {
+    /* Who took it first writes, or wrote, its line. */
+    if (!is_repeated && ledger_write(w, it, &charge, c->events) != 0) {
         h->fail_with(
             it, &(wf_error){ .size = sizeof(wf_error), .fault = WF_ACCOUNT, .code = "no_tables" },
             "billing: the store has no table billing_transactions");
