@@ -144,7 +144,8 @@ static int add_row(const struct entry *e, wf_str provider_id, wf_str context)
     return -1;
 }
 
-/* One row for each part that the provider named, else one under the message's own id. */
+/* One row for each part that the provider named. What no provider took has one row for each time it
+ * came, however often that execution runs. */
 static int add_rows(const struct entry *e)
 {
     const wf_host *h = e->h;
@@ -152,7 +153,7 @@ static int add_rows(const struct entry *e)
     size_t parts = h->v->type(ids) == WF_JSON_ARRAY ? h->v->count(ids) : 0;
     wf_str context = context_of(e, parts > 1 ? ids : NULL);
     if (!e->provider_id.len)
-        return add_row(e, e->id, context);
+        return add_row(e, str_of(h->key(e->it)), context);
     for (size_t i = 0; i < (parts ? parts : 1); i++) {
         struct place at = { e->channel, e->account, e->provider_id };
         if (parts && h->v->bytes(h->v->at(ids, i), &at.provider_id.ptr, &at.provider_id.len) != 0)
@@ -195,8 +196,6 @@ static void record(const wf_host *h, wf_item *it, const struct record_config *c,
                        .tenant_id = member_str(h, message, "tenant_id") };
     e.channel = first_of(member_str(h, e.send, "channel"), member_str(h, message, "channel"));
     e.account = member_str(h, e.send, "account");
-    if (!e.account.len && member_str(h, h->v->get(message, "quarantine", 10), "state").len)
-        e.account = str_of("quarantine"); /* decided since: not the row that told it was held */
     e.provider_id = member_str(h, e.send, "provider_id");
     e.id = first_of(e.id, str_of(h->key(it))); /* a message without a name still gets its row */
     e.reason = e.error_class = (wf_str){ "", 0 };
