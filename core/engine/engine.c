@@ -323,6 +323,7 @@ static int restore(struct engine *en, struct lane *lane, const struct store_exec
     e->started_wall_us = saved->started_us;
     e->restored = e->saved = e->stored_here = true;
     e->maybe_begun = own ? BEGUN_NOT : BEGUN_MAYBE;
+    e->returned = own;
     exec_grow_up(e);
     list_remove(&e->lane_link);
     list_append(&lane->saved, &e->lane_link);

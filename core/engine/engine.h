@@ -157,7 +157,8 @@ struct lane *engine_lane_find(struct engine *en, uint32_t source,
 struct lane *engine_lane_after(struct engine *en, uint32_t source, uint32_t partition);
 struct lane *engine_lane_add(struct engine *en, const struct lane_config *config);
 /* Gives the lane up (rebalance): with `drain` no new events, and lane_lost comes when its last turn
- * is committed and released; without, its executions are dropped now and lane_lost comes at once.
+ * is committed and released and what has begun outside has ended; without, its executions are
+ * dropped now and lane_lost comes at once.
  */
 void engine_lane_drop(struct engine *en, struct lane *lane, bool drain);
 /* Recovery: a block whose outputs may not have left goes out again, oldest first, before new

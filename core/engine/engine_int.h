@@ -250,6 +250,8 @@ struct exec {
     bool has_begun;      /* at the node where it stands: begin() said so */
     bool is_young;       /* no commit has seen it yet; counted in engine.n_young */
     bool stored_here;    /* each_step: the store knows that it stands where it stands */
+    bool handed;         /* its row says that it was given away as it stands */
+    bool returned;       /* it left memory at this node, which may have begun before */
     uint8_t answer_data; /* enum answer_data */
     struct link link;    /* of its state */
     struct link lane_link; /* lane->unsaved, lane->saved or lane->done */
@@ -287,6 +289,8 @@ struct exec {
 
 /* How far ahead of what was taken the journal says "may have begun": what is taken while two
  * commits go on, so that nothing waits for the store. */
+/* So long a lane that goes waits for what acts outside: the group has to wait, too. */
+enum { BEGUN_WAIT_US = 2000000 };
 enum { BEGUN_AHEAD_MIN = 64, BEGUN_AHEAD_MAX = 8192, BEGUN_AHEAD_TURNS = 4 };
 enum { RELEASED_FLUSH_US = 200000 }; /* how long `released` may wait for a turn to ride in */
 enum {
@@ -370,10 +374,11 @@ struct lane {
     bool handing; /* dropping: rows of what waits are still to say that they are the last ones */
     void *user;
     struct link unsaved, saved, done; /* executions */
-    uint32_t live;
-    uint64_t evicted;          /* executions in the store alone */
-    int64_t wake_us;           /* wall clock: when to look for them */
-    struct columns columns[2]; /* by turn */
+    uint32_t live, n_begun;           /* n_begun: those that has_begun says it of */
+    int64_t begun_until_us;           /* dropping: so long what has begun may end here */
+    uint64_t evicted;                 /* executions in the store alone */
+    int64_t wake_us;                  /* wall clock: when to look for them */
+    struct columns columns[2];        /* by turn */
     struct pending_release *pending;
     uint32_t n_pending, pending_size;
 };
@@ -389,6 +394,12 @@ static inline bool exec_is_leaving(const struct exec *e)
 {
     return e->lane->dropping && e->lane->durability == DURABILITY_EXACTLY_ONCE &&
            e->lane->ep->has_once && !(e->reply && !e->answered);
+}
+
+static inline void exec_set_begun(struct exec *e, bool has_begun)
+{
+    e->lane->n_begun += (uint32_t)has_begun - (uint32_t)e->has_begun;
+    e->has_begun = has_begun;
 }
 
 /* An answer that leaves when the turn is durable. */

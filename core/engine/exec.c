@@ -190,6 +190,7 @@ void exec_drop(struct exec *e)
     if (e->seg.inst && e->seg.inst->lone)
         leave_lone_list(e);
     exec_set_state(e, EXEC_ENDED);
+    exec_set_begun(e, false);
     exec_grow_up(e);
     list_remove(&e->lane_link);
     if (e->release)
@@ -279,6 +280,7 @@ static void set_done(struct exec *e, struct turn *t)
     cancel_waits(e);
     leave_lone_list(e);
     exec_set_state(e, EXEC_DONE);
+    exec_set_begun(e, false);
     list_append(&t->done, &e->link);
     exec_grow_up(e);
     list_remove(&e->lane_link);

@@ -305,7 +305,7 @@ static int host_begin(const wf_host *h, wf_ticket name)
     struct ticket *t = ticket_check(name);
     if (!t || t->kind != TICKET_PARK || exec_is_leaving(t->e))
         return 0;
-    t->e->has_begun = true;
+    exec_set_begun(t->e, true);
     return 1;
 }
 

@@ -148,6 +148,9 @@ void lane_check_gone(struct lane *lane)
         (journaled && lane->begun > lane_begun_least(lane)) || lane->handing ||
         turn_answers_lane(lane->en->gather, lane))
         return;
+    /* What acts outside right now is worth the wait: nobody else can learn how that ended. */
+    if (lane->n_begun && lane->en->now_us < lane->begun_until_us)
+        return;
     if (!any_awaits_answer(
             lane)) /* the journal keeps an execution, but not the client that waits for it */
         lane_lose(lane);
@@ -158,6 +161,7 @@ void engine_lane_drop(struct engine *en, struct lane *lane, bool drain)
     /* What is in flight must not be torn out of its transaction: that lane drains in any case. */
     if (drain || lane->in_flight) {
         lane->dropping = true;
+        lane->begun_until_us = drain ? en->io.mono_us(en->io.ctx) + BEGUN_WAIT_US : 0;
         lane->handing = engine_lane_keeps_begun(lane) && !list_empty(&lane->saved);
         lane_check_gone(lane);
         return;

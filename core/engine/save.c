@@ -389,7 +389,7 @@ void exec_save(struct strbuf *b, const struct exec *e) { exec_save_state(b, e, f
 
 bool exec_stands_clean(const struct exec *e)
 {
-    if (e->failed || e->begins_again || e->memory)
+    if (e->failed || e->begins_again || e->memory || e->returned)
         return false;
     if (e->state == EXEC_HELD || e->sleep || !e->seg.inst)
         return true;

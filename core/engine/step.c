@@ -330,6 +330,8 @@ void step_finish(struct exec *e)
     e->seg.inst = NULL;
     e->dirty = true;
     e->stored_here = false;
+    e->returned = false;
+    exec_set_begun(e, false);
     if (e->ep->plan->settings.durability == DURABILITY_EACH_STEP && acts_outside(node)) {
         send_all(e, node, outputs);
         exec_set_state(e, EXEC_HELD);
@@ -461,7 +463,7 @@ static void stand(struct exec *e, const struct step *s)
     seg->n_outs = seg->failed = seg->pending = 0;
     seg->done = false;
     seg->run = exec_next_run(e, s->node);
-    e->has_begun = false;
+    exec_set_begun(e, false);
     exec_set_state(e, EXEC_READY);
 }
 
@@ -486,7 +488,7 @@ static void enter(struct exec *e, const struct step *s)
 {
     if (needs_storing(e, s)) {
         put_back(e, s);
-        e->dirty = !e->stored_here;
+        e->dirty = exec_is_leaving(e) ? !e->handed : !e->stored_here;
         exec_set_state(e, EXEC_HELD);
         return;
     }

@@ -176,24 +176,29 @@ wf_ticket ticket_name(const struct ticket *t)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-/* What is acknowledged outside is written down with the next turn; without one, a little later. */
+static int64_t sooner(int64_t a, int64_t b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
+
+/* What is acknowledged outside is written down with the next turn; without one, a little later. A
+ * lane that goes waits only so long. */
 static int64_t flush_due(const struct engine *en)
 {
+    int64_t due = -1;
     if (en->flight)
         return -1;
     for (const struct link *at = en->lanes.next; at != &en->lanes; at = at->next) {
         const struct lane *lane = CONTAINER_OF(at, struct lane, link);
         if (lane->durability >= DURABILITY_EXACTLY_ONCE &&
             (lane->released != lane->released_committed || lane->begun > lane_begun_least(lane)))
-            return en->last_commit_us + RELEASED_FLUSH_US + 1;
+            due = sooner(due, en->last_commit_us + RELEASED_FLUSH_US + 1);
+        if (lane->n_begun && en->now_us < lane->begun_until_us)
+            due = sooner(due, lane->begun_until_us);
     }
-    return -1;
+    return due;
 }
 
 int64_t engine_next_timer(const struct engine *en)
 {
-    int64_t flush = flush_due(en), timer = en->n_heap ? en->heap[1]->due_us : -1;
-    return flush >= 0 && (timer < 0 || flush < timer) ? flush : timer;
+    return sooner(en->n_heap ? en->heap[1]->due_us : -1, flush_due(en));
 }
 
 /* A retry is due: the item joins the next frame of its node; a segment stands there again as a

@@ -316,8 +316,10 @@ void turn_fini(struct turn *t)
 /* One that holds more than a row may cannot wait. True: its row is written. */
 static bool save_waiting(struct turn *t, struct exec *e)
 {
-    if (turn_add_exec_row(t, e, STORE_WAITING))
+    if (turn_add_exec_row(t, e, STORE_WAITING)) {
+        e->handed = exec_is_leaving(e) && exec_stands_clean(e);
         return true;
+    }
     struct item_error *error =
         error_create(e, WF_REJECTED,
                      "the execution waits and holds more than the %llu bytes that are kept of one",
@@ -408,6 +410,8 @@ static void save_live(struct engine *en, struct turn *t)
     struct exec *e;
     LIST_EACH(e, &en->held, struct exec, link)
     {
+        if (e->handed && !e->dirty)
+            continue; /* it goes on elsewhere */
         if (e->dirty && !save_waiting(t, e))
             continue;
         e->dirty = false;

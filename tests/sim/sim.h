@@ -15,7 +15,7 @@
 #include "engine/engine.h"
 #include <stdio.h>
 
-enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 48, SOURCE = 7 };
+enum { PARTS_MAX = 4, MESSAGES_MAX = 40, UNITS = 2, INDEX_MAX = 96, SOURCE = 7 };
 /* Row 0 of an item is written by the node that acts and then waits. */
 enum { ITEMS_MAX = 3, ROWS_MAX = 3, ACT_ROW = 0 };
 

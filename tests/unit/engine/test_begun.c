@@ -358,6 +358,40 @@ static void what_has_begun_is_told(void **state)
     expect_seen("A0 A1 ");
 }
 
+static void begin_and_give_away(void)
+{
+    stand_at_begins();
+    assert_int_equal(begin_latest(), 1);
+    engine_lane_drop(rig.en, rig.lane, true);
+    commit_all();
+    assert_int_equal(rig.lost.len, 0);
+}
+
+/* Else its end would be told to nobody. */
+static void a_lane_that_goes_waits_for_what_has_begun(void **state)
+{
+    (void)state;
+    begin_and_give_away();
+    wake_latest();
+    expect_seen("A0 B0 ");
+    commit_all();
+    pass_ms(1000); /* what has left is written down, too */
+    commit_all();
+    assert_string_equal(rig.lost.ptr, "1 ");
+}
+
+static void but_not_for_long(void **state)
+{
+    (void)state;
+    begin_and_give_away();
+    pass_ms(1900);
+    assert_false(commit_start());
+    assert_int_equal(rig.lost.len, 0);
+    pass_ms(200);
+    assert_false(commit_start());
+    assert_string_equal(rig.lost.ptr, "1 ");
+}
+
 static void nothing_begins_in_a_lane_that_goes(void **state)
 {
     (void)state;
@@ -388,6 +422,28 @@ static void nothing_is_entered_in_a_lane_that_goes(void **state)
     expect_seen("P A0 ");
 }
 
+/* It was held for the store to know how far the lane may run, and the lane goes meanwhile. */
+static void what_a_turn_holds_is_handed_over(void **state)
+{
+    (void)state;
+    rig_flow(V1, ONCE("A", 1), E("In", TO1("A")));
+    send_message("{}");
+    expect_seen("");
+    assert_true(commit_start());
+    engine_lane_drop(rig.en, rig.lane, true);
+    commit_ok();
+    rig_run();
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_run();
+    expect_seen("");
+    assert_string_equal(rig.lost.ptr, "1 ");
+    restore_at_epoch(2);
+    commit_all();
+    expect_seen("A0 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,8 +465,11 @@ int main(void)
         TEST(what_waits_is_handed_over_as_it_stands),
         TEST(a_later_owner_cannot_know),
         TEST(what_has_begun_is_told),
+        TEST(a_lane_that_goes_waits_for_what_has_begun),
+        TEST(but_not_for_long),
         TEST(nothing_begins_in_a_lane_that_goes),
         TEST(nothing_is_entered_in_a_lane_that_goes),
+        TEST(what_a_turn_holds_is_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
