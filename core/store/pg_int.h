@@ -316,10 +316,13 @@ void pg_rows_prepared(struct pg_session *ps, const struct pg_group *group);
 int pg_rows_diagnose(struct pg_session *ps, struct arena *a, const struct store_turn *turn,
                      const struct pg_group *group, unsigned tag);
 /* Parts of a statement: the names of a list with commas, each with `before`; SELECT, and what rows
- * must not come twice by; what a row does that meets one with its key. */
+ * must not come twice by; what a row does that meets one with its key. Where pg_rows_numbered says
+ * so, the source has a column PG_ROWS_NUMBER with the order of the rows. */
+#define PG_ROWS_NUMBER "@"
 void pg_rows_names(struct strbuf *sql, wf_str names, const char *before);
 void pg_rows_select(struct strbuf *sql, wf_str unique);
 void pg_rows_conflict(struct strbuf *sql, wf_str unique);
+bool pg_rows_numbered(wf_str unique);
 /* "table" or "schema"."table", as in the group's key. */
 void pg_rows_quote_table(struct strbuf *to, wf_str key);
 /* The parts of a group's key. */

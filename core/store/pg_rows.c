@@ -17,7 +17,7 @@
  *
  * With "id;amount" as `unique`, a row that is there with another amount makes the new one bad:
  *
- *   SELECT DISTINCT ON ("id", "amount") .. ON CONFLICT ("id")
+ *   SELECT DISTINCT ON ("id", "amount") .. ORDER BY "id", "amount", "@" ON CONFLICT ("id")
  *   DO UPDATE SET "amount" = catalyst_refuse(excluded."amount", ..)
  *   WHERE (r."amount") IS DISTINCT FROM (excluded."amount")
  *
@@ -127,6 +127,25 @@ void pg_rows_select(struct strbuf *sql, wf_str unique)
     strbuf_adds(sql, ") ");
 }
 
+bool pg_rows_numbered(wf_str unique)
+{
+    wf_str keys, same;
+    store_unique_split(unique, &keys, &same);
+    return same.len != 0;
+}
+
+/* Of rows that are the same the first is taken, as it would be one by one. */
+static void add_order(struct strbuf *sql, wf_str unique)
+{
+    wf_str keys, same;
+    store_unique_split(unique, &keys, &same);
+    strbuf_adds(sql, " ORDER BY ");
+    pg_rows_names(sql, keys, "");
+    strbuf_adds(sql, ", ");
+    pg_rows_names(sql, same, "");
+    strbuf_adds(sql, ", \"" PG_ROWS_NUMBER "\"");
+}
+
 void pg_rows_conflict(struct strbuf *sql, wf_str unique)
 {
     wf_str keys, same, first;
@@ -134,6 +153,8 @@ void pg_rows_conflict(struct strbuf *sql, wf_str unique)
     store_unique_split(unique, &keys, &same);
     if (!keys.len)
         return;
+    if (same.len)
+        add_order(sql, unique);
     strbuf_adds(sql, " ON CONFLICT (");
     pg_rows_names(sql, keys, "");
     if (!store_next_column(same, &at, &first)) {
@@ -184,7 +205,12 @@ static const char *insert_sql(struct arena *a, wf_str key)
     strbuf_adds(&sql, ") ");
     pg_rows_select(&sql, unique);
     pg_rows_names(&sql, columns, "");
-    strbuf_addf(&sql, " FROM jsonb_populate_recordset(NULL::%s, $1::jsonb)", quoted.ptr);
+    strbuf_addf(&sql,
+                pg_rows_numbered(unique)
+                    ? " FROM (SELECT v.*, row_number() OVER () AS \"" PG_ROWS_NUMBER
+                      "\" FROM jsonb_populate_recordset(NULL::%s, $1::jsonb) v) u"
+                    : " FROM jsonb_populate_recordset(NULL::%s, $1::jsonb)",
+                quoted.ptr);
     pg_rows_conflict(&sql, unique);
     const char *text = arena_strdup(a, sql.ptr);
     strbuf_fini(&quoted);

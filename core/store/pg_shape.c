@@ -115,7 +115,8 @@ static enum column_kind kind_of(const PGresult *r, int row)
 }
 
 /* The values, and where they come from; -1 when a column cannot come as an array. */
-static int add_source(struct strbuf *sql, struct pg_shape *shape, wf_str columns, const PGresult *r)
+static int add_source(struct strbuf *sql, struct pg_shape *shape, wf_str columns, wf_str unique,
+                      const PGresult *r)
 {
     struct strbuf arrays;
     strbuf_init(&arrays, 1 << 20);
@@ -137,9 +138,11 @@ static int add_source(struct strbuf *sql, struct pg_shape *shape, wf_str columns
                     kind == COLUMN_INT ? "int8" : "text");
     }
     if (rc == 0) {
-        strbuf_addf(sql, " FROM unnest(%s) AS u(", arrays.ptr);
+        bool numbered = pg_rows_numbered(unique);
+        strbuf_addf(sql, " FROM unnest(%s)%s AS u(", arrays.ptr,
+                    numbered ? " WITH ORDINALITY" : "");
         pg_rows_names(sql, columns, "");
-        strbuf_addc(sql, ')');
+        strbuf_adds(sql, numbered ? ", \"" PG_ROWS_NUMBER "\")" : ")");
     }
     strbuf_fini(&arrays);
     return rc;
@@ -160,7 +163,7 @@ static char *statement(struct pg_shape *shape, wf_str key, wf_str unique, const 
     pg_rows_names(&sql, columns, "");
     strbuf_adds(&sql, ") ");
     pg_rows_select(&sql, unique);
-    if (add_source(&sql, shape, columns, r) == 0) {
+    if (add_source(&sql, shape, columns, unique, r) == 0) {
         pg_rows_conflict(&sql, unique);
         text = xstrdup(sql.ptr);
     }

@@ -126,29 +126,28 @@ void rows_with_one_key_meet_in_a_turn(void **state)
         return; /* its lists look at the rows of earlier turns */
     struct store_session *ss = open_session(f, 0);
     struct store_lane lane = assign(f, ss, 1, 0, 0);
-    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer)");
-    const struct store_row rows[] = {
-        { .table = STR("charge"),
-          .row = STR("{\"id\":\"a\",\"amount\":1}"),
-          .unique = STR("id;amount") },
-        { .table = STR("charge"),
-          .row = STR("{\"id\":\"b\",\"amount\":2}"),
-          .unique = STR("id;amount") },
-        { .table = STR("charge"),
-          .row = STR("{\"id\":\"a\",\"amount\":1}"),
-          .unique = STR("id;amount") },
-        { .table = STR("charge"),
-          .row = STR("{\"id\":\"b\",\"amount\":3}"),
-          .unique = STR("id;amount") },
-    };
+    make_table(f, "CREATE TABLE charge (id text PRIMARY KEY, amount integer, note text)");
+    enum { ALIKE = 20, ROWS = ALIKE + 2 };
+    struct store_row rows[ROWS];
+    char text[ROWS][60];
+    for (int i = 0; i < ROWS; i++) {
+        bool is_b = i >= ALIKE;
+        snprintf(text[i], sizeof *text, "{\"id\":\"%s\",\"amount\":%d,\"note\":\"%d\"}",
+                 is_b ? "b" : "a", is_b ? i : 1, (ROWS - i) * 7 % 10);
+        rows[i] = (struct store_row){ .table = STR("charge"),
+                                      .row = str_of(text[i]),
+                                      .unique = STR("id;amount") };
+    }
     for (int i = 0; i < 4; i++) {
         sql(f, "DELETE FROM charge");
-        struct committed c = commit_rows(f, ss, &lane, rows, 4);
+        struct committed c = commit_rows(f, ss, &lane, rows, ROWS);
         assert_int_equal(c.result, STORE_BAD_ROWS);
         assert_int_equal(c.n_bad, 1);
-        assert_int_equal(c.bad[0], 3);
-        assert_int_equal(commit_rows(f, ss, &lane, rows, 3).result, STORE_OK);
+        assert_int_equal(c.bad[0], ROWS - 1);
+        assert_int_equal(commit_rows(f, ss, &lane, rows, ROWS - 1).result, STORE_OK);
         assert_int_equal(count_rows(f, "charge"), 2);
+        /* the first of those that are the same, as one by one */
+        assert_string_equal(sql(f, "SELECT note FROM charge WHERE id = 'a'"), "4");
     }
     close_session(f, ss);
 }
