@@ -126,18 +126,23 @@ class Plane:
             files[-1].write_text(json.dumps(definition))
         return path, files
 
-    def start(self):
-        """The engine; again after kill()."""
+    def command(self):
+        """What runs an engine of this plane: the files are written anew."""
         credentials, files = self._files()
         words = [self.build / "bin" / "catalyst", "serve", "--store", self.store, "--kafka",
                  self.kafka or "embedded", "--credentials", credentials, "--workers", self.workers,
                  "--http-port", "0", "--admin-port", "0", "--log-format", "text", *self.settings]
         for file in files:
             words += ["--workflows", file]
+        return [str(word) for word in words]
+
+    def start(self):
+        """The engine; again after kill()."""
+        words = self.command()
         mark = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
-            self.engine = subprocess.Popen([str(word) for word in words], cwd=self.dir,
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.engine = subprocess.Popen(words, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log,
+                                           stderr=log)
         end = time.monotonic() + START_S
         while True:
             said = self.log.read_bytes()[mark:].decode(errors="replace")

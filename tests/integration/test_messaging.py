@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messaging plane on real Kafka and PostgreSQL, killed with -9 under way: no message is sent twice,
-none is lost, none is charged twice, and the ledger holds.
+"""The messaging plane on real Kafka and PostgreSQL, killed with -9 under way, and with engines that come
+and go: no message is sent twice, none is lost, none is charged twice, and the ledger holds.
 
 Each message has a number of its own, so the SMSC's log tells what was sent how often. A message that was
 on the wire when the engine died may or may not have reached the SMSC: its outcome is `unknown`, and its
 price stays held until the hold ends."""
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -200,3 +201,22 @@ def test_killed_three_times(drill):
     wait(drill, "SELECT sum(held_micro) FROM billing_balances", 0)
     check_ledger(drill)
     assert drill.number("SELECT count(*) FROM billing_transactions WHERE op = 'release'") == releases + unknown
+
+
+def test_engines_come_and_go(drill):
+    """Their partitions go back and forth: what has begun ends where it is, the rest goes on elsewhere."""
+    dice = random.Random(SEED)
+    set_up(drill)
+    producer = produce(drill)
+    for visit in range(3):
+        with open(drill.dir / f"second-{visit}.log", "wb") as log:
+            second = subprocess.Popen(drill.command(), cwd=drill.dir, stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log)
+        time.sleep(dice.uniform(1, 3))
+        second.terminate()
+        assert second.wait(60) == 0
+    producer.join()
+    wait(drill, "SELECT count(*) FROM messages_log", COUNT)
+    wait(drill, "SELECT count(*) FROM messages_current WHERE state = 'accepted'", 0)
+    check_ledger(drill)
+    assert check_charges(drill, check_messages(drill)) == 0
