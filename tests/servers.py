@@ -352,6 +352,10 @@ class Postgres(Server):
         self.psql(f'CREATE DATABASE "{name}"', database="postgres")
         return self.url(name)
 
+    def drop_database(self, name):
+        """Whoever is still connected is sent away."""
+        self.psql(f'DROP DATABASE "{name}" WITH (FORCE)', database="postgres")
+
 
 class Redis(Server):
     """Redis from Debian, in memory only."""

@@ -44,7 +44,8 @@ class Run(plane.Plane):
     """The plane on the bench's servers, with topics of its own."""
 
     def __init__(self, bench):
-        self.bench, name = bench, bench.name("plane")
+        self.bench, self.name = bench, bench.name("plane")
+        name = self.name
         self.topics = {f"messaging.sms.{end}": f"{name}.{end}"
                        for end in ("outbound", "status", "inbound", "released")}
         self.topics.update({topic: f"{name}.{topic}" for topic in ("billing.events", "firewall.alerts")})
@@ -81,6 +82,8 @@ class Run(plane.Plane):
                    for name in ("sms-outbound", "sms-receipts"))
 
     def forget(self):
+        """The next run finds the servers as the first did."""
+        self.bench.postgres.drop_database(self.name)
         for topic in self.topics.values():
             self.bench.kafka.delete_topic(topic)
 
