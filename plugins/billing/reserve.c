@@ -204,6 +204,23 @@ static uint64_t body_of(const struct message *m, int direction)
     return (hash ^ (uint64_t)m->units ^ (uint64_t)direction << 32) * 0x9e3779b97f4a7c15u;
 }
 
+static uint64_t slice_mark(int64_t slice) { return (uint64_t)slice * 0xc2b2ae3d27d4eb4fu; }
+
+/* What the ledger compares. Two workers may begin one message before either knows of the other.
+ * When it is charged at once, the pair of lines that comes first stands and the other is left out.
+ * When its receipt ends the hold, whose slice it was must not be forgotten: there the second is
+ * refused, or a receipt would end on one slice what the ledger holds on the other. */
+static uint64_t line_body(const struct message *m, enum point point, int64_t slice)
+{
+    return point == POINT_DELIVERY ? m->body ^ slice_mark(slice) : m->body;
+}
+
+/* A hold that was read back has the body of its line. */
+static int is_of(const struct hold *hold, const struct message *m)
+{
+    return hold->body == m->body || hold->body == (m->body ^ slice_mark(hold->slice));
+}
+
 /* --- rating ----------------------------------------------------------------------------------- */
 
 static void look_cards_up(struct worker *w, struct tenant *t)
@@ -266,6 +283,7 @@ static void emit_reserved(struct node *node, wf_item *it, const struct reserve_c
     struct worker *w = node->worker;
     const wf_host *h = w->h;
     const wf_values *v = h->v;
+    enum point point = tenant_point(t, m->channel.ptr, m->channel.len);
     struct charge charge = { .op = OP_RESERVE,
                              .tenant = m->tenant,
                              .id = m->id,
@@ -280,7 +298,7 @@ static void emit_reserved(struct node *node, wf_item *it, const struct reserve_c
                              .version = hit->version->number,
                              .slice = hold->slice,
                              .accept_us = m->at_us,
-                             .body = m->body };
+                             .body = line_body(m, point, hold->slice) };
     /* Who took it first writes, or wrote, its line. */
     if (!is_repeated && ledger_write(w, it, &charge, c->events) != 0) {
         h->fail_with(
@@ -288,7 +306,6 @@ static void emit_reserved(struct node *node, wf_item *it, const struct reserve_c
             "billing: the store has no table billing_transactions");
         return;
     }
-    enum point point = tenant_point(t, m->channel.ptr, m->channel.len);
     const char *word = point == POINT_DELIVERY ? "delivery" : "submit";
     const wf_value *values[COUNT_OF(keys)] = {
         v->of_str(it, "reserve", 7),
@@ -358,7 +375,7 @@ static void reserve_known(struct node *node, wf_item *it, const struct reserve_c
     }
     m->body = body_of(m, c->direction);
     struct hold *hold = hold_find(w, key);
-    if (hold && hold->body != m->body) {
+    if (hold && !is_of(hold, m)) {
         reserve_deny(node, it, "conflict", "the id was used for another message");
         return;
     }
@@ -473,8 +490,10 @@ const char reserve_docs[] =
     "another\nnumber, class or number of units it is denied as `conflict`. A message that may have "
     "come\nbefore this worker, or that it may have forgotten (by `ts_us`: no later than the "
     "tenant's latest in the\nledger at that time, or half a minute behind the others), is looked "
-    "for in the ledger first, many at\na time. What two engines get at the same moment is refused "
-    "by the store when its row is written\n(`row_refused`).\n"
+    "for in the ledger first, many at\na time. What two engines get at the same moment is charged "
+    "once: "
+    "the line that comes first\nstands. Charged by its receipt, or with another body, the second "
+    "is refused by the store when its row\nis written (`row_refused`).\n"
     "\n"
     "Reasons: `unknown_tenant`, `suspended`, `no_rate`, `no_funds`, `conflict`, `bad_number`, "
     "`bad_message`,\n`unavailable`.\n"

@@ -221,6 +221,55 @@ static void a_released_hold_has_its_event(void **state)
     assert_int_equal(fake_messages(account), 1);
 }
 
+/* Another worker, with a slice of its own, had the message of the last reserve() first. */
+static void other_worker_was_first(enum point point)
+{
+    enum { SLICE = 7 };
+    wf_str tenant = { "acme", 4 }, id = { "m1", 2 };
+    uint64_t body = hold_find(this_worker, hold_key(tenant, id))->body;
+    char sql[700];
+    if (point == POINT_DELIVERY)
+        body ^= slice_mark(SLICE);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO billing_slices (slice_id, tenant_id, owner, granted_micro, lease_us) "
+        "VALUES (%d, 'acme', 'other', 1000, 1);"
+        "UPDATE billing_accounts SET cash_micro = cash_micro - 1000;"
+        "INSERT INTO billing_transactions (tenant_id, idempotency_key, body, op, amount_micro, "
+        "hold_micro, currency, slice_id) VALUES ('acme', 'm1:res', %lld, 'reserve', 70, 70, "
+        "'EUR', %d)",
+        SLICE, (long long)body, SLICE);
+    fake_sql_exec(books, sql);
+}
+
+#define HELD                                                                                       \
+    "SELECT group_concat(held_micro) FROM (SELECT held_micro FROM billing_slices ORDER BY "        \
+    "slice_id = 7)"
+
+static void charged_at_once_the_second_line_is_left_out(void **state)
+{
+    (void)state;
+    reserve("m1");
+    other_worker_was_first(POINT_SUBMIT);
+    commit(0);
+    expect_sql(HELD, "0,70");
+}
+
+/* Its receipt would end on this slice what is held on the other. */
+static void charged_by_receipt_the_second_line_is_refused(void **state)
+{
+    (void)state;
+    fake_sql_exec(books, "UPDATE tenant_billing_config SET charge_points = 'sms=delivery'");
+    reserve("m1");
+    other_worker_was_first(POINT_DELIVERY);
+    commit(1);
+    expect_sql(HELD, "0,70");
+    holds_close(this_worker); /* read back, it is still the same message */
+    holds_open(this_worker);
+    reserve("m1");
+    assert_int_equal(fake_outputs(books, PORT_DENIED), 0);
+}
+
 /* An execution that lost its partition before its turn was in begins again on the same worker: its
  * row is told of, though the worker remembers that it was settled. What the ledger has is not. */
 static void an_end_that_was_dropped_is_told_again(void **state)
@@ -263,6 +312,8 @@ int main(void)
         TEST(what_ended_long_ago_is_folded),
         TEST(a_released_hold_has_its_event),
         TEST(an_end_that_was_dropped_is_told_again),
+        TEST(charged_at_once_the_second_line_is_left_out),
+        TEST(charged_by_receipt_the_second_line_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
