@@ -391,10 +391,16 @@ static inline void fake_stop_waiting(wf_item *it)
     it->is_given = 1;
 }
 
+/* After fake_leave(), what asks begin() waits for nothing any more. */
+static inline int fake_stays(const wf_item *it)
+{
+    return it->fake->is_leaving && (it->fake->node->flags & WF_NODE_BEGINS);
+}
+
 static inline void fake_h_request(wf_item *it, const wf_request *r, wf_reply_fn *fn)
 {
     struct fake *f = it->fake;
-    if (fake_start_waiting(it, "request", 0) != 0)
+    if (fake_start_waiting(it, "request", 0) != 0 || fake_stays(it))
         return;
     if (!r->url || !r->url[0])
         fake_wrong_use(f, "item %zu: request() without a URL", it->number);
@@ -416,7 +422,11 @@ static inline void fake_h_request(wf_item *it, const wf_request *r, wf_reply_fn 
 
 static inline void fake_h_offload(wf_item *it, void (*work)(void *job), wf_done_fn *done, void *job)
 {
-    if (fake_start_waiting(it, "offload", 0) == 0)
+    if (fake_start_waiting(it, "offload", 0) != 0)
+        return;
+    if (fake_stays(it))
+        done(&it->fake->host, NULL, job);
+    else
         *(struct fake_job *)fake_add(it->fake, &it->fake->jobs, sizeof(struct fake_job)) =
             (struct fake_job){ it, work, done, job };
 }

@@ -240,6 +240,21 @@ static struct ticket *wait_for(wf_item *it, enum ticket_kind kind, int64_t timeo
     return ticket_take(it->e->en, kind, it->e, it, timeout_ms * 1000);
 }
 
+/* Of a node with WF_NODE_BEGINS. False: its lane goes, and the item waits for nothing until then:
+ * another engine does it. */
+static bool may_begin(wf_item *it)
+{
+    struct exec *e = it->e;
+    if (!(e->seg.inst->node->type->node.flags & WF_NODE_BEGINS))
+        return true;
+    if (exec_is_leaving(e)) {
+        wait_for(it, TICKET_PARK, e->en->limits.park_timeout_ms);
+        return false;
+    }
+    exec_set_begun(e, true);
+    return true;
+}
+
 static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn)
 {
     struct engine *en = it->e->en;
@@ -254,6 +269,8 @@ static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn
         fail_text(it, WF_ACCOUNT, too_new);
         return;
     }
+    if (!may_begin(it))
+        return;
     struct ticket *t = wait_for(it, TICKET_REQUEST, 0);
     t->on_reply = fn;
     en->io.request(en->io.ctx, ticket_name(t), &known);
@@ -262,7 +279,7 @@ static void host_request(wf_item *it, const wf_request *request, wf_reply_fn *fn
 static void host_offload(wf_item *it, void (*work)(void *), wf_done_fn *fn, void *job)
 {
     struct engine *en = it->e->en;
-    if (!may_finish(it)) {
+    if (!may_finish(it) || !may_begin(it)) {
         fn(&en->host.h, NULL, job);
         return;
     }

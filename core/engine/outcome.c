@@ -278,6 +278,8 @@ static void schedule(struct wf_item *it, int64_t in_ms, const struct item_error 
     it->state = ITEM_AGAIN;
     ticket_take(en, TICKET_RETRY, e, it, (wait_ms > 0 ? wait_ms : 1) * 1000);
     e->dirty = true;
+    if (error && error->fault == WF_THROTTLE && e->seg.n_inputs == 1 && e->seg.one.n == 1)
+        exec_set_begun(e, false); /* the other side has refused it */
     if (e->state == EXEC_PARKED)
         exec_set_state(e, EXEC_PARKED); /* it may leave memory now */
 }

@@ -455,9 +455,9 @@ static wf_timer *pace_timer_make(wf_inst *inst, int64_t in_ms, void (*fn)(void *
 }
 static void pace_timer_stop(wf_timer *t) { t->fn = NULL; }
 
-static void a_chat_is_not_sent_to_too_often(void **state)
+/* Seven for one chat: five go at once, two wait. */
+static struct fake *after_a_burst(void)
 {
-    (void)state;
     static const wf_loop loop = { .size = sizeof loop,
                                   .timer = pace_timer_make,
                                   .timer_stop = pace_timer_stop };
@@ -471,8 +471,30 @@ static void a_chat_is_not_sent_to_too_often(void **state)
         fake_reply(f, 200, OK);
     }
     fake_run(f);
-    assert_int_equal(fake_requests(f), 5); /* the burst */
+    assert_int_equal(fake_requests(f), 5);
     assert_int_equal(fake_metric(f, COUNT_PACED), 2);
+    return f;
+}
+
+/* Another engine sends them: nothing of them leaves here any more. */
+static void what_waits_when_its_lane_goes_is_not_sent(void **state)
+{
+    (void)state;
+    struct fake *f = after_a_burst();
+    fake_leave(f);
+    pace_now_us += 5000000;
+    pace_timer.fn(pace_timer.arg);
+    fake_run(f);
+    assert_int_equal(fake_requests(f), 5);
+    for (wf_item *it = f->items; it; it = it->next)
+        fake_cancel(it);
+    end(f);
+}
+
+static void a_chat_is_not_sent_to_too_often(void **state)
+{
+    (void)state;
+    struct fake *f = after_a_burst();
     pace_now_us += 1000000;
     pace_timer.fn(pace_timer.arg);
     fake_run(f);
@@ -494,6 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_have_been_sent_is_not_sent_again),
         cmocka_unit_test(a_chat_is_not_sent_to_too_often),
+        cmocka_unit_test(what_waits_when_its_lane_goes_is_not_sent),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_default_host),
         cmocka_unit_test(test_upload),

@@ -237,7 +237,7 @@ enum {
      * honour key(). exactly_once and each_step journal that it may begin before it is called: see maybe_begun(). */
     WF_NODE_ONCE = 16,
     /* Since 1.1, with WF_NODE_ONCE: process() only parks items, and begin() is asked before anything happens
-     * outside. With exactly_once, of what waits in such a node when another engine takes over in good order, only
+     * outside; request() and offload() ask it themselves. With exactly_once, of what waits in such a node when another engine takes over in good order, only
      * what has begun is maybe_begun() there. */
     WF_NODE_BEGINS = 32
 };

@@ -422,6 +422,44 @@ static void nothing_is_entered_in_a_lane_that_goes(void **state)
     expect_seen("P A0 ");
 }
 
+/* As a connector does whose pace lets the item go. */
+static void ask_latest(void)
+{
+    wf_item *it = seen.host->resume(seen.host, seen.tickets[seen.n_tickets - 1]);
+    seen.host->request(it, &(wf_request){ .url = "http://test/" }, on_reply);
+}
+
+static void a_request_begins(void **state)
+{
+    (void)state;
+    stand_at_begins();
+    ask_latest();
+    assert_int_equal(rig.n_requests, 1);
+    engine_lane_drop(rig.en, rig.lane, true);
+    commit_all();
+    assert_int_equal(rig.lost.len, 0); /* its answer is waited for */
+    pass_ms(2100);
+    assert_false(commit_start());
+    assert_string_equal(rig.lost.ptr, "1 ");
+    assert_int_equal(rig.n_canceled, 1);
+}
+
+static void no_request_leaves_a_lane_that_goes(void **state)
+{
+    (void)state;
+    stand_at_begins();
+    engine_lane_drop(rig.en, rig.lane, true);
+    ask_latest();
+    assert_int_equal(rig.n_requests, 0);
+    assert_true(commit_start());
+    keep_row_of_turn();
+    commit_ok();
+    rig_run();
+    assert_string_equal(rig.lost.ptr, "1 ");
+    restore_at_epoch(2);
+    expect_seen("A0 A0 ");
+}
+
 /* It was held for the store to know how far the lane may run, and the lane goes meanwhile. */
 static void what_a_turn_holds_is_handed_over(void **state)
 {
@@ -469,6 +507,8 @@ int main(void)
         TEST(but_not_for_long),
         TEST(nothing_begins_in_a_lane_that_goes),
         TEST(nothing_is_entered_in_a_lane_that_goes),
+        TEST(a_request_begins),
+        TEST(no_request_leaves_a_lane_that_goes),
         TEST(what_a_turn_holds_is_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
