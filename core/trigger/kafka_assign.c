@@ -110,6 +110,8 @@ static void assign_now(struct kafka_trigger *k)
     rd_kafka_resp_err_t code = rd_kafka_assign(k->rk, list);
     if (code)
         snprintf(k->trouble, sizeof k->trouble, "kafka: assign: %s", rd_kafka_err2str(code));
+    else
+        rd_kafka_resume_partitions(k->rk, list); /* one that was lost here before is still paused */
     rd_kafka_topic_partition_list_destroy(list);
     k->assigning = false;
     k->more = true;

@@ -106,7 +106,7 @@ def test_a_lane_that_nobody_has_is_taken_again(setting):
     """A former owner's claim comes late, as after an outage of the store: the engine that reads the
     partition loses the lane to one that does not, and the group never says so."""
     s = setting()
-    engine = s.engine()
+    engine = s.engine("--workers", "1")  # nobody joins later
     s.produce([message(n) for n in range(400)])
     until(lambda: s.statuses() == {"success": 400}, why=engine.log)
     s.sql("UPDATE source_position SET epoch = epoch + 1, owner = 999 "
@@ -120,6 +120,21 @@ def test_a_lane_that_nobody_has_is_taken_again(setting):
     assert engine.stop() == 0
     ids = [m["headers"]["catalyst-id"] for m in s.outputs()]
     assert len(ids) == len(set(ids)) == 1200
+
+
+def test_a_lane_is_lost_just_before_the_group_changes(setting):
+    """As above, and another engine joins before the lane is taken again: partitions that stay where they
+    are must be read on."""
+    s = setting()
+    engine = s.engine()
+    s.produce([message(n) for n in range(400)])
+    until(lambda: s.statuses() == {"success": 400}, why=engine.log)
+    s.sql("UPDATE source_position SET epoch = epoch + 1, owner = 999 "
+          "WHERE source = (SELECT max(source) FROM source_position)")
+    s.produce([message(n) for n in range(400, 800)])
+    until(lambda: "trigger.fenced" in engine.log(), why=engine.log)
+    other = s.engine(name="other")
+    until(lambda: s.statuses() == {"success": 800}, why=lambda: engine.log() + other.log())
 
 
 def test_two_engines_share_and_one_takes_over(setting):
