@@ -130,6 +130,23 @@ def table(session):
         print("\n".join(lines))
 
 
+def where_table(session):
+    """Where the time of `messaging` goes: CPU of each process, and time inside its parts."""
+    records = [r for r in session.of("messaging") if r.get("where_us")]
+    if not records:
+        return
+    print("\n| process | part | us a message |\n|---|---|---|")
+    for process in sorted(records[0]["cpu_us"], key=lambda name: -records[0]["cpu_us"][name]):
+        cpu = statistics.median(r["cpu_us"][process] for r in records)
+        print(f"| {process} | **CPU in all** | **{cpu:.1f}** |")
+        parts = {part for r in records for part in r["where_us"].get(process, {})}
+        found = {part: statistics.median(r["where_us"].get(process, {}).get(part, 0) for r in records)
+                 for part in parts}
+        for part in sorted(found, key=lambda name: -found[name]):
+            if found[part] >= 0.1:
+                print(f"| | {part} | {found[part]:.1f} |")
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,6 +162,8 @@ def parse():
     parser.add_argument("--rate", type=float, help="of pipe-latency; default half of pipe")
     parser.add_argument("--seconds", type=int, default=10, help="of paced and webhook loads")
     parser.add_argument("--timeout", type=int, default=180)
+    parser.add_argument("--where", action="store_true",
+                        help="also print where the time of messaging goes, which makes it a little slower")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "bench.jsonl")
     options = parser.parse_args()
     options.names = options.loads.split(",")
@@ -181,6 +200,7 @@ def main():
     finally:
         session.close()
     table(session)
+    where_table(session)
     for name, reason in absent.items():
         print(f"not run: {name}: {reason}")
     return 0

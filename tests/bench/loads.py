@@ -50,8 +50,9 @@ class Bench:
     def __init__(self, root, build, directory, options):
         self.root, self.build, self.dir, self.options = root, build, Path(directory), options
         self.kafka = servers.Kafka(self.dir / "kafka", heap="512m").start()
-        self.postgres = servers.Postgres(self.dir / "postgres", shared_buffers="1GB",
-                                         max_wal_size="8GB", checkpoint_timeout="30min").start()
+        where = {"shared_preload_libraries": "pg_stat_statements"} if options.where else {}
+        self.postgres = servers.Postgres(self.dir / "postgres", shared_buffers="1GB", max_wal_size="8GB",
+                                         checkpoint_timeout="30min", **where).start()
         self.binary = Path(options.catalyst or build / "bin" / "catalyst")
         self.serial = 0
         self.filled = None

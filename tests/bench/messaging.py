@@ -8,6 +8,7 @@ second; `messaging-latency` paces a producer and takes the time from a message's
 event."""
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,14 @@ TENANTS, RULES, WARM_S = 1000, 10000, 8
 DELIVERED = '"state":"delivered"'
 # The rules are compiled once, by the engine that sets the tenants up.
 RULES_KEPT = {'"throttle": "block"': '"throttle": "block", "options": {"cacheFolder": "."}'}
+
+# By a word of the statement; statements inside triggers are counted in the one that fires them.
+PARTS = {"ledger, two lines, with the balances they move": 'INTO "billing_transactions"',
+         "messages_log": 'INTO "messages_log"', "messages_status": 'INTO "messages_status"',
+         "executions that wait": "execution", "blocks of the journal": "INTO block",
+         "positions, compare-and-set": "catalyst_fence", "slices and rates": "billing_"}
+STATEMENTS = ("SELECT replace(query, chr(10), ' '), total_exec_time FROM pg_stat_statements "
+              "WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND toplevel")
 
 
 def rules():
@@ -81,6 +90,21 @@ class Run(plane.Plane):
         return sum(len(json.loads((plane.ROOT / "workflows" / f"{name}.json").read_text())["nodes"])
                    for name in ("sms-outbound", "sms-receipts"))
 
+    def where(self, messages):
+        """Time inside the engine's nodes and the database's statements, us a message by the clock."""
+        samples = re.findall(r'^catalyst_node_busy_seconds_total\{(.*)\} (\S+)$',
+                             self._get(self.health + "/metrics")[1], re.M)
+        nodes = {}
+        for labels, seconds in samples:
+            name = "node " + " / ".join(re.findall(r'"(sms-[^"]*|[A-Z][^"]*)"', labels))
+            nodes[name] = nodes.get(name, 0) + float(seconds) * 1e6 / messages
+        asked = self.bench.postgres.psql(STATEMENTS, database=self.name).stdout.splitlines()
+        tables = {}
+        for text, ms in (row.rsplit("|", 1) for row in asked):
+            part = next((part for part, words in PARTS.items() if words in text), "all other statements")
+            tables[part] = tables.get(part, 0) + float(ms) * 1000 / messages
+        return {"engine": {name: us for name, us in nodes.items() if "sms-" in name}, "postgres": tables}
+
     def forget(self):
         """The next run finds the servers as the first did."""
         self.bench.postgres.drop_database(self.name)
@@ -97,12 +121,17 @@ def messaging(bench, load):
             filled = bench.run_json(bench.program("pipe_load"), "fill", "--brokers", bench.kafka.url(),
                                     "--topic", run.topic("messaging.sms.outbound"), "--count", count,
                                     "--mix", bench.options.mix)
+            if bench.options.where:
+                bench.postgres.psql("CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()",
+                                    database=run.name)
             run.start()
             wanted = filled["messages"] - filled["malformed"] - filled["duplicates"]
             before = run.cpu()
             first, last = follow_delivered(run, wanted, bench.options.timeout)
             cpu = per_message(before, run.cpu(), wanted)
             result = record_of(load, "exactly_once", run.nodes(), first, last, cpu)
+            if bench.options.where:
+                result["where_us"] = run.where(wanted)
             result["smsc"] = {k: run.sink.counters()[k] for k in ("submits", "receipts_taken")}
         finally:
             run.stop()
